@@ -1,0 +1,20 @@
+#pragma once
+
+// Version and compiler switches. With core/error.hpp the only home of macros.
+
+#define MARCONI_VERSION_MAJOR 0
+#define MARCONI_VERSION_MINOR 1
+#define MARCONI_VERSION_PATCH 0
+
+// Functions that kernels and the host share carry this mark.
+#if defined(__CUDACC__)
+#define MARCONI_HOST_DEVICE __host__ __device__
+#else
+#define MARCONI_HOST_DEVICE
+#endif
+
+#if defined(_MSC_VER)
+#define MARCONI_NO_UNIQUE_ADDRESS [[msvc::no_unique_address]]
+#else
+#define MARCONI_NO_UNIQUE_ADDRESS [[no_unique_address]]
+#endif

@@ -1,0 +1,60 @@
+#pragma once
+
+// Literals for quantities, and products that refuse to overflow.
+
+#include <marconi/core/config.hpp>
+#include <marconi/core/error.hpp>
+#include <marconi/core/types.hpp>
+
+#include <cstdint>
+#include <limits>
+#include <string>
+#include <string_view>
+
+namespace marconi {
+
+/// a * b, or size_overflow naming what was computed.
+[[nodiscard]] constexpr std::uint64_t checked_product(std::uint64_t a, std::uint64_t b,
+                                                      std::string_view what) {
+    if (b != 0 && a > std::numeric_limits<std::uint64_t>::max() / b)
+        throw size_overflow{std::string{what} + ": " + std::to_string(a) + " * " +
+                            std::to_string(b) + " does not fit 64 bits"};
+    return a * b;
+}
+
+/// a + b, or size_overflow naming what was computed.
+[[nodiscard]] constexpr std::uint64_t checked_sum(std::uint64_t a, std::uint64_t b,
+                                                  std::string_view what) {
+    if (a > std::numeric_limits<std::uint64_t>::max() - b)
+        throw size_overflow{std::string{what} + ": " + std::to_string(a) + " + " +
+                            std::to_string(b) + " does not fit 64 bits"};
+    return a + b;
+}
+
+/// The smallest n with n * divisor >= dividend.
+[[nodiscard]] MARCONI_HOST_DEVICE constexpr std::uint64_t divide_up(std::uint64_t dividend,
+                                                                    std::uint64_t divisor) {
+    return dividend / divisor + (dividend % divisor != 0);
+}
+
+/// The smallest multiple of `step` that is at least `value`.
+[[nodiscard]] MARCONI_HOST_DEVICE constexpr std::uint64_t round_up(std::uint64_t value,
+                                                                   std::uint64_t step) {
+    return divide_up(value, step) * step;
+}
+
+inline namespace literals {
+inline namespace unit_literals {
+
+consteval token_count operator""_tokens(unsigned long long n) { return token_count{n}; }
+consteval byte_count operator""_B(unsigned long long n) { return byte_count{n}; }
+consteval byte_count operator""_KiB(unsigned long long n) { return byte_count{n << 10}; }
+consteval byte_count operator""_MiB(unsigned long long n) { return byte_count{n << 20}; }
+consteval byte_count operator""_GiB(unsigned long long n) { return byte_count{n << 30}; }
+consteval byte_count operator""_KB(unsigned long long n) { return byte_count{n * 1'000}; }
+consteval byte_count operator""_MB(unsigned long long n) { return byte_count{n * 1'000'000}; }
+consteval byte_count operator""_GB(unsigned long long n) { return byte_count{n * 1'000'000'000}; }
+
+} // namespace unit_literals
+} // namespace literals
+} // namespace marconi

@@ -1,0 +1,71 @@
+#pragma once
+
+// The two extension points for policies. Both are values: the cache owns a copy, calls it under
+// its own synchronisation, and never from two threads at a time.
+
+#include <marconi/core/types.hpp>
+#include <marconi/policy/facts.hpp>
+
+#include <concepts>
+#include <cstddef>
+#include <optional>
+#include <utility>
+
+namespace marconi::policy {
+
+/// Admission decides which checkpoints deserve to exist.
+///
+/// `captures(facts)` is called once a request, before its prefill, and must be a pure function of
+/// the facts. Positions past `facts.limit`, at or before `facts.resumable`, or off the grid are
+/// dropped by the cache.
+template <class P>
+concept admission_policy = std::copyable<P> && requires(P const policy, request_facts facts) {
+    { policy.captures(facts) } -> std::convertible_to<capture_rule>;
+};
+
+/// Eviction ranks the candidates and names the next victim. It owns the index of the candidates;
+/// the cache keeps one `history` value per node for it, candidates or not.
+///
+///   history          what the policy remembers of a node: a small regular type.
+///   created(now)     the history of a node published now.
+///   used(h, now)     a request resumed from the node, or published what was there already.
+///   merged(c, p)     parent `p` merges into child `c`: the history of the surviving child.
+///                    A split copies the history to both halves; no call is made.
+///   insert(n, h, f)  node n became a candidate. n is not in the index.
+///   update(n, h, f)  history or facts of candidate n changed. n is in the index.
+///   erase(n)         n is no candidate any more. n is in the index.
+///   victim(now)      the candidate to evict next; nothing if the policy would evict none of them.
+///                    `now` is later than every tick seen so far. Changes nothing that affects
+///                    later answers.
+///   evicted(n)       like erase, for the victim: a greedy-dual policy advances its clock here.
+///   size()           candidates in the index.
+///
+/// Expected costs, N candidates: victim and the four changes O(log N). Decisions must be a pure
+/// function of the sequence of calls, so that replicas agree. insert may throw std::bad_alloc and
+/// then has changed nothing; update, erase and evicted do not throw.
+template <class P>
+concept eviction_policy = std::copyable<P> && std::regular<typename P::history> &&
+    requires(P policy, P const view, typename P::history history, node_id node,
+             candidate_facts facts, tick now) {
+    { view.created(now) } -> std::same_as<typename P::history>;
+    { view.used(history, now) } -> std::same_as<typename P::history>;
+    { view.merged(history, history) } -> std::same_as<typename P::history>;
+    policy.insert(node, history, facts);
+    policy.update(node, history, facts);
+    policy.erase(node);
+    { view.victim(now) } -> std::same_as<std::optional<node_id>>;
+    policy.evicted(node);
+    { view.size() } -> std::convertible_to<std::size_t>;
+};
+
+/// A policy with `static constexpr bool refreshes_path = true` is told of a use for every node on
+/// the path of a hit, as block caches do. Without it only the node resumed from is refreshed.
+template <class P>
+inline constexpr bool refreshes_path = [] {
+    if constexpr (requires { P::refreshes_path; })
+        return bool{P::refreshes_path};
+    else
+        return false;
+}();
+
+} // namespace marconi::policy

@@ -1,0 +1,59 @@
+#pragma once
+
+// The plain records in which the cache tells policies what they may base a decision on.
+// Policies know neither the tree nor the model; these records carry what they need of both.
+
+#include <marconi/core/types.hpp>
+
+#include <cstdint>
+#include <vector>
+
+namespace marconi::policy {
+
+/// A request before its prefill, for admission.
+struct request_facts {
+    token_count tokens;    ///< length of the prompt
+    token_count limit;     ///< deepest position that may be resumed from (usually tokens - 1)
+    token_count matched;   ///< leading tokens whose KV is in the cache
+    token_count resumable; ///< deepest resumable position at or under the limit
+    token_count block_tokens;
+    token_count checkpoint_grid; ///< prefill positions are multiples of this
+};
+
+/// Where the engine should copy the recurrent state while it works on a request.
+struct capture_rule {
+    std::vector<token_count> at; ///< positions within the prompt, ascending
+    token_count every{0};        ///< and every so many tokens from the start; 0: none
+    bool tail = false;           ///< and after the last token whose KV exists
+};
+
+/// A candidate for eviction. It is removed whole if it is a leaf whose KV nobody uses; otherwise
+/// only its checkpoint goes, and its only child takes over its edge.
+struct candidate_facts {
+    byte_count bytes_freed; ///< of pages that lose their last owner
+    flop_count flops_saved; ///< of resuming here and not at `resume_above`; 0 if one cannot
+    byte_count page_bytes;  ///< the smallest amount that can be freed
+    token_count depth;      ///< position of the node's last token
+    token_count parent_depth;
+    token_count resume_above; ///< the nearest position above that can be resumed from
+    bool is_leaf = false;
+    bool has_checkpoint = false;
+
+    /// FLOPs saved per byte: the paper's FLOP efficiency. A candidate that saves something and
+    /// frees nothing (its only block is shared with its parent) counts as one page.
+    [[nodiscard]] double flop_efficiency() const {
+        if (flops_saved <= flop_count{}) return 0;
+        byte_count const bytes = bytes_freed > byte_count{} ? bytes_freed : page_bytes;
+        return flops_saved.value() / static_cast<double>(bytes.value());
+    }
+};
+
+/// When and how often a node was used: the history that most policies keep.
+struct usage {
+    tick last_use;
+    std::uint64_t uses = 0; ///< resumed from, not counting its creation
+
+    friend constexpr bool operator==(usage const&, usage const&) = default;
+};
+
+} // namespace marconi::policy
