@@ -1,0 +1,94 @@
+#include "json_line.hpp"
+
+#include <limits>
+
+namespace marconi::replay {
+
+namespace {
+
+using nlohmann::json;
+
+std::string range_text(std::uint64_t least, std::uint64_t most) {
+    return "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
+}
+
+/// What a value is, in few words: it may be a gigabyte, or nested a million deep.
+std::string describe(json const& value) {
+    if (value.is_number_unsigned()) return std::to_string(value.get<std::uint64_t>());
+    if (value.is_number_integer()) return std::to_string(value.get<std::int64_t>());
+    if (value.is_number() || value.is_boolean()) return value.dump();
+    if (value.is_null()) return "null";
+    if (value.is_string()) return "a string";
+    return value.is_array() ? "an array" : "an object";
+}
+
+bool is_count(json const& value, std::uint64_t least, std::uint64_t most) {
+    return value.is_number_unsigned() && value.get<std::uint64_t>() >= least &&
+           value.get<std::uint64_t>() <= most;
+}
+
+} // namespace
+
+json_line::json_line(line_source const& source, std::string_view text) : source_{&source} {
+    if (text.find_first_not_of(" \t\r") == std::string_view::npos)
+        fail("is empty; expected a JSON object");
+    try {
+        object_ = json::parse(text.begin(), text.end());
+    } catch (json::parse_error const& e) {
+        fail("is not JSON: error at byte " + std::to_string(e.byte) + " of " +
+             std::to_string(text.size()));
+    } catch (json::exception const&) {
+        fail("is not JSON: a number in it is out of range");
+    }
+    if (!object_.is_object()) fail("is " + describe(object_) + "; expected a JSON object");
+}
+
+std::uint64_t json_line::count(char const* field, std::uint64_t least, std::uint64_t most) const {
+    json const& value = at(field, range_text(least, most));
+    if (!is_count(value, least, most)) fail(field, describe(value), range_text(least, most));
+    return value.get<std::uint64_t>();
+}
+
+double json_line::time(char const* field, char const* unit) const {
+    std::string const expected = std::string{"a number of "} + unit + ", at least 0";
+    json const& value = at(field, expected);
+    if (!value.is_number() || !(value.get<double>() >= 0)) fail(field, describe(value), expected);
+    return value.get<double>();
+}
+
+std::size_t json_line::length(char const* field) const { return array(field).size(); }
+
+void json_line::append(char const* field, std::int32_t most, std::vector<std::int32_t>& to) const {
+    json const& values = array(field);
+    std::uint64_t const limit = static_cast<std::uint64_t>(most);
+    to.reserve(to.size() + values.size());
+    for (json const& value : values) {
+        if (!is_count(value, 0, limit))
+            fail(field, describe(value) + " at index " + std::to_string(&value - &values.front()),
+                 range_text(0, limit));
+        to.push_back(static_cast<std::int32_t>(value.get<std::uint64_t>()));
+    }
+}
+
+void json_line::fail(char const* field, std::string const& got, std::string const& expected) const {
+    fail(std::string{"field '"} + field + "': is " + got + "; expected " + expected);
+}
+
+void json_line::fail(std::string const& problem) const {
+    throw trace_error{source_->name() + ":" + std::to_string(source_->number()) + ": " + problem};
+}
+
+json const& json_line::at(char const* field, std::string const& expected) const {
+    auto const found = object_.find(field);
+    if (found == object_.end()) fail(field, "missing", expected);
+    return *found;
+}
+
+json const& json_line::array(char const* field) const {
+    std::string const expected = "an array of token ids";
+    json const& value = at(field, expected);
+    if (!value.is_array()) fail(field, describe(value), expected);
+    return value;
+}
+
+} // namespace marconi::replay

@@ -1,0 +1,55 @@
+#pragma once
+
+// Lines of a file or of standard input, plain or gzip, told apart by their content.
+
+#include <marconi/core/error.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+
+namespace marconi::replay {
+
+/// A trace that cannot be read. The message starts with the file and, where there is one, the
+/// line and the field.
+class trace_error : public error {
+public:
+    using error::error;
+};
+
+class line_source {
+public:
+    /// No trace has lines of this length; a file of anything else often has.
+    static constexpr std::size_t longest_line = std::size_t{256} << 20;
+
+    /// Opens a file, or standard input for "-". Throws trace_error where that fails.
+    explicit line_source(std::string const& path, std::size_t most_bytes = longest_line);
+
+    /// The next line without its end, valid until the next call; false after the last.
+    /// Throws trace_error where reading fails, compressed data is damaged or ends early.
+    [[nodiscard]] bool next(std::string_view& line);
+
+    /// The file's name, for messages.
+    [[nodiscard]] std::string const& name() const { return name_; }
+    /// The number of the line returned last, from 1.
+    [[nodiscard]] std::uint64_t number() const { return number_; }
+
+private:
+    struct closer {
+        void operator()(void* file) const;
+    };
+
+    void fill();
+
+    std::string name_;
+    std::size_t most_bytes_;
+    std::unique_ptr<void, closer> file_;
+    std::string buffer_;
+    std::size_t begin_ = 0; // of what next() has not returned yet
+    bool ended_ = false;
+    std::uint64_t number_ = 0;
+};
+
+} // namespace marconi::replay
