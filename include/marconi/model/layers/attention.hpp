@@ -1,0 +1,128 @@
+#pragma once
+
+// Layers that attend to tokens. FLOPs count a multiply-add as two and only the pairs that a causal
+// mask leaves: L^2 / 2 of them, so that a cost of c FLOPs per pair stands as c / 2 before L^2.
+
+#include <marconi/model/layers/kind.hpp>
+#include <marconi/model/layers/paper.hpp>
+
+#include <cstdint>
+
+namespace marconi::model {
+
+/// Softmax attention over all tokens, with grouped heads (arXiv 2305.13245).
+/// Per token, K and V: kv_heads * head_dim elements each. FLOPs: the four projections (with
+/// `output_gate` a fifth, as wide as the queries); Q K^T and A V, 2 heads * head_dim per pair each.
+struct full_attention {
+    std::uint64_t heads = 0;
+    std::uint64_t kv_heads = 0;
+    std::uint64_t head_dim = 0;
+    bool output_gate = false;
+    std::uint64_t input_width = 0; ///< elements that Q, K and V are projected from; 0: the width
+
+    [[nodiscard]] layer_cost shape_cost(dimensions const& around) const {
+        check();
+        std::uint64_t const from = input_width == 0 ? around.width : input_width;
+        std::uint64_t const inner = size_of("heads * head_dim", heads, head_dim);
+        std::uint64_t const kv_inner = size_of("kv_heads * head_dim", kv_heads, head_dim);
+        std::uint64_t const bytes = size_of("key bytes per token", kv_inner, around.bytes.kv);
+        return {.kv = {.key_bytes = bytes, .value_bytes = bytes},
+                .kv_groups = kv_heads,
+                .states = {},
+                .flops_per_token = (output_gate ? 2 : 1) * matmul_flops(from, inner) +
+                                   2 * matmul_flops(from, kv_inner) +
+                                   matmul_flops(inner, around.width),
+                .flops_per_pair = 2 * static_cast<double>(inner),
+                .parallel_heads = heads};
+    }
+
+    [[nodiscard]] layer_cost paper_cost(dimensions const& around) const {
+        check();
+        return paper::attention(around.width, heads);
+    }
+
+    void check() const {
+        MARCONI_EXPECT(heads > 0, "heads", heads, "at least 1");
+        MARCONI_EXPECT(head_dim > 0, "head_dim", head_dim, "at least 1");
+        MARCONI_EXPECT(kv_heads > 0 && heads % kv_heads == 0, "kv_heads", kv_heads,
+                       "a divisor of heads");
+    }
+};
+static_assert(paper_layer_kind<full_attention>);
+
+/// Softmax attention over the last `window` tokens, the current one included. Its KV is bounded,
+/// so it belongs to the checkpoint: K and V of min(position, window) tokens.
+struct sliding_window_attention {
+    std::uint64_t heads = 0;
+    std::uint64_t kv_heads = 0;
+    std::uint64_t head_dim = 0;
+    std::uint64_t window = 0; ///< tokens
+
+    [[nodiscard]] layer_cost shape_cost(dimensions const& around) const {
+        layer_cost cost = attention().shape_cost(around);
+        std::uint64_t const bytes =
+            checked_sum(cost.kv.key_bytes, cost.kv.value_bytes, "bytes per window token");
+        cost.states = {
+            {.grouped_bytes_per_window_token = bytes, .window = window, .groups = kv_heads}};
+        cost.kv = {};
+        cost.window = window;
+        return cost;
+    }
+
+    [[nodiscard]] layer_cost paper_cost(dimensions const& around) const {
+        return paper::windowed_attention(around.width, attention().heads, window);
+    }
+
+    /// The same layer without its window.
+    [[nodiscard]] full_attention attention() const {
+        MARCONI_EXPECT(window > 0, "window", window, "at least 1");
+        full_attention const whole{.heads = heads, .kv_heads = kv_heads, .head_dim = head_dim};
+        whole.check();
+        return whole;
+    }
+};
+static_assert(paper_layer_kind<sliding_window_attention>);
+
+/// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): per token one latent vector of
+/// kv_rank elements and one rotary key of rope_dim, joint to all heads, hence the same on every
+/// rank. FLOPs are those of a prefill, which expands the latent vector to heads: per pair
+/// 2 heads * (nope_dim + rope_dim) for Q K^T and 2 heads * value_dim for A V.
+struct latent_attention {
+    std::uint64_t heads = 0;
+    std::uint64_t kv_rank = 0;
+    std::uint64_t nope_dim = 0; ///< elements of a head's query without a position
+    std::uint64_t rope_dim = 0; ///< elements of a head's query with one
+    std::uint64_t value_dim = 0;
+    std::uint64_t query_rank = 0; ///< 0: queries are projected from the width directly
+
+    [[nodiscard]] layer_cost shape_cost(dimensions const& around) const {
+        check();
+        std::uint64_t const queries = size_of("queries", heads, nope_dim + rope_dim);
+        std::uint64_t const values = size_of("values", heads, value_dim);
+        std::uint64_t const expanded = size_of("latent heads", heads, nope_dim + value_dim);
+        double const query_flops = query_rank == 0 ? matmul_flops(around.width, queries)
+                                                   : matmul_flops(around.width, query_rank) +
+                                                         matmul_flops(query_rank, queries);
+        return {.kv = {.key_bytes = size_of("latent bytes", kv_rank + rope_dim, around.bytes.kv)},
+                .states = {},
+                .flops_per_token = query_flops + matmul_flops(around.width, kv_rank + rope_dim) +
+                                   matmul_flops(kv_rank, expanded) +
+                                   matmul_flops(values, around.width),
+                .flops_per_pair = static_cast<double>(queries) + static_cast<double>(values),
+                .parallel_heads = heads};
+    }
+
+    [[nodiscard]] layer_cost paper_cost(dimensions const& around) const {
+        check();
+        return paper::attention(around.width, heads);
+    }
+
+    void check() const {
+        MARCONI_EXPECT(heads > 0, "heads", heads, "at least 1");
+        MARCONI_EXPECT(kv_rank > 0, "kv_rank", kv_rank, "at least 1");
+        MARCONI_EXPECT(value_dim > 0, "value_dim", value_dim, "at least 1");
+    }
+};
+static_assert(paper_layer_kind<latent_attention>);
+
+} // namespace marconi::model
