@@ -8,16 +8,14 @@
 // Four children a node: half the levels of a binary heap, and siblings share a cache line or two.
 
 #include <marconi/core/types.hpp>
+#include <marconi/policy/eviction/index/position_table.hpp>
 
 #include <algorithm>
 #include <cassert>
 #include <concepts>
 #include <cstddef>
-#include <cstdint>
-#include <limits>
 #include <optional>
 #include <type_traits>
-#include <utility>
 #include <vector>
 
 namespace marconi::policy {
@@ -30,24 +28,24 @@ class heap_index {
 public:
     /// Adds a node that is absent. O(log N). std::bad_alloc leaves the index as it was.
     void insert(node_id node, Key const& key) {
-        assert(node && !contains(node));
-        if (node.value() >= positions_.size()) positions_.resize(node.value() + 1u, absent);
+        assert(!contains(node));
+        positions_.reserve(node);
         entries_.push_back({key, node});
         raise(entries_.size() - 1, entries_.back());
     }
 
     /// Gives a node that is present another key. O(log N).
     void update(node_id node, Key const& key) noexcept {
-        std::size_t const at = position(node);
+        std::size_t const at = positions_[node];
         settle(at, {key, node});
     }
 
     /// Removes a node that is present. O(log N).
     void erase(node_id node) noexcept {
-        std::size_t const at = position(node);
+        std::size_t const at = positions_[node];
         entry const last = entries_.back();
         entries_.pop_back();
-        positions_[node.value()] = absent;
+        positions_.clear(node);
         if (at < entries_.size()) settle(at, last);
     }
 
@@ -58,11 +56,9 @@ public:
     }
 
     /// The key of a node that is present. O(1).
-    [[nodiscard]] Key const& key(node_id node) const { return entries_[position(node)].key; }
+    [[nodiscard]] Key const& key(node_id node) const { return entries_[positions_[node]].key; }
 
-    [[nodiscard]] bool contains(node_id node) const {
-        return node.value() < positions_.size() && positions_[node.value()] != absent;
-    }
+    [[nodiscard]] bool contains(node_id node) const { return positions_.contains(node); }
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
 
 private:
@@ -76,16 +72,10 @@ private:
     };
 
     static constexpr std::size_t fanout = 4;
-    static constexpr std::uint32_t absent = std::numeric_limits<std::uint32_t>::max();
-
-    [[nodiscard]] std::size_t position(node_id node) const {
-        assert(contains(node));
-        return positions_[node.value()];
-    }
 
     void place(std::size_t at, entry const& e) noexcept {
         entries_[at] = e;
-        positions_[e.node.value()] = static_cast<std::uint32_t>(at);
+        positions_.set(e.node, at);
     }
 
     /// Places `e` in the hole `at` or where it belongs above or below it.
@@ -119,7 +109,7 @@ private:
     }
 
     std::vector<entry> entries_;
-    std::vector<std::uint32_t> positions_;
+    position_table positions_;
 };
 
 } // namespace marconi::policy

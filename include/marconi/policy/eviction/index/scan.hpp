@@ -1,0 +1,70 @@
+#pragma once
+
+#include <marconi/core/types.hpp>
+#include <marconi/policy/eviction/index/position_table.hpp>
+#include <marconi/policy/facts.hpp>
+
+#include <cassert>
+#include <cstddef>
+#include <optional>
+#include <type_traits>
+#include <vector>
+
+namespace marconi::policy {
+
+/// All candidates in a row, for scores that no order survives: what one is worth may change for
+/// all of them from tick to tick. Changes O(1); choosing O(N), some ns a candidate. Memory: about
+/// 90 bytes a candidate.
+class scan_index {
+public:
+    /// Adds a node that is absent. std::bad_alloc leaves the index as it was.
+    void insert(node_id node, usage const& h, candidate_facts const& facts) {
+        assert(!positions_.contains(node));
+        positions_.reserve(node);
+        rows_.push_back({node, h, facts});
+        positions_.set(node, rows_.size() - 1);
+    }
+
+    /// Replaces what is known of a node that is present.
+    void update(node_id node, usage const& h, candidate_facts const& facts) noexcept {
+        rows_[positions_[node]] = {node, h, facts};
+    }
+
+    /// Removes a node that is present.
+    void erase(node_id node) noexcept {
+        std::size_t const at = positions_[node];
+        rows_[at] = rows_.back();
+        positions_.set(rows_[at].node, at);
+        positions_.clear(node);
+        rows_.pop_back();
+    }
+
+    /// The node of which `rank(node, history, facts)` is the smallest, where ranks are optional
+    /// and totally ordered: nodes of no rank are passed over. Ranks must differ, as the order of
+    /// the rows is that of no contract.
+    template <class Rank>
+    [[nodiscard]] std::optional<node_id> minimum(Rank const& rank) const {
+        std::optional<node_id> best;
+        std::invoke_result_t<Rank const&, node_id, usage const&, candidate_facts const&> least;
+        for (row const& r : rows_) {
+            auto const mine = rank(r.node, r.use, r.facts);
+            if (!mine || (least && !(*mine < *least))) continue;
+            least = mine;
+            best = r.node;
+        }
+        return best;
+    }
+
+    [[nodiscard]] std::size_t size() const { return rows_.size(); }
+
+private:
+    struct row {
+        node_id node;
+        usage use;
+        candidate_facts facts;
+    };
+    std::vector<row> rows_;
+    position_table positions_;
+};
+
+} // namespace marconi::policy

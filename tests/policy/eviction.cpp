@@ -1,0 +1,226 @@
+#include <marconi/core/error.hpp>
+#include <marconi/policy/eviction/flop_aware.hpp>
+#include <marconi/policy/eviction/gdsf.hpp>
+#include <marconi/policy/eviction/lru.hpp>
+#include <marconi/policy/eviction/scored.hpp>
+
+#include <contracts/eviction_policy.hpp>
+#include <support/catch.hpp>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <tuple>
+
+using namespace marconi;
+using namespace marconi::policy;
+
+namespace {
+
+struct oldest_first {
+    double operator()(usage const& h, candidate_facts const&, tick now) const {
+        return -static_cast<double>((now - h.last_use).value());
+    }
+};
+
+template <int Tenths>
+struct flop_aware_at : flop_aware {
+    flop_aware_at() : flop_aware(Tenths / 10.0) {}
+};
+
+using policies = std::tuple<lru, gdsf, flop_aware, flop_aware_at<10>, scored<oldest_first>>;
+using ranked = std::tuple<lru, gdsf, flop_aware_at<0>, flop_aware_at<3>, flop_aware_at<10>,
+                          flop_aware_at<20>, scored<oldest_first>>;
+
+// The obviously right victims: each looks at all candidates.
+
+using rank = std::tuple<double, tick, double, node_id>;
+
+template <class Candidates>
+auto naive_ranks(lru const&, Candidates const& all, tick) {
+    std::vector<rank> ranks;
+    for (auto const& c : all)
+        ranks.push_back({0, c.history.last_use, 0, c.id});
+    return ranks;
+}
+
+template <class Candidates>
+auto naive_ranks(scored<oldest_first> const&, Candidates const& all, tick) {
+    std::vector<rank> ranks;
+    for (auto const& c : all)
+        ranks.push_back({0, c.history.last_use, c.facts.flop_efficiency(), c.id});
+    return ranks;
+}
+
+template <class Candidates>
+auto naive_ranks(gdsf const&, Candidates const& all, tick) {
+    std::vector<rank> ranks;
+    for (auto const& c : all) {
+        double const frequency = static_cast<double>(c.history.uses) + 1;
+        double const priority = c.history.clock + frequency * c.facts.flop_efficiency();
+        ranks.push_back({priority, c.history.last_use, 0, c.id});
+    }
+    return ranks;
+}
+
+template <class Candidates>
+auto naive_ranks(flop_aware const& policy, Candidates const& all, tick now) {
+    double const infinity = std::numeric_limits<double>::infinity();
+    double least_recency = infinity, most_recency = -infinity;
+    double least_efficiency = infinity, most_efficiency = -infinity;
+    auto const recency = [&](auto const& c) {
+        return 1.0 /
+               static_cast<double>(std::max<std::uint64_t>(1, (now - c.history.last_use).value()));
+    };
+    for (auto const& c : all) {
+        least_recency = std::min(least_recency, recency(c));
+        most_recency = std::max(most_recency, recency(c));
+        least_efficiency = std::min(least_efficiency, c.facts.flop_efficiency());
+        most_efficiency = std::max(most_efficiency, c.facts.flop_efficiency());
+    }
+    std::vector<rank> ranks;
+    for (auto const& c : all) {
+        double score = 0;
+        if (most_recency > least_recency)
+            score += (recency(c) - least_recency) / (most_recency - least_recency);
+        if (most_efficiency > least_efficiency)
+            score += policy.alpha() * (c.facts.flop_efficiency() - least_efficiency) /
+                     (most_efficiency - least_efficiency);
+        ranks.push_back({score, c.history.last_use, c.facts.flop_efficiency(), c.id});
+    }
+    return ranks;
+}
+
+candidate_facts worth(double flops, std::uint64_t bytes) {
+    candidate_facts facts;
+    facts.flops_saved = flop_count{flops};
+    facts.bytes_freed = byte_count{bytes};
+    facts.page_bytes = byte_count{1};
+    return facts;
+}
+
+} // namespace
+
+TEMPLATE_LIST_TEST_CASE("eviction policies keep their contract", "", policies) {
+    contracts::eviction_policy_suite<TestType>();
+}
+
+TEMPLATE_LIST_TEST_CASE("the victim is the one that a full scan chooses", "", ranked) {
+    for (std::uint32_t ids : {5u, 60u, 700u}) {
+        contracts::eviction_rehearsal<TestType> run;
+        std::size_t compared = 0;
+        for (int i = 0; i < 12000; ++i) {
+            run.step(ids);
+            // At the time of the newest use as well as later: ages are at least one tick.
+            tick const now = run.now + tick{run.below(3) == 0 ? 0u : 1 + run.below(5)};
+            auto const ranks = naive_ranks(run.policy, run.candidates, now);
+            auto const victim = run.policy.victim(now);
+            REQUIRE(victim.has_value() == !ranks.empty());
+            if (!victim) continue;
+            REQUIRE(*victim == std::get<node_id>(*std::min_element(ranks.begin(), ranks.end())));
+            ++compared;
+        }
+        CHECK(compared > 8000);
+    }
+}
+
+TEST_CASE("flop_aware weighs recency against compute saved per byte") {
+    // Ages 10, 2, 1: normalised recencies 0, 4/9, 1. Efficiencies 5, 1, 3: normalised 1, 0, 1/2.
+    flop_aware policy;
+    policy.insert(node_id{0}, usage{tick{90}}, worth(50, 10));
+    policy.insert(node_id{1}, usage{tick{98}}, worth(7, 7));
+    policy.insert(node_id{2}, usage{tick{99}}, worth(9, 3));
+    CHECK(policy.victim(tick{100}) == node_id{0});
+    policy.set_alpha(0.44);
+    CHECK(policy.victim(tick{100}) == node_id{0});
+    policy.set_alpha(0.45);
+    CHECK(policy.victim(tick{100}) == node_id{1});
+    policy.erase(node_id{1});
+    policy.set_alpha(0.99); // the other two are now 0 + alpha against 1 + 0
+    CHECK(policy.victim(tick{100}) == node_id{0});
+    policy.set_alpha(1.01);
+    CHECK(policy.victim(tick{100}) == node_id{2});
+    policy.set_alpha(1); // a tie: the oldest goes
+    CHECK(policy.victim(tick{100}) == node_id{0});
+}
+
+TEST_CASE("flop_aware breaks ties by age, then efficiency, then id") {
+    flop_aware policy;
+    policy.insert(node_id{3}, usage{tick{1}}, worth(2, 1));
+    policy.insert(node_id{8}, usage{tick{1}}, worth(1, 1));
+    policy.insert(node_id{6}, usage{tick{1}}, worth(1, 1));
+    policy.insert(node_id{1}, usage{tick{2}}, worth(0, 1));
+    CHECK(policy.victim(tick{3}) == node_id{6});
+    policy.evicted(node_id{6});
+    CHECK(policy.victim(tick{3}) == node_id{8});
+    policy.evicted(node_id{8});
+    CHECK(policy.victim(tick{3}) == node_id{3});
+}
+
+TEST_CASE("flop_aware takes only an alpha that is finite and not negative") {
+    CHECK(flop_aware{}.alpha() == 0);
+    CHECK(flop_aware{0.7}.alpha() == 0.7);
+    CHECK_THROWS_AS(flop_aware{-0.1}, invalid_argument);
+    CHECK_THROWS_AS(flop_aware{std::nan("")}, invalid_argument);
+    flop_aware policy{2};
+    CHECK_THROWS_AS(policy.set_alpha(std::numeric_limits<double>::infinity()), invalid_argument);
+    CHECK(policy.alpha() == 2);
+}
+
+TEST_CASE("gdsf evicts what saves little per byte, and ages what is not used") {
+    gdsf policy;
+    auto const dear = policy.created(tick{1});
+    policy.insert(node_id{0}, dear, worth(30, 10));                    // H = 3
+    policy.insert(node_id{1}, policy.created(tick{2}), worth(10, 10)); // H = 1
+    CHECK(policy.victim(tick{3}) == node_id{1});
+    policy.evicted(node_id{1});
+    CHECK(policy.clock() == 1);
+
+    policy.insert(node_id{2}, policy.created(tick{4}), worth(15, 10)); // H = 1 + 1.5
+    CHECK(policy.victim(tick{5}) == node_id{2});
+    policy.evicted(node_id{2});
+    CHECK(policy.clock() == 2.5);
+    policy.insert(node_id{3}, policy.created(tick{6}), worth(10, 10)); // H = 2.5 + 1
+    CHECK(policy.victim(tick{7}) == node_id{0});                       // aged, though dearer
+
+    auto const again = policy.used(dear, tick{8});
+    CHECK(again == gdsf::history{tick{8}, 1, 2.5});
+    policy.update(node_id{0}, again, worth(30, 10)); // H = 2.5 + 2 * 3
+    CHECK(policy.victim(tick{9}) == node_id{3});
+    CHECK(policy.merged(dear, again) == again);
+}
+
+TEST_CASE("the clock of gdsf never runs back") {
+    gdsf policy;
+    auto const old = policy.created(tick{1});
+    policy.insert(node_id{0}, policy.created(tick{1}), worth(50, 10));
+    policy.evicted(node_id{0});
+    policy.insert(node_id{1}, old, worth(10, 10)); // unpinned only now: H = 0 + 1
+    policy.evicted(node_id{1});
+    CHECK(policy.clock() == 5);
+}
+
+TEST_CASE("a score of one's own makes a policy") {
+    scored newest{[](usage const& h, candidate_facts const&, tick now) {
+        return static_cast<double>((now - h.last_use).value());
+    }};
+    static_assert(eviction_policy<decltype(newest)>);
+    newest.insert(node_id{4}, usage{tick{1}}, {});
+    newest.insert(node_id{2}, usage{tick{2}}, worth(1, 1));
+    newest.insert(node_id{9}, usage{tick{2}}, {});
+    newest.insert(node_id{7}, usage{tick{2}}, {});
+    CHECK(newest.victim(tick{3}) == node_id{7});
+
+    scored pinned{[](usage const& h, candidate_facts const& f, tick) {
+        return f.has_checkpoint ? std::numeric_limits<double>::infinity()
+               : h.uses > 0     ? std::nan("")
+                                : 0.0;
+    }};
+    candidate_facts checkpoint;
+    checkpoint.has_checkpoint = true;
+    pinned.insert(node_id{0}, usage{tick{1}}, checkpoint);
+    pinned.insert(node_id{1}, usage{tick{1}, 3}, {});
+    CHECK_FALSE(pinned.victim(tick{2}));
+    pinned.insert(node_id{2}, usage{tick{9}}, {});
+    CHECK(pinned.victim(tick{10}) == node_id{2});
+}
