@@ -1,0 +1,202 @@
+#include "options.hpp"
+
+#include "help_epilogue.hpp"
+
+#include <marconi/core/error.hpp>
+
+#include <CLI/CLI.hpp>
+
+#include <algorithm>
+#include <charconv>
+#include <ostream>
+#include <thread>
+#include <utility>
+
+namespace marconi::replay {
+
+namespace {
+
+/// Option values that are parsed once all options are known.
+struct raw_values {
+    std::vector<std::string> synthetic;
+    std::vector<std::string> policies{"vllm+", "sglang+", "marconi", "lru", "gdsf"};
+    std::vector<std::string> capacities{"5%", "10%", "20%"};
+    std::string alpha = "auto";
+    std::string cost = "shape";
+    std::string ttft = "a100x4";
+    std::string format = "table";
+    std::string out;
+};
+
+template <class Value>
+using choices = std::vector<std::pair<std::string, Value>>;
+
+choices<cost_model> const cost_choices{{"paper", cost_model::paper}, {"shape", cost_model::shape}};
+choices<ttft_curve> const ttft_choices{
+    {"a100x4", ttft_curve::a100x4}, {"h100", ttft_curve::h100}, {"h200", ttft_curve::h200}};
+choices<report_format> const format_choices{
+    {"table", report_format::table}, {"csv", report_format::csv}, {"json", report_format::json}};
+
+template <class Value>
+Value chosen(choices<Value> const& from, std::string const& name) {
+    return std::ranges::find(from, name, &std::pair<std::string, Value>::first)->second;
+}
+
+/// CLI11 reads "-1" into an unsigned number without complaint, and describes its own checks at
+/// length in the help; so the ranges are checked, and described, here.
+CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
+    auto const check = [least, most](std::string const& text) -> std::string {
+        std::uint64_t value = 0;
+        auto const [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
+        if (problem == std::errc{} && end == text.data() + text.size() && value >= least &&
+            value <= most)
+            return {};
+        return "is '" + text + "'; expected a whole number from " + std::to_string(least) + " to " +
+               std::to_string(most);
+    };
+    return CLI::Validator{check, ""};
+}
+
+template <class Value>
+CLI::Validator one_of(choices<Value> const& from) {
+    auto const check = [&from](std::string const& text) -> std::string {
+        std::string names;
+        for (auto const& [name, value] : from) {
+            if (name == text) return {};
+            names += (names.empty() ? "" : ", ") + name;
+        }
+        return "is '" + text + "'; expected one of " + names;
+    };
+    return CLI::Validator{check, ""};
+}
+
+constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
+
+void define_traces(CLI::App& app, options& to, raw_values& raw) {
+    app.add_option("--trace", to.traces, "Trace file, plain or gzip, - for standard input; repeat")
+        ->type_name("FILE");
+    app.add_option("--synthetic", raw.synthetic, "Made-up trace: chat, agent, fewshot or mixed")
+        ->type_name("KIND")
+        ->delimiter(',');
+    app.add_option("--seed", to.seed, "Seed of synthetic traces")
+        ->type_name("N")
+        ->check(whole_number(0, any))
+        ->capture_default_str();
+    app.add_option("--sessions", to.sessions, "Sessions of a synthetic trace")
+        ->type_name("N")
+        ->check(whole_number(1, most_sessions))
+        ->capture_default_str();
+    app.add_option("--limit", to.limit, "Only the first N requests of each trace")
+        ->type_name("N")
+        ->check(whole_number(1, any));
+    app.add_flag("--describe", to.describe, "Print statistics of the traces, replay nothing");
+}
+
+void define_caches(CLI::App& app, options& to, raw_values& raw) {
+    // The defaults of lists are in the text, since CLI11 would print their separators too.
+    app.add_option("--policy", raw.policies,
+                   "As listed below, separated by commas [vllm+,sglang+,marconi,lru,gdsf]")
+        ->type_name("NAME")
+        ->delimiter(',');
+    app.add_option("--capacity", raw.capacities, "Sizes separated by commas [5%,10%,20%]")
+        ->type_name("SIZE")
+        ->delimiter(',');
+    app.add_option("--alpha", raw.alpha, "auto or x, for policies that take one and name none")
+        ->type_name("X")
+        ->capture_default_str();
+    app.add_option("--model", to.model, "A preset")->type_name("NAME")->capture_default_str();
+    app.add_flag("--list-models", to.list_models, "Print the presets");
+    app.add_option("--cost", raw.cost, "paper: its formulas; shape: what the model really does")
+        ->type_name("KIND")
+        ->check(one_of(cost_choices))
+        ->capture_default_str();
+    app.add_option("--block-tokens", to.block_tokens, "Tokens of a KV block, 1 to 256")
+        ->type_name("N")
+        ->check(whole_number(1, 256))
+        ->capture_default_str();
+    app.add_option("--checkpoint-grid", to.checkpoint_grid,
+                   "Branch checkpoints at multiples of N, the engine's chunk")
+        ->type_name("N")
+        ->check(whole_number(1, 1 << 20))
+        ->capture_default_str();
+    app.add_flag("--whole-prompt", to.whole_prompt,
+                 "Resume up to the prompt's end, as published figures do;\n"
+                 "else its last token is always computed");
+}
+
+void define_output(CLI::App& app, options& to, raw_values& raw) {
+    app.add_option("--ttft", raw.ttft, "Estimate by a100x4, h100 or h200, see below")
+        ->type_name("KIND")
+        ->check(one_of(ttft_choices))
+        ->capture_default_str();
+    app.add_option("--format", raw.format, "table, csv, or json: one object a run, one a line")
+        ->type_name("KIND")
+        ->check(one_of(format_choices))
+        ->capture_default_str();
+    app.add_option("--out", raw.out, "Write there, not to standard output")->type_name("FILE");
+    app.add_option("--jobs", to.jobs, "Runs at the same time")
+        ->type_name("N")
+        ->check(whole_number(1, 1024))
+        ->capture_default_str();
+}
+
+void define(CLI::App& app, options& to, raw_values& raw) {
+    app.option_defaults()->group("Traces");
+    define_traces(app, to, raw);
+    app.option_defaults()->group("Caches");
+    define_caches(app, to, raw);
+    app.option_defaults()->group("Output");
+    define_output(app, to, raw);
+    app.get_formatter()->column_width(30);
+    app.footer(help_epilogue());
+}
+
+void interpret(raw_values const& raw, options& to) {
+    for (std::string const& name : raw.synthetic)
+        to.synthetic.push_back(parse_workload(name));
+    std::optional<double> alpha;
+    if (raw.alpha != "auto") alpha = parse_alpha(raw.alpha);
+    for (std::string const& name : raw.policies) {
+        policy_name policy = parse_policy(name);
+        auto const* const known =
+            std::ranges::find(known_policies, policy.kind, &known_policy::kind);
+        if (known->takes_alpha && !policy.alpha) policy.alpha = alpha;
+        if (std::ranges::find(to.policies, policy) == to.policies.end())
+            to.policies.push_back(std::move(policy));
+    }
+    for (std::string const& size : raw.capacities)
+        to.capacities.push_back(parse_capacity(size));
+    to.cost = chosen(cost_choices, raw.cost);
+    to.ttft = chosen(ttft_choices, raw.ttft);
+    to.format = chosen(format_choices, raw.format);
+    if (!raw.out.empty()) to.out = raw.out;
+    if (std::ranges::count(to.traces, "-") > 1)
+        throw invalid_argument{"trace is '-' twice; expected standard input at most once"};
+    if (to.traces.empty() && to.synthetic.empty() && !to.list_models)
+        throw invalid_argument{"no trace; expected --trace FILE or --synthetic KIND"};
+}
+
+} // namespace
+
+command_line parse_command_line(int argc, char const* const* argv, std::ostream& out,
+                                std::ostream& err) {
+    options result;
+    result.jobs = std::clamp(std::thread::hardware_concurrency(), 1u, 1024u);
+    raw_values raw;
+    CLI::App app{"Replays request traces through prefix caches of any policy and capacity, and "
+                 "prints what each saved.",
+                 "marconi_replay"};
+    define(app, result, raw);
+    try {
+        app.parse(argc, argv);
+        interpret(raw, result);
+    } catch (CLI::ParseError const& e) {
+        return {.chosen = {}, .exit_code = app.exit(e, out, err)};
+    } catch (error const& e) {
+        err << e.what() << "\nRun with --help for more information.\n";
+        return {.chosen = {}, .exit_code = 2};
+    }
+    return {.chosen = std::move(result), .exit_code = 0};
+}
+
+} // namespace marconi::replay

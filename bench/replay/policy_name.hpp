@@ -1,0 +1,47 @@
+#pragma once
+
+// The policies that can be named on the command line.
+
+#include <array>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace marconi::replay {
+
+/// "marconi:0.5" is of kind "marconi" with alpha 0.5.
+struct policy_name {
+    std::string kind;            // one of known_policies
+    std::optional<double> alpha; // finite, at least 0; only where the kind takes one
+
+    /// As it is written, and as results name it: two names are the same policy where these agree.
+    [[nodiscard]] std::string text() const;
+
+    friend bool operator==(policy_name const&, policy_name const&) = default;
+};
+
+struct known_policy {
+    std::string_view kind;
+    std::string_view meaning;
+    bool takes_alpha = false;
+};
+
+inline constexpr std::array<known_policy, 8> known_policies = {{
+    {"none", "no cache at all"},
+    {"vllm+", "a checkpoint every 32 tokens, leaves evicted by LRU"},
+    {"sglang+", "Marconi's admission, leaves evicted by LRU, a hit refreshes its whole path"},
+    {"marconi", "the paper's score; alpha is tuned, or the one after a colon: marconi:0.5", true},
+    {"marconi-artifact", "the score as the paper's artifact computes it, :alpha as above", true},
+    {"lru", "Marconi's admission, least recently used first"},
+    {"gdsf", "Marconi's admission, greedy-dual: age + frequency x FLOPs saved / bytes freed"},
+    {"infinite", "Marconi's admission and no limit: the most that can be saved"},
+}};
+
+/// Throws invalid_argument where the kind is unknown, or its alpha is no number, negative or not
+/// taken.
+[[nodiscard]] policy_name parse_policy(std::string_view text);
+
+/// A number that is finite and at least 0. Throws invalid_argument.
+[[nodiscard]] double parse_alpha(std::string_view text);
+
+} // namespace marconi::replay

@@ -1,0 +1,180 @@
+#include "report.hpp"
+
+#include "sizes.hpp"
+#include "text_table.hpp"
+
+#include <marconi/core/error.hpp>
+
+#include <nlohmann/json.hpp>
+
+#include <algorithm>
+#include <cerrno>
+#include <cstring>
+#include <ostream>
+#include <utility>
+#include <vector>
+
+namespace marconi::replay {
+
+namespace {
+
+using json = nlohmann::ordered_json;
+
+template <class Value>
+json or_null(std::optional<Value> const& value) {
+    return value ? json(*value) : json(nullptr);
+}
+
+json to_json(result const& r) {
+    return {
+        {"trace", r.trace},
+        {"policy", r.policy},
+        {"capacity_bytes", or_null(r.capacity_bytes)},
+        {"requests", r.requests},
+        {"input_tokens", r.input_tokens},
+        {"resumed_tokens", r.resumed_tokens},
+        {"token_hit_rate", r.token_hit_rate},
+        {"request_hit_rate", r.request_hit_rate},
+        {"flops_asked", r.flops_asked},
+        {"flops_saved", r.flops_saved},
+        {"alpha", or_null(r.alpha)},
+        {"evictions", r.evictions},
+        {"peak_bytes", r.peak_bytes},
+        {"nodes", r.nodes},
+        {"checkpoints", r.checkpoints},
+        {"ttft_p50_ms", r.ttft_p50_ms},
+        {"ttft_p95_ms", r.ttft_p95_ms},
+        {"request_us_p50", r.request_us_p50},
+        {"request_us_p99", r.request_us_p99},
+        {"seconds", r.seconds},
+    };
+}
+
+/// Trace names come from file names, which need not be UTF-8.
+std::string dumped(json const& value) {
+    return value.dump(-1, ' ', false, json::error_handler_t::replace);
+}
+
+void write_json(std::span<result const> results, std::ostream& to) {
+    for (result const& r : results)
+        to << dumped(to_json(r)) << '\n';
+}
+
+std::string csv_cell(json const& value) {
+    if (value.is_null()) return "";
+    if (!value.is_string()) return dumped(value);
+    std::string const& text = value.get_ref<std::string const&>();
+    if (text.find_first_of(",\"\r\n") == std::string::npos) return text;
+    std::string quoted = "\"";
+    for (char const c : text)
+        quoted.append(c == '"' ? 2 : 1, c);
+    return quoted + "\"";
+}
+
+void write_csv(std::span<result const> results, std::ostream& to) {
+    json const names = to_json({});
+    char const* separator = "";
+    for (auto const& [name, value] : names.items())
+        to << std::exchange(separator, ",") << name;
+    to << '\n';
+    for (result const& r : results) {
+        separator = "";
+        for (auto const& value : to_json(r))
+            to << std::exchange(separator, ",") << csv_cell(value);
+        to << '\n';
+    }
+}
+
+std::string capacity_text(result const& r) {
+    return r.capacity_bytes ? "capacity " + format_bytes(*r.capacity_bytes) : "no limit";
+}
+
+bool same_group(result const& a, result const& b) {
+    return a.trace == b.trace && a.capacity_bytes == b.capacity_bytes;
+}
+
+double saved_share(result const& r) {
+    return r.flops_asked > 0 ? r.flops_saved / r.flops_asked : 0;
+}
+
+text_table::row table_row(result const& r, bool best) {
+    return {r.policy,
+            r.alpha ? format_fixed(*r.alpha, 1) : "-",
+            format_share(r.token_hit_rate),
+            format_share(r.request_hit_rate),
+            format_share(saved_share(r)) + (best ? " *" : "  "),
+            format_flops(r.flops_saved),
+            format_count(r.evictions),
+            format_bytes(r.peak_bytes),
+            format_count(r.nodes),
+            format_count(r.checkpoints),
+            format_fixed(r.ttft_p50_ms, 0),
+            format_fixed(r.ttft_p95_ms, 0),
+            format_fixed(r.request_us_p50, 1),
+            format_fixed(r.request_us_p99, 1),
+            format_fixed(r.seconds, 2)};
+}
+
+void write_group(std::span<result const* const> group, std::ostream& to) {
+    result const& first = *group.front();
+    to << first.trace << ", " << capacity_text(first) << ": " << format_count(first.requests)
+       << " requests, " << format_count(first.input_tokens) << " input tokens, "
+       << format_flops(first.flops_asked) << " asked\n";
+    double best = 0;
+    for (result const* r : group)
+        best = std::max(best, r->flops_saved);
+    text_table table{{"policy", "alpha", "token hits", "request hits", "FLOPs saved  ", "",
+                      "evictions", "peak", "nodes", "checkpoints", "TTFT p50 ms", "p95 ms",
+                      "us p50", "p99", "s"}};
+    for (result const* r : group)
+        table.add(table_row(*r, group.size() > 1 && best > 0 && r->flops_saved == best));
+    table.print(to);
+}
+
+void write_table(std::span<result const> results, std::ostream& to) {
+    // Groups in the order in which they first appear.
+    std::vector<std::vector<result const*>> groups;
+    for (result const& r : results) {
+        auto const found = std::ranges::find_if(
+            groups, [&](auto const& group) { return same_group(*group.front(), r); });
+        (found == groups.end() ? groups.emplace_back() : *found).push_back(&r);
+    }
+    char const* gap = "";
+    for (auto const& group : groups) {
+        to << std::exchange(gap, "\n");
+        write_group(group, to);
+    }
+}
+
+} // namespace
+
+void write_report(report_format format, std::span<result const> results, std::ostream& to) {
+    switch (format) {
+    case report_format::table:
+        write_table(results, to);
+        break;
+    case report_format::csv:
+        write_csv(results, to);
+        break;
+    case report_format::json:
+        write_json(results, to);
+        break;
+    }
+}
+
+report_file::report_file(std::optional<std::string> const& path, std::ostream& standard)
+    : name_{path.value_or("standard output")}, stream_{path ? &file_ : &standard} {
+    if (!path) return;
+    errno = 0;
+    file_.open(*path, std::ios::binary | std::ios::trunc);
+    if (!file_)
+        throw error{name_ + ": cannot be written: " +
+                    (errno != 0 ? std::strerror(errno) : "it cannot be opened")};
+}
+
+void report_file::finish() {
+    stream_->flush();
+    if (!*stream_) throw error{name_ + ": cannot be written to the end; is the disk full?"};
+}
+
+} // namespace marconi::replay

@@ -1,0 +1,37 @@
+#pragma once
+
+// Writes results for people (a table), spreadsheets (CSV) and programs (JSON lines).
+
+#include "options.hpp"
+#include "result.hpp"
+
+#include <fstream>
+#include <iosfwd>
+#include <optional>
+#include <span>
+#include <string>
+
+namespace marconi::replay {
+
+/// As a table, one block for each trace and capacity, `*` at the policy that saved most FLOPs of
+/// those with the same limit. As CSV with a heading, empty where there is no value. As JSON, one
+/// object a line, so that files can be appended to one another; null where there is no value.
+void write_report(report_format format, std::span<result const> results, std::ostream& to);
+
+/// Where a report goes. Opened before the work starts, so that a wrong path costs no time.
+class report_file {
+public:
+    /// A file, replaced if it exists, or `standard` where there is no path. Throws error.
+    report_file(std::optional<std::string> const& path, std::ostream& standard);
+
+    [[nodiscard]] std::ostream& stream() { return *stream_; }
+    /// Flushes. Throws error where anything could not be written.
+    void finish();
+
+private:
+    std::string name_;
+    std::ofstream file_;
+    std::ostream* stream_;
+};
+
+} // namespace marconi::replay

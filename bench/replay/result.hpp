@@ -1,0 +1,33 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+
+namespace marconi::replay {
+
+/// What one run, a trace through one cache, came to. Reports name the fields as they are here.
+struct result {
+    std::string trace;
+    std::string policy;
+    std::optional<std::uint64_t> capacity_bytes; // nothing: no limit
+    std::uint64_t requests = 0;
+    std::uint64_t input_tokens = 0;
+    std::uint64_t resumed_tokens = 0;
+    double token_hit_rate = 0;   // resumed_tokens / input_tokens
+    double request_hit_rate = 0; // share of requests that resumed any token
+    double flops_asked = 0;      // to prefill every input from nothing
+    double flops_saved = 0;
+    std::optional<double> alpha; // the one in use at the end; nothing where the policy has none
+    std::uint64_t evictions = 0;
+    std::uint64_t peak_bytes = 0;
+    std::uint64_t nodes = 0;       // at the end
+    std::uint64_t checkpoints = 0; // at the end
+    double ttft_p50_ms = 0;        // estimated, see ttft.hpp
+    double ttft_p95_ms = 0;
+    double request_us_p50 = 0; // measured: the cache's own time for a request
+    double request_us_p99 = 0;
+    double seconds = 0; // measured: the whole run
+};
+
+} // namespace marconi::replay
