@@ -1,7 +1,12 @@
 #pragma once
 
+// Published models, by name.
+
 #include <marconi/core/error.hpp>
+#include <marconi/model/presets/attention.hpp>
+#include <marconi/model/presets/linear_attention.hpp>
 #include <marconi/model/presets/paper.hpp>
+#include <marconi/model/presets/state_space.hpp>
 #include <marconi/model/spec.hpp>
 
 #include <string>
@@ -10,15 +15,20 @@
 
 namespace marconi::model {
 
-/// Every model that is described here.
-[[nodiscard]] inline std::vector<spec> presets() { return {paper_7b()}; }
+/// Every model that is described here; each carries its name and source.
+[[nodiscard]] inline std::vector<spec> presets() {
+    return {paper_7b(),           jamba_1_5_mini(),      nemotron_h_8b(),
+            zamba2_7b(),          granite_4_0_h_small(), falcon_h1_7b(),
+            qwen3_next_80b_a3b(), kimi_linear_48b_a3b(), recurrentgemma_9b(),
+            bmojo_8b(),           gemma_3_27b(),         llama_3_1_8b()};
+}
 
-/// The preset of that name. Throws invalid_argument, which lists the names, if there is none.
+/// The preset of that name. Throws invalid_argument, which lists all names, if there is none.
 [[nodiscard]] inline spec find_preset(std::string_view name) {
-    std::string names = "one of";
-    for (spec& candidate : presets()) {
+    std::string names;
+    for (spec const& candidate : presets()) {
         if (candidate.name == name) return candidate;
-        names += " " + candidate.name;
+        names += (names.empty() ? "one of " : ", ") + candidate.name;
     }
     throw_invalid("preset", name, names);
 }

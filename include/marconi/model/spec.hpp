@@ -31,12 +31,12 @@ struct repeated {
 /// A model: what its layers are and where that is published. Embeddings and logits are left out:
 /// a lookup costs nothing, and a prefill needs the logits of one token only.
 struct spec {
-    std::string name;
-    std::string source; ///< address of the configuration or paper that the figures are from
+    std::string name{};
+    std::string source{}; ///< address of the configuration or paper that the figures are from
     std::uint64_t width = 0;
     std::uint64_t vocabulary = 0; ///< 0: not given
     element_sizes bytes{};
-    std::vector<repeated> layers;
+    std::vector<repeated> layers{};
 
     /// Bytes and FLOPs on one rank of `tensor_parallel`. One KV entry per application of a layer
     /// with KV for every token, one state piece per state tensor of each application, in the order

@@ -28,7 +28,6 @@ struct full_attention {
         std::uint64_t const bytes = size_of("key bytes per token", kv_inner, around.bytes.kv);
         return {.kv = {.key_bytes = bytes, .value_bytes = bytes},
                 .kv_groups = kv_heads,
-                .states = {},
                 .flops_per_token = (output_gate ? 2 : 1) * matmul_flops(from, inner) +
                                    2 * matmul_flops(from, kv_inner) +
                                    matmul_flops(inner, around.width),
@@ -59,14 +58,14 @@ struct sliding_window_attention {
     std::uint64_t window = 0; ///< tokens
 
     [[nodiscard]] layer_cost shape_cost(dimensions const& around) const {
-        layer_cost cost = attention().shape_cost(around);
+        layer_cost result = attention().shape_cost(around);
         std::uint64_t const bytes =
-            checked_sum(cost.kv.key_bytes, cost.kv.value_bytes, "bytes per window token");
-        cost.states = {
+            checked_sum(result.kv.key_bytes, result.kv.value_bytes, "bytes per window token");
+        result.states = {
             {.grouped_bytes_per_window_token = bytes, .window = window, .groups = kv_heads}};
-        cost.kv = {};
-        cost.window = window;
-        return cost;
+        result.kv = {};
+        result.window = window;
+        return result;
     }
 
     [[nodiscard]] layer_cost paper_cost(dimensions const& around) const {
@@ -97,15 +96,17 @@ struct latent_attention {
 
     [[nodiscard]] layer_cost shape_cost(dimensions const& around) const {
         check();
-        std::uint64_t const queries = size_of("queries", heads, nope_dim + rope_dim);
+        std::uint64_t const stored = checked_sum(kv_rank, rope_dim, "latent elements");
+        std::uint64_t const queries =
+            size_of("queries", heads, checked_sum(nope_dim, rope_dim, "query elements"));
         std::uint64_t const values = size_of("values", heads, value_dim);
-        std::uint64_t const expanded = size_of("latent heads", heads, nope_dim + value_dim);
+        std::uint64_t const expanded =
+            size_of("latent heads", heads, checked_sum(nope_dim, value_dim, "latent heads"));
         double const query_flops = query_rank == 0 ? matmul_flops(around.width, queries)
                                                    : matmul_flops(around.width, query_rank) +
                                                          matmul_flops(query_rank, queries);
-        return {.kv = {.key_bytes = size_of("latent bytes", kv_rank + rope_dim, around.bytes.kv)},
-                .states = {},
-                .flops_per_token = query_flops + matmul_flops(around.width, kv_rank + rope_dim) +
+        return {.kv = {.key_bytes = size_of("latent bytes", stored, around.bytes.kv)},
+                .flops_per_token = query_flops + matmul_flops(around.width, stored) +
                                    matmul_flops(kv_rank, expanded) +
                                    matmul_flops(values, around.width),
                 .flops_per_pair = static_cast<double>(queries) + static_cast<double>(values),

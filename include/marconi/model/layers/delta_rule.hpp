@@ -27,9 +27,9 @@ struct gated_delta_net {
         std::uint64_t const keys = size_of("key channels", key_heads, key_dim);
         std::uint64_t const values = size_of("value channels", value_heads, value_dim);
         std::uint64_t const elements = size_of("state elements", values, key_dim);
-        std::uint64_t const channels = 2 * keys + values;
-        return {.kv = {},
-                .states = {{.bytes = size_of("state bytes", elements, around.bytes.state)},
+        std::uint64_t const channels =
+            checked_sum(size_of("key channels", std::uint64_t{2}, keys), values, "channels");
+        return {.states = {{.bytes = size_of("state bytes", elements, around.bytes.state)},
                            {.bytes = convolution_bytes(channels, convolution, around)}},
                 .flops_per_token = matmul_flops(around.width, channels + values + 2 * value_heads) +
                                    convolution_flops(channels, convolution) +
@@ -69,7 +69,6 @@ struct kimi_delta_attention {
         std::uint64_t const elements = size_of("state elements", inner, head_dim);
         state_cost const convolved{.bytes = convolution_bytes(inner, convolution, around)};
         return {
-            .kv = {},
             .states = {{.bytes = size_of("state bytes", elements, around.bytes.state)},
                        convolved,
                        convolved,

@@ -15,9 +15,7 @@ struct mlp {
     bool gated = true;
 
     [[nodiscard]] layer_cost shape_cost(dimensions const& around) const {
-        return {.kv = {},
-                .states = {},
-                .flops_per_token = (gated ? 3 : 2) * matmul_flops(around.width, inner_width)};
+        return {.flops_per_token = (gated ? 3 : 2) * matmul_flops(around.width, inner_width)};
     }
 
     [[nodiscard]] layer_cost paper_cost(dimensions const& around) const {
@@ -40,9 +38,7 @@ struct moe {
                        "at most experts");
         std::uint64_t const inner = checked_sum(
             size_of("active width", active_experts, expert_width), shared_width, "active width");
-        return {.kv = {},
-                .states = {},
-                .flops_per_token = matmul_flops(around.width, experts) +
+        return {.flops_per_token = matmul_flops(around.width, experts) +
                                    (gated ? 3 : 2) * matmul_flops(around.width, inner)};
     }
 
@@ -58,13 +54,11 @@ struct projection {
     std::uint64_t out = 0;
 
     [[nodiscard]] layer_cost shape_cost(dimensions const&) const {
-        return {.kv = {}, .states = {}, .flops_per_token = matmul_flops(in, out)};
+        return {.flops_per_token = matmul_flops(in, out)};
     }
 
     /// The paper counts none of them.
-    [[nodiscard]] layer_cost paper_cost(dimensions const&) const {
-        return {.kv = {}, .states = {}};
-    }
+    [[nodiscard]] layer_cost paper_cost(dimensions const&) const { return {}; }
 };
 static_assert(paper_layer_kind<projection>);
 
@@ -77,12 +71,11 @@ struct custom {
     double flops_per_pair = 0; ///< before L^2
 
     [[nodiscard]] layer_cost shape_cost(dimensions const&) const {
-        layer_cost cost{.kv = {.key_bytes = bytes_per_token},
-                        .states = {},
-                        .flops_per_token = flops_per_token,
-                        .flops_per_pair = flops_per_pair};
-        if (bytes_per_checkpoint > 0) cost.states = {{.grouped_bytes = bytes_per_checkpoint}};
-        return cost;
+        layer_cost result{.kv = {.key_bytes = bytes_per_token},
+                          .flops_per_token = flops_per_token,
+                          .flops_per_pair = flops_per_pair};
+        if (bytes_per_checkpoint > 0) result.states = {{.grouped_bytes = bytes_per_checkpoint}};
+        return result;
     }
 };
 static_assert(layer_kind<custom>);

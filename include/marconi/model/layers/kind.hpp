@@ -23,8 +23,8 @@ namespace marconi::model {
 enum class cost { paper, shape };
 
 /// Bytes of one element. They are a choice of the engine rather than of the model, so layers do
-/// not fix them. Recurrent states are kept in 4 bytes where an engine does nothing special: their
-/// rounding errors add up over the sequence.
+/// not fix them; a preset says what its reference implementation keeps. Recurrent states are often
+/// kept in 4 bytes, since their rounding errors add up over the sequence.
 struct element_sizes {
     std::uint64_t kv = 2;
     std::uint64_t state = 4;
@@ -34,7 +34,7 @@ struct element_sizes {
 /// What a layer has to know of the model around it.
 struct dimensions {
     std::uint64_t width = 0; ///< D, elements of the residual stream
-    element_sizes bytes;
+    element_sizes bytes{};
 };
 
 /// One state tensor of a layer, before tensor parallelism. A rank of t holds `bytes` / t, and of
@@ -49,20 +49,20 @@ struct state_cost {
 
 /// What one application of a layer costs, before tensor parallelism.
 struct layer_cost {
-    kv_layer kv;                      ///< bytes per token, kept for every token
+    kv_layer kv{};                    ///< bytes per token, kept for every token
     std::uint64_t kv_groups = 1;      ///< KV heads: split over ranks, replicated where fewer
-    std::vector<state_cost> states;   ///< one a state tensor
+    std::vector<state_cost> states{}; ///< one a state tensor
     double flops_per_token = 0;       ///< what grows with L
     double flops_per_pair = 0;        ///< what grows with L^2
     std::uint64_t window = 0;         ///< tokens; if not 0, L^2 stops growing there
     std::uint64_t parallel_heads = 0; ///< a tensor-parallel degree must divide it; 0: any degree
 };
 
-/// A layer kind answers with its cost, per application, in its real shape. All it needs beyond
-/// `dimensions` it holds as plain numbers; the answer is a pure function of both. It throws
-/// marconi::invalid_argument for numbers that make no layer, marconi::size_overflow for bytes
-/// beyond 64 bits. `paper_cost`, of the same form, is optional: a kind that the paper has no
-/// formula for costs its shape in either flavour.
+/// A layer kind answers with its cost, per application, in its real shape; it is asked once per
+/// footprint. All it needs beyond `dimensions` it holds as plain numbers; the answer is a pure
+/// function of both. It throws marconi::invalid_argument for numbers that make no layer,
+/// marconi::size_overflow for bytes beyond 64 bits. `paper_cost`, of the same form, is optional: a
+/// kind that the paper has no formula for costs its shape in either flavour.
 template <class Kind>
 concept layer_kind = std::copyable<Kind> && requires(Kind const& kind, dimensions const& around) {
     { kind.shape_cost(around) } -> std::same_as<layer_cost>;

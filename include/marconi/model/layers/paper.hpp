@@ -15,7 +15,6 @@ namespace marconi::model::paper {
     std::uint64_t const bytes = size_of("key bytes per token", std::uint64_t{2}, width);
     return {.kv = {.key_bytes = bytes, .value_bytes = bytes},
             .kv_groups = heads,
-            .states = {},
             .flops_per_token = 8 * d * d,
             .flops_per_pair = 4 * d,
             .parallel_heads = heads};
@@ -24,19 +23,19 @@ namespace marconi::model::paper {
 /// The same with the last `window` tokens' KV in the checkpoint, none per token.
 [[nodiscard]] inline layer_cost windowed_attention(std::uint64_t width, std::uint64_t heads,
                                                    std::uint64_t window) {
-    layer_cost cost = attention(width, heads);
-    cost.states = {{.grouped_bytes_per_window_token = cost.kv.key_bytes + cost.kv.value_bytes,
-                    .window = window,
-                    .groups = heads}};
-    cost.kv = {};
-    cost.window = window;
-    return cost;
+    layer_cost result = attention(width, heads);
+    result.states = {{.grouped_bytes_per_window_token = result.kv.key_bytes + result.kv.value_bytes,
+                      .window = window,
+                      .groups = heads}};
+    result.kv = {};
+    result.window = window;
+    return result;
 }
 
 /// FLOPs 16 L D^2.
 [[nodiscard]] inline layer_cost mlp(std::uint64_t width) {
     double const d = static_cast<double>(width);
-    return {.kv = {}, .states = {}, .flops_per_token = 16 * d * d};
+    return {.flops_per_token = 16 * d * d};
 }
 
 /// FLOPs 12 L D^2 + 16 L D N + 10 L D; a state of 2 D N and convolutions of 8 (2 D + 2 N) bytes.
@@ -47,8 +46,7 @@ namespace marconi::model::paper {
     std::uint64_t const two = 2;
     std::uint64_t const channels =
         checked_sum(size_of("channels", two, width), size_of("channels", two, state), "channels");
-    return {.kv = {},
-            .states = {{.bytes = size_of("state bytes", two, width, state)},
+    return {.states = {{.bytes = size_of("state bytes", two, width, state)},
                        {.bytes = size_of("convolution bytes", std::uint64_t{8}, channels)}},
             .flops_per_token = 12 * d * d + 16 * d * n + 10 * d,
             .parallel_heads = heads};

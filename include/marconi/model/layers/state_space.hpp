@@ -37,8 +37,7 @@ struct mamba {
     [[nodiscard]] layer_cost shape_cost(dimensions const& around) const {
         check();
         std::uint64_t const elements = size_of("state elements", channels, state);
-        return {.kv = {},
-                .states = {{.bytes = size_of("state bytes", elements, around.bytes.state)},
+        return {.states = {{.bytes = size_of("state bytes", elements, around.bytes.state)},
                            {.bytes = convolution_bytes(channels, convolution, around)}},
                 .flops_per_token = matmul_flops(around.width, 2 * channels) +
                                    convolution_flops(channels, convolution) +
@@ -77,8 +76,7 @@ struct mamba2 {
         std::uint64_t const inner = size_of("heads * head_dim", heads, head_dim);
         std::uint64_t const shared = size_of("B and C", std::uint64_t{2}, groups, state);
         std::uint64_t const elements = size_of("state elements", inner, state);
-        return {.kv = {},
-                .states = {{.bytes = size_of("state bytes", elements, around.bytes.state)},
+        return {.states = {{.bytes = size_of("state bytes", elements, around.bytes.state)},
                            {.bytes = convolution_bytes(inner, convolution, around),
                             .grouped_bytes = convolution_bytes(shared, convolution, around),
                             .groups = groups}},
@@ -114,8 +112,7 @@ struct rg_lru {
 
     [[nodiscard]] layer_cost shape_cost(dimensions const& around) const {
         check();
-        return {.kv = {},
-                .states = {{.bytes = size_of("state bytes", channels, around.bytes.state)},
+        return {.states = {{.bytes = size_of("state bytes", channels, around.bytes.state)},
                            {.bytes = convolution_bytes(channels, convolution, around)}},
                 .flops_per_token = 2 * matmul_flops(around.width, channels) +
                                    convolution_flops(channels, convolution) +
@@ -145,8 +142,7 @@ struct short_convolution {
 
     [[nodiscard]] layer_cost shape_cost(dimensions const& around) const {
         MARCONI_EXPECT(channels > 0, "channels", channels, "at least 1");
-        return {.kv = {},
-                .states = {{.bytes = convolution_bytes(channels, convolution, around)}},
+        return {.states = {{.bytes = convolution_bytes(channels, convolution, around)}},
                 .flops_per_token =
                     matmul_flops(around.width, 3 * channels) + 2 * static_cast<double>(channels) +
                     convolution_flops(channels, convolution) + matmul_flops(channels, around.width),

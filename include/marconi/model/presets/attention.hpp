@@ -1,0 +1,37 @@
+#pragma once
+
+// Models of attention alone, with and without windows. The figures are those of each model's
+// published configuration.
+
+#include <marconi/model/spec.hpp>
+
+namespace marconi::model {
+
+/// Google Gemma 3 27B, its text part: of six layers, five attend to the last 1,024 tokens.
+[[nodiscard]] inline spec gemma_3_27b() {
+    return {.name = "gemma-3-27b",
+            .source = "https://huggingface.co/google/gemma-3-27b-it/blob/main/config.json",
+            .width = 5376,
+            .vocabulary = 262208,
+            .layers = {
+                {52,
+                 sliding_window_attention{
+                     .heads = 32, .kv_heads = 16, .head_dim = 128, .window = 1024}},
+                {10, full_attention{.heads = 32, .kv_heads = 16, .head_dim = 128}},
+                {62, mlp{.inner_width = 21504}},
+            }};
+}
+
+/// Meta Llama 3.1 8B: full attention in every layer, so any token is resumable.
+[[nodiscard]] inline spec llama_3_1_8b() {
+    return {.name = "llama-3.1-8b",
+            .source = "https://huggingface.co/meta-llama/Llama-3.1-8B/blob/main/config.json",
+            .width = 4096,
+            .vocabulary = 128256,
+            .layers = {
+                {32, full_attention{.heads = 32, .kv_heads = 8, .head_dim = 128}},
+                {32, mlp{.inner_width = 14336}},
+            }};
+}
+
+} // namespace marconi::model

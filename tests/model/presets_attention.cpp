@@ -1,0 +1,89 @@
+#include <model/figures.hpp>
+
+#include <set>
+#include <string>
+
+using namespace marconi;
+using namespace marconi::model;
+
+TEST_CASE("gemma-3-27b: windows belong to the checkpoint") {
+    spec const model = find_preset("gemma-3-27b");
+    // 62 layers: 32 heads of 128 on 16 KV heads; 52 see the last 1024 tokens.
+    double const attention = 2 * (2.0 * 5376 * 4096) + 2 * (2.0 * 5376 * 2048);
+    double const dense = 3 * (2.0 * 5376 * 21504);
+    double const pairs = 1024.0 * 1024 + 2.0 * 1024 * (10'000 - 1024);
+    std::uint64_t const token = 2 * 16 * 128 * 2;
+    check_figures(
+        model, {},
+        {.kv_per_token = 10 * token,
+         .checkpoint_at_1 = 52 * token,
+         .checkpoint_full = 52 * token * 1024,
+         .prefill = 1e4 * 62 * (attention + dense) + (52 * pairs + 10 * 1e8) * (2.0 * 4096)});
+
+    double const d = 5376;
+    check_figures(model, {.flavour = cost::paper},
+                  {.kv_per_token = 10 * 4 * 5376,
+                   .checkpoint_at_1 = 52 * 4 * 5376,
+                   .checkpoint_full = std::uint64_t{52} * 4 * 5376 * 1024,
+                   .prefill = 1e4 * 62 * (8 + 16) * d * d + (52 * pairs + 10 * 1e8) * 4 * d});
+
+    CHECK(checkpoint_bytes(model, token_count{0}) == byte_count{0});
+    CHECK(checkpoint_bytes(model, token_count{1023}) == byte_count{52 * token * 1023});
+    CHECK(checkpoint_bytes(model, token_count{1025}) == byte_count{52 * token * 1024});
+}
+
+TEST_CASE("llama-3.1-8b: no checkpoints at all") {
+    spec const model = find_preset("llama-3.1-8b");
+    CHECK_FALSE(model.footprint().has_checkpoints());
+    double const attention = 2 * (2.0 * 4096 * 4096) + 2 * (2.0 * 4096 * 1024);
+    double const dense = 3 * (2.0 * 4096 * 14336);
+    check_figures(model, {},
+                  {.kv_per_token = 32 * 2 * 8 * 128 * 2,
+                   .checkpoint_at_1 = 0,
+                   .checkpoint_full = 0,
+                   .prefill = 1e4 * 32 * (attention + dense) + 1e8 * 32 * (2.0 * 4096)});
+
+    paper_formulas const paper{.d = 4096, .n = 0};
+    check_figures(model, {.flavour = cost::paper},
+                  {.kv_per_token = 32 * 4 * 4096,
+                   .checkpoint_at_1 = 0,
+                   .checkpoint_full = 0,
+                   .prefill = 32 * (paper.attention(1e4) + paper.mlp(1e4))});
+}
+
+TEST_CASE("every preset is found by its name and says where it is from") {
+    std::set<std::string> names;
+    for (spec const& model : presets()) {
+        CHECK(names.insert(model.name).second);
+        CHECK(find_preset(model.name).width == model.width);
+        CHECK(model.footprint().model == model.name);
+        CHECK(model.source.rfind("https://", 0) == 0);
+    }
+    CHECK(names.size() == 12);
+
+    try {
+        (void)find_preset("gpt-2");
+        FAIL("found a model that is not there");
+    } catch (invalid_argument const& failure) {
+        std::string const text = failure.what();
+        CHECK(text.rfind("preset is gpt-2; expected one of ", 0) == 0);
+        for (std::string const& name : names)
+            CHECK(text.find(name) != std::string::npos);
+    }
+}
+
+// A forward pass multiplies and adds once for each weight that a token meets, so that twice the
+// published number of parameters, embeddings left out, is a figure from another source.
+TEST_CASE("FLOPs a token are twice the parameters in use") {
+    auto const linear = [](char const* name) {
+        return find_preset(name).footprint().flops.per_token;
+    };
+    auto const embeddings = [](char const* name) {
+        spec const model = find_preset(name);
+        return static_cast<double>(model.vocabulary) * static_cast<double>(model.width);
+    };
+    CHECK(linear("llama-3.1-8b") ==
+          Approx(2 * (8'030'261'248.0 - 2 * embeddings("llama-3.1-8b"))).epsilon(0.001));
+    CHECK(linear("nemotron-h-8b") ==
+          Approx(2 * (8'100'852'736.0 - 2 * embeddings("nemotron-h-8b"))).epsilon(0.02));
+}
