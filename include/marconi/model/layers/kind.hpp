@@ -78,8 +78,9 @@ concept paper_layer_kind = layer_kind<Kind> &&
 /// Any layer kind, as a value.
 class layer {
 public:
-    template <layer_kind Kind>
-        requires(!std::same_as<Kind, layer>)
+    // Not of itself, and that first: whether it is a kind depends on how it can be copied.
+    template <class Kind>
+        requires(!std::same_as<Kind, layer> && layer_kind<Kind>)
     layer(Kind kind)
         : cost_{[kind = std::move(kind)](cost flavour, dimensions const& around) {
               if constexpr (paper_layer_kind<Kind>)
