@@ -44,7 +44,7 @@ struct flop_curve {
 
     double per_token = 0;
     double per_pair = 0;
-    std::vector<windowed> windows;
+    std::vector<windowed> windows = {};
 
     /// FLOPs of a prefill of `tokens` tokens from nothing.
     [[nodiscard]] flop_count up_to(token_count tokens) const {
@@ -65,10 +65,10 @@ struct flop_curve {
 
 /// What a sequence of one model costs on one rank.
 struct footprint {
-    std::string model;
-    std::vector<kv_layer> kv_layers;
-    std::vector<state_piece> state_pieces;
-    flop_curve flops;
+    std::string model = {};
+    std::vector<kv_layer> kv_layers = {};
+    std::vector<state_piece> state_pieces = {};
+    flop_curve flops = {};
 
     /// Bytes of KV per token over all full-attention layers; 0 where there are none.
     [[nodiscard]] byte_count kv_bytes_per_token() const {

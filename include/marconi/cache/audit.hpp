@@ -1,0 +1,150 @@
+#pragma once
+
+#include <marconi/cache/prefix_cache.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/index/audit.hpp>
+
+#include <cstdint>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+namespace marconi::cache {
+
+/// Recomputes every invariant of a cache from scratch and says what is broken; an empty answer is a
+/// clean bill. O(nodes + pages + tokens). For tests after every step, and for production in doubt.
+template <class Cache>
+class auditor {
+public:
+    explicit auditor(Cache const& cache)
+        : cache_{cache}, entries_{cache.internals()}, tree_{entries_.tree()} {}
+
+    [[nodiscard]] std::vector<std::string> run() {
+        faults_ = index::audit(tree_);
+        if (!faults_.empty()) return faults_; // the rest would follow broken links
+        count_leases();
+        for (std::uint32_t i = 0; i < tree_.slots(); ++i)
+            if (tree_.live(node_id{i})) check_node(node_id{i});
+        check_pages();
+        check_totals();
+        return faults_;
+    }
+
+private:
+    void fault(std::string text) { faults_.push_back(std::move(text)); }
+    [[nodiscard]] static std::string name(node_id id) {
+        return "node " + std::to_string(id.value());
+    }
+    template <class Found, class Expected>
+    void expect(Found found, Expected expected, std::string const& what) {
+        if (found != static_cast<Found>(expected))
+            fault(what + " is " + std::to_string(found) + "; expected " + std::to_string(expected));
+    }
+
+    void count_leases() {
+        lease_table const& leases = cache_.leases();
+        for (std::uint32_t i = 0; i < leases.slots(); ++i) {
+            if (!leases.live(lease_id{i})) continue;
+            lease_record const& lease = leases[lease_id{i}];
+            std::string const who = "lease " + std::to_string(i);
+            if (lease.kv_pinned) {
+                ++kv_pins_[lease.node.value()];
+                if (!tree_.live(lease.node))
+                    fault(who + " pins a node that is gone");
+                else if (tree_[lease.node].depth < lease.position)
+                    fault(who + " stands past the end of its node");
+            }
+            if (lease.checkpoint_node) {
+                ++checkpoint_pins_[lease.checkpoint_node.value()];
+                if (!tree_.live(lease.checkpoint_node) ||
+                    !entries_.has_checkpoint(lease.checkpoint_node))
+                    fault(who + " pins a checkpoint that is gone");
+            }
+            for (page_id const page : lease.pages)
+                ++owners_[page.value()];
+        }
+    }
+
+    void check_node(node_id id) {
+        auto const& n = tree_[id];
+        auto const& payload = n.payload;
+        expect(payload.kv_pins, kv_pins_[id.value()], name(id) + ": KV pins");
+        expect(payload.checkpoint_pins, checkpoint_pins_[id.value()],
+               name(id) + ": checkpoint pins");
+        bool const pinned = payload.kv_pins != 0 || payload.checkpoint_pins != 0;
+        if (n.is_root()) {
+            if (n.is_leaf() && !pinned) fault(name(id) + ": an empty root");
+            return;
+        }
+        for (page_id const page : entries_.pages(n)) {
+            if (!page) fault(name(id) + ": a block without a page");
+            ++owners_[page.value()];
+        }
+        if (payload.checkpoint) {
+            checkpoint_record const& c = entries_.checkpoint(id);
+            expect(c.position, n.depth, name(id) + ": its checkpoint's position");
+            expect(c.pages.size(),
+                   cache_.store().layout().checkpoint_pages(token_count{c.position}),
+                   name(id) + ": its checkpoint's pages");
+            for (page_id const page : c.pages)
+                ++owners_[page.value()];
+            ++checkpoints_;
+            checkpoint_pages_ += c.pages.size();
+        } else if (!pinned) {
+            if (n.child_count == 1) fault(name(id) + ": should have merged into its child");
+            if (n.is_leaf() && entries_.pages(n).empty()) fault(name(id) + ": owns nothing");
+        }
+        node_id above = n.parent;
+        while (!tree_[above].is_root() && !entries_.has_checkpoint(above))
+            above = tree_[above].parent;
+        expect(payload.resume_above, tree_[above].depth, name(id) + ": nearest checkpoint above");
+        check_rank(id);
+    }
+
+    void check_rank(node_id id) {
+        auto const& n = tree_[id];
+        constexpr auto unranked = std::remove_cvref_t<decltype(n.payload)>::unranked;
+        bool const ranked = n.payload.ranked_pages != unranked;
+        if (ranked != entries_.is_candidate(n))
+            return fault(name(id) + (ranked ? ": ranked, but no candidate" : ": not ranked"));
+        if (!ranked) return;
+        expect(n.payload.ranked_pages, entries_.pages_freed(n), name(id) + ": pages it would free");
+        candidate_pages_ += n.payload.ranked_pages;
+        ++candidates_;
+    }
+
+    void check_pages() {
+        auto const& pool = cache_.store().pages();
+        std::uint64_t used = 0;
+        for (std::uint32_t p = 0; p < pool.touched(); ++p) {
+            auto const it = owners_.find(p);
+            expect(pool.owners(page_id{p}), it == owners_.end() ? 0u : it->second,
+                   "page " + std::to_string(p) + ": owners");
+            used += pool.owners(page_id{p}) != 0;
+        }
+        expect(pool.used(), used, "pages in use");
+        expect(pool.used() + pool.available(), pool.capacity(), "used and free pages");
+    }
+
+    void check_totals() {
+        expect(entries_.eviction().size(), candidates_, "candidates in the policy's index");
+        expect(entries_.candidate_pages(), candidate_pages_, "pages of all candidates");
+        expect(entries_.checkpoint_count(), checkpoints_, "checkpoints");
+        expect(entries_.checkpoint_pages(), checkpoint_pages_, "pages of all checkpoints");
+    }
+
+    Cache const& cache_;
+    typename Cache::entries_type const& entries_;
+    typename Cache::entries_type::tree_type const& tree_;
+    std::unordered_map<std::uint32_t, std::uint32_t> owners_, kv_pins_, checkpoint_pins_;
+    std::uint64_t candidates_ = 0, candidate_pages_ = 0, checkpoints_ = 0, checkpoint_pages_ = 0;
+    std::vector<std::string> faults_;
+};
+
+/// What is wrong with a cache; nothing, if all is well.
+template <class Cache>
+[[nodiscard]] std::vector<std::string> audit(Cache const& cache) {
+    return auditor<Cache>{cache}.run();
+}
+
+} // namespace marconi::cache

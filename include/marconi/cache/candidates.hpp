@@ -1,0 +1,202 @@
+#pragma once
+
+#include <marconi/core/types.hpp>
+#include <marconi/index/arena.hpp>
+#include <marconi/index/radix_tree.hpp>
+#include <marconi/memory/concepts.hpp>
+#include <marconi/policy/concepts.hpp>
+
+#include <cstdint>
+#include <limits>
+#include <new>
+#include <optional>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace marconi::cache {
+
+using checkpoint_id = identifier<struct checkpoint_id_kind>;
+
+/// The recurrent state of one position, in its pages.
+struct checkpoint_record {
+    std::uint32_t position = 0;
+    std::vector<page_id> pages;
+};
+
+/// What the cache keeps of a node beside its edge.
+template <class History>
+struct entry {
+    static constexpr std::uint32_t unranked = std::numeric_limits<std::uint32_t>::max();
+
+    checkpoint_id checkpoint;
+    std::uint32_t resume_above = 0; ///< depth of the nearest live checkpoint above; 0 if none
+    std::uint32_t kv_pins = 0;
+    std::uint32_t checkpoint_pins = 0;
+    std::uint32_t ranked_pages = unranked; ///< pages the policy was told evicting it would free
+    History history{};
+};
+
+/// The tree and the store it refers to, and the policy's index of what may be evicted, kept true
+/// by refresh(): call it for every node whose pins, children, checkpoint or pages changed.
+template <memory::store Store, policy::eviction_policy Eviction, token Token>
+class candidates {
+public:
+    using entry_type = entry<typename Eviction::history>;
+    using tree_type = index::radix_tree<Token, entry_type>;
+    using node_type = typename tree_type::node_type;
+
+    candidates(Store store, Eviction eviction)
+        : store_{std::move(store)},
+          eviction_{std::move(eviction)},
+          tree_{store_.layout().block_tokens(), store_.layout().model().has_kv()},
+          has_kv_{store_.layout().model().has_kv()},
+          needs_checkpoint_{store_.layout().model().has_checkpoints()} {}
+
+    [[nodiscard]] Store& store() { return store_; }
+    [[nodiscard]] Store const& store() const { return store_; }
+    [[nodiscard]] tree_type& tree() { return tree_; }
+    [[nodiscard]] tree_type const& tree() const { return tree_; }
+    [[nodiscard]] Eviction& eviction() { return eviction_; }
+    [[nodiscard]] Eviction const& eviction() const { return eviction_; }
+    [[nodiscard]] tick now() const { return now_; }
+    void advance_clock() { now_ += tick{1}; }
+
+    /// Whether resuming needs a checkpoint; whether blocks have pages.
+    [[nodiscard]] bool needs_checkpoint() const { return needs_checkpoint_; }
+    [[nodiscard]] bool has_kv() const { return has_kv_; }
+    [[nodiscard]] bool has_checkpoint(node_id id) const {
+        return bool{tree_[id].payload.checkpoint};
+    }
+    [[nodiscard]] checkpoint_record const& checkpoint(node_id id) const {
+        return checkpoints_[tree_[id].payload.checkpoint];
+    }
+
+    /// Pages of the blocks that a node's edge touches; none for a model without KV.
+    [[nodiscard]] std::span<page_id const> pages(node_type const& n) const {
+        if (!has_kv_ || n.length == 0) return {};
+        std::uint32_t const block = store_.layout().block_tokens();
+        return tree_.paths().pages(n.segment, n.start() / block, (n.depth - 1) / block + 1);
+    }
+
+    /// Pages that evicting the candidates would free, counted for each as if it went alone.
+    [[nodiscard]] std::uint64_t candidate_pages() const { return candidate_pages_; }
+
+    /// A leaf whose KV nobody uses goes whole; of any other candidate only the checkpoint goes.
+    [[nodiscard]] static bool goes_whole(node_type const& n) {
+        return n.is_leaf() && n.payload.kv_pins == 0;
+    }
+    [[nodiscard]] bool is_candidate(node_type const& n) const {
+        if (n.is_root() || n.payload.checkpoint_pins != 0 || n.child_count > 1) return false;
+        return n.payload.kv_pins == 0 || n.payload.checkpoint;
+    }
+
+    /// Pages that lose their last owner if candidate n is evicted. O(1).
+    [[nodiscard]] std::uint32_t pages_freed(node_type const& n) const {
+        auto count =
+            n.payload.checkpoint
+                ? static_cast<std::uint32_t>(checkpoints_[n.payload.checkpoint].pages.size())
+                : 0u;
+        std::span<page_id const> const own = pages(n);
+        if (own.empty() || n.payload.kv_pins != 0) return count;
+        if (n.is_leaf()) // only the first block can be shared, with the parent
+            return count + static_cast<std::uint32_t>(own.size()) -
+                   (store_.pages().owners(own.front()) > 1 ? 1 : 0);
+        // It merges: where its last block goes on in the child, the child's page stays.
+        bool const mid_block = n.depth % store_.layout().block_tokens() != 0;
+        if (mid_block && pages(tree_[n.first_child]).front() != own.back() &&
+            store_.pages().owners(own.back()) == 1)
+            ++count;
+        return count;
+    }
+
+    [[nodiscard]] policy::candidate_facts facts(node_type const& n) const {
+        std::uint32_t const above = needs_checkpoint_ ? n.payload.resume_above : n.start();
+        bool const saves = !needs_checkpoint_ || n.payload.checkpoint;
+        byte_count const page = store_.layout().page_bytes();
+        return {.bytes_freed = page * pages_freed(n),
+                .flops_saved = saves ? store_.layout().model().flops.between(token_count{above},
+                                                                             token_count{n.depth})
+                                     : flop_count{},
+                .page_bytes = page,
+                .depth = token_count{n.depth},
+                .parent_depth = token_count{n.start()},
+                .resume_above = token_count{above},
+                .is_leaf = n.is_leaf(),
+                .has_checkpoint = bool{n.payload.checkpoint}};
+    }
+
+    /// Tells the policy what has become of a node. Where it cannot get the memory to rank one more,
+    /// that node is ranked before the next eviction.
+    void refresh(node_id id) noexcept {
+        node_type& n = tree_[id];
+        if (!is_candidate(n)) return unrank(id);
+        policy::candidate_facts const known = facts(n);
+        bool const fresh = n.payload.ranked_pages == entry_type::unranked;
+        if (fresh) {
+            try {
+                eviction_.insert(id, n.payload.history, known);
+            } catch (std::bad_alloc const&) {
+                unranked_candidates_ = true;
+                return;
+            }
+        } else {
+            eviction_.update(id, n.payload.history, known);
+            candidate_pages_ -= n.payload.ranked_pages;
+        }
+        n.payload.ranked_pages = static_cast<std::uint32_t>(known.bytes_freed / known.page_bytes);
+        candidate_pages_ += n.payload.ranked_pages;
+    }
+
+    /// A node that is about to go is no candidate any more.
+    void unrank(node_id id) noexcept {
+        if (forget_rank(id)) eviction_.erase(id);
+    }
+
+    /// A request used this node: its history and, where the policy wishes so, its path's.
+    void touch(node_id id) noexcept {
+        for (node_id at = id; !tree_[at].is_root(); at = tree_[at].parent) {
+            auto& payload = tree_[at].payload;
+            payload.history = eviction_.used(payload.history, now_);
+            refresh(at);
+            if (!policy::refreshes_path<Eviction>) break;
+        }
+    }
+
+    /// The policy's choice, taken out of its index. May throw std::bad_alloc before any change.
+    [[nodiscard]] std::optional<node_id> choose_victim() {
+        if (unranked_candidates_) rank_all();
+        return eviction_.victim(now_ + tick{1});
+    }
+
+protected:
+    /// Takes the rank away without telling the policy. False if there was none.
+    bool forget_rank(node_id id) noexcept {
+        auto& payload = tree_[id].payload;
+        if (payload.ranked_pages == entry_type::unranked) return false;
+        candidate_pages_ -= payload.ranked_pages;
+        payload.ranked_pages = entry_type::unranked;
+        return true;
+    }
+
+    Store store_;
+    Eviction eviction_;
+    tree_type tree_;
+    index::arena<checkpoint_record, checkpoint_id> checkpoints_;
+    tick now_;
+
+private:
+    void rank_all() {
+        unranked_candidates_ = false;
+        for (std::uint32_t i = 0; i < tree_.slots(); ++i)
+            if (tree_.live(node_id{i})) refresh(node_id{i});
+        if (unranked_candidates_) throw std::bad_alloc{};
+    }
+
+    bool has_kv_;
+    bool needs_checkpoint_;
+    std::uint64_t candidate_pages_ = 0;
+    bool unranked_candidates_ = false;
+};
+
+} // namespace marconi::cache

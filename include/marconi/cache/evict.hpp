@@ -1,0 +1,84 @@
+#pragma once
+
+#include <marconi/cache/lease.hpp>
+#include <marconi/cache/stats.hpp>
+#include <marconi/core/types.hpp>
+
+#include <cstdint>
+#include <unordered_set>
+
+namespace marconi::cache {
+
+/// Pages that no eviction can free: those on the paths of pinned nodes, pinned checkpoints, and
+/// what leases own. O(leases * depth + pages that leases own); `also` is pinned but has no lease.
+template <class Entries>
+[[nodiscard]] std::uint64_t locked_pages(Entries const& entries, lease_table const& leases,
+                                         node_id also) {
+    auto const& tree = entries.tree();
+    std::unordered_set<std::uint32_t> seen, seen_checkpoints;
+    std::uint64_t count = 0;
+    auto const lock_path = [&](node_id id) {
+        for (; !tree[id].is_root() && seen.insert(id.value()).second; id = tree[id].parent) {
+            auto const own = entries.pages(tree[id]);
+            auto const above = entries.pages(tree[tree[id].parent]);
+            count += own.size();
+            if (!own.empty() && !above.empty() && own.front() == above.back()) --count;
+        }
+    };
+    if (also) lock_path(also);
+    for (std::uint32_t i = 0; i < leases.slots(); ++i) {
+        if (!leases.live(lease_id{i})) continue;
+        lease_record const& lease = leases[lease_id{i}];
+        if (lease.kv_pinned) lock_path(lease.node);
+        if (node_id const id = lease.checkpoint_node) {
+            lock_path(id);
+            if (seen_checkpoints.insert(id.value()).second)
+                count += entries.checkpoint(id).pages.size();
+        }
+        for (page_id const page : lease.pages)
+            if (entries.store().pages().owners(page) == 1) ++count;
+    }
+    return count;
+}
+
+/// Whether `wanted` pages can be had at all, by evicting everything that may go.
+template <class Entries>
+[[nodiscard]] std::uint64_t obtainable_pages(Entries const& entries, lease_table const& leases,
+                                             std::uint64_t wanted, node_id also = {}) {
+    auto const& pool = entries.store().pages();
+    std::uint64_t const cheap_bound = pool.available() + entries.candidate_pages();
+    if (wanted <= cheap_bound) return cheap_bound;
+    return pool.capacity() - locked_pages(entries, leases, also);
+}
+
+/// Evicts until `wanted` pages are free. False if the policy names no further victim first.
+template <class Entries>
+bool make_room(Entries& entries, std::uint64_t wanted, eviction_reason why) {
+    while (entries.store().pages().available() < wanted)
+        if (!entries.evict_one(why)) return false;
+    return true;
+}
+
+/// Pages taken from the pool and given back on destruction, unless kept.
+template <class Pool>
+class page_loan {
+public:
+    page_loan(Pool& pool, std::size_t count) : pool_{&pool}, pages_(count) {
+        pool.allocate(pages_);
+    }
+    page_loan(page_loan&& other) noexcept
+        : pool_{other.pool_}, pages_{std::exchange(other.pages_, {})} {}
+    page_loan& operator=(page_loan&&) = delete;
+    ~page_loan() {
+        for (page_id const page : pages_)
+            pool_->release(page);
+    }
+    [[nodiscard]] std::span<page_id const> pages() const { return pages_; }
+    [[nodiscard]] std::vector<page_id> keep() noexcept { return std::exchange(pages_, {}); }
+
+private:
+    Pool* pool_;
+    std::vector<page_id> pages_;
+};
+
+} // namespace marconi::cache

@@ -1,0 +1,77 @@
+#pragma once
+
+// Reading and writing the arena's pages without copies: block tables and reservations.
+
+#include <marconi/cache/evict.hpp>
+#include <marconi/cache/lease.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/core/units.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
+namespace marconi::cache {
+
+/// The page of every block of the first `tokens` tokens on the path of `bottom`: each from the
+/// deepest node touching it. O(depth + blocks).
+template <class Entries>
+[[nodiscard]] std::vector<page_id> path_pages(Entries const& entries, node_id bottom,
+                                              std::uint32_t tokens) {
+    std::uint32_t const block = entries.store().layout().block_tokens();
+    std::vector<page_id> table(divide_up(tokens, block));
+    auto const& tree = entries.tree();
+    for (node_id id = bottom; !tree[id].is_root(); id = tree[id].parent) {
+        auto const own = entries.pages(tree[id]);
+        std::size_t const first = tree[id].start() / block;
+        for (std::size_t i = 0; i < own.size() && first + i < table.size(); ++i)
+            if (!table[first + i]) table[first + i] = own[i];
+    }
+    return table;
+}
+
+/// The pages of all blocks a lease can read or write.
+template <class Entries>
+[[nodiscard]] std::vector<page_id> block_table(Entries const& entries, lease_record const& lease) {
+    std::vector<page_id> table;
+    if (!entries.has_kv()) return table;
+    if (lease.kv_pinned) table = path_pages(entries, lease.node, lease.position);
+    table.resize(std::max<std::size_t>(table.size(), lease.first_block + lease.pages.size()));
+    std::copy(lease.pages.begin(), lease.pages.end(), table.begin() + lease.first_block);
+    return table;
+}
+
+/// Gives a lease writable pages up to `until` tokens, as far as there is room; the tokens covered
+/// are returned. Continuing inside a block that others share copies that block first.
+template <class Entries, class Stream>
+std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_record& lease,
+                            std::uint32_t until, Stream const& stream) {
+    std::uint32_t const block = entries.store().layout().block_tokens();
+    auto const first = lease.pages.empty()
+                           ? lease.position / block
+                           : lease.first_block + static_cast<std::uint32_t>(lease.pages.size());
+    auto const last = static_cast<std::uint32_t>(divide_up(until, block));
+    auto const covered = [&](std::uint32_t blocks) {
+        return std::max(lease.position, std::min(until, blocks * block));
+    };
+    if (!entries.has_kv() || last <= first) return until;
+
+    std::uint64_t wanted = last - first;
+    wanted = std::min(wanted, obtainable_pages(entries, leases, wanted));
+    if (!make_room(entries, wanted, eviction_reason::reserve))
+        wanted = std::min(wanted, entries.store().pages().available());
+    if (wanted == 0) return covered(first);
+
+    lease.pages.reserve(lease.pages.size() + wanted);
+    page_loan loan{entries.store().pages(), wanted};
+    if (lease.pages.empty() && lease.position % block != 0)
+        entries.store().copy_block(path_pages(entries, lease.node, lease.position).back(),
+                                   loan.pages().front(), stream);
+    if (lease.pages.empty()) lease.first_block = first;
+    std::vector<page_id> const fresh = loan.keep();
+    lease.pages.insert(lease.pages.end(), fresh.begin(), fresh.end());
+    lease.in_place = true;
+    return covered(first + static_cast<std::uint32_t>(wanted));
+}
+
+} // namespace marconi::cache

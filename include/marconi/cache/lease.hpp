@@ -1,0 +1,95 @@
+#pragma once
+
+#include <marconi/cache/plan.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/index/arena.hpp>
+#include <marconi/policy/facts.hpp>
+
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace marconi::cache {
+
+using lease_id = identifier<struct lease_id_kind>;
+
+/// What the cache keeps of a lease.
+struct lease_record {
+    scope in;
+    node_id node;               ///< whose KV it pins, if kv_pinned
+    std::uint32_t position = 0; ///< tokens published on its path: where it stands
+    bool kv_pinned = false;
+    bool in_place = false;   ///< it reserved pages, whose indices must not change
+    node_id checkpoint_node; ///< whose checkpoint it pins, if any
+
+    token_count resume_at;
+    token_count prompt;
+    policy::capture_rule captures;
+
+    /// Pages it owns a reference to, of blocks first_block and on: reserved ones, and the last,
+    /// partly filled one of what it published.
+    std::vector<page_id> pages;
+    std::uint32_t first_block = 0;
+
+    [[nodiscard]] bool owns_block(std::uint32_t block) const {
+        return block >= first_block && block < first_block + pages.size();
+    }
+};
+
+using lease_table = index::arena<lease_record, lease_id>;
+
+/// A request's hold on the cache: what it resumes from cannot go while the lease lives. Move-only;
+/// dropping it gives back everything but what was committed. It must not outlive its cache.
+template <class Cache>
+class basic_lease {
+public:
+    /// Holds nothing.
+    basic_lease() = default;
+    basic_lease(basic_lease&& other) noexcept
+        : cache_{std::exchange(other.cache_, nullptr)}, id_{other.id_} {}
+    basic_lease& operator=(basic_lease&& other) noexcept {
+        if (this != &other) {
+            release();
+            cache_ = std::exchange(other.cache_, nullptr);
+            id_ = other.id_;
+        }
+        return *this;
+    }
+    ~basic_lease() { release(); }
+
+    /// False if the plan had gone stale (match again), or after release().
+    [[nodiscard]] explicit operator bool() const { return cache_ != nullptr; }
+    [[nodiscard]] bool stale() const { return cache_ == nullptr; }
+
+    /// Position to start the prefill at; 0 to process everything.
+    [[nodiscard]] token_count resume_at() const { return record().resume_at; }
+    /// Tokens published so far on this request's path.
+    [[nodiscard]] token_count position() const { return token_count{record().position}; }
+    /// Positions within the prompt where the prefill is to copy the recurrent state, ascending.
+    [[nodiscard]] std::span<token_count const> capture_at() const { return record().captures.at; }
+    /// Whether to copy it at `position`; `last` says that no further token will be processed.
+    [[nodiscard]] bool should_capture(token_count position, bool last = false) const {
+        return position > record().resume_at && names(record().captures, position, last);
+    }
+
+    /// Lets the checkpoint go early: after restore(), if it will not be restored again. O(log N).
+    void let_go_checkpoint() noexcept { cache_->let_go_checkpoint(id_); }
+    /// Lets KV and reserved pages go early: for an engine that has copied them out. Committing
+    /// later walks from the root and stores again what is missing.
+    void let_go_kv() noexcept { cache_->let_go_kv(id_); }
+    /// Lets everything go. Idempotent.
+    void release() noexcept {
+        if (Cache* cache = std::exchange(cache_, nullptr)) cache->release(id_);
+    }
+
+private:
+    friend Cache;
+    basic_lease(Cache& cache, lease_id id) : cache_{&cache}, id_{id} {}
+    [[nodiscard]] lease_record const& record() const { return cache_->record(*this); }
+
+    Cache* cache_ = nullptr;
+    lease_id id_;
+};
+
+} // namespace marconi::cache

@@ -1,0 +1,44 @@
+#pragma once
+
+// What a commit takes, and what it answers.
+
+#include <marconi/core/types.hpp>
+#include <marconi/memory/views.hpp>
+
+#include <cstdint>
+#include <span>
+
+namespace marconi::cache {
+
+/// The recurrent state that the engine copied at one position; a store that only counts needs no
+/// view.
+struct captured_state {
+    token_count position;
+    memory::state_view state = {};
+};
+
+/// What the engine brings to a commit. `kv` covers the whole sequence, or is empty if the lease
+/// reserved the pages and the engine wrote in place. `checkpoints` ascend by position.
+struct computed {
+    memory::kv_view kv = {};
+    std::span<captured_state const> checkpoints = {};
+};
+
+/// What became of it.
+struct commit_outcome {
+    token_count position;        ///< tokens of the sequence that are in the cache now
+    token_count stored_tokens;   ///< of these, new
+    token_count declined_tokens; ///< left out, for lack of room
+    std::uint32_t stored_checkpoints = 0;
+    std::uint32_t known_checkpoints = 0; ///< another request had stored the same
+    std::uint32_t declined_checkpoints = 0;
+    std::uint64_t evicted_entries = 0; ///< to make room
+    byte_count evicted_bytes;
+
+    /// Everything that was brought is in the cache.
+    [[nodiscard]] bool complete() const {
+        return declined_tokens == token_count{} && declined_checkpoints == 0;
+    }
+};
+
+} // namespace marconi::cache

@@ -1,0 +1,55 @@
+#pragma once
+
+// The stages of a request before it holds anything: what match returns, and what plan makes of it.
+
+#include <marconi/core/types.hpp>
+#include <marconi/policy/facts.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <optional>
+
+namespace marconi::cache {
+
+struct match_options {
+    /// Deepest position to resume from; by default all tokens but one, since an engine has to
+    /// compute at least one token to obtain logits.
+    std::optional<token_count> limit = {};
+};
+
+/// How much of a prompt is in the cache, by kind of state, and why not more of it can be used.
+struct match_result {
+    scope in;
+    token_count tokens;    ///< length of the prompt
+    token_count limit;     ///< deepest position that may be resumed from
+    token_count matched;   ///< leading tokens whose KV is here
+    token_count resumable; ///< deepest position <= limit where every kind of state is here
+
+    /// Matched tokens past the limit.
+    [[nodiscard]] token_count lost_past_limit() const { return matched - std::min(matched, limit); }
+    /// Matched tokens under the limit that cannot be used: no checkpoint lives there.
+    [[nodiscard]] token_count lost_without_checkpoint() const {
+        return std::min(matched, limit) - resumable;
+    }
+
+    node_ref resume_node = {};   ///< where `resumable` is; meaningless if that is 0
+    void const* cache = nullptr; ///< the cache that answered
+};
+
+/// What will be reused of a match, and where the engine is to capture the recurrent state.
+struct request_plan {
+    match_result match;
+    policy::capture_rule captures;
+
+    [[nodiscard]] token_count resume_at() const { return match.resumable; }
+};
+
+/// Whether the rule names a position; `last` says that no token with KV follows it.
+[[nodiscard]] inline bool names(policy::capture_rule const& rule, token_count position,
+                                bool last = false) {
+    if (last && rule.tail) return true;
+    if (rule.every > token_count{} && position.value() % rule.every.value() == 0) return true;
+    return std::binary_search(rule.at.begin(), rule.at.end(), position);
+}
+
+} // namespace marconi::cache

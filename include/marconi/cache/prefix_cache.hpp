@@ -1,0 +1,214 @@
+#pragma once
+
+#include <marconi/cache/commit.hpp>
+#include <marconi/cache/entries.hpp>
+#include <marconi/cache/in_place.hpp>
+#include <marconi/cache/lease.hpp>
+#include <marconi/cache/observer.hpp>
+#include <marconi/cache/options.hpp>
+#include <marconi/cache/outcome.hpp>
+#include <marconi/cache/plan.hpp>
+#include <marconi/cache/requests.hpp>
+#include <marconi/cache/stats.hpp>
+#include <marconi/core/error.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/memory/concepts.hpp>
+#include <marconi/policy/admission/branch_and_tail.hpp>
+#include <marconi/policy/concepts.hpp>
+#include <marconi/policy/eviction/gdsf.hpp>
+
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace marconi::cache {
+
+/// A prefix cache for models whose layers are attention, recurrent, or both.
+///
+///     match ──► plan ──► acquire ──► restore ──►  prefill + decode  ──► commit ──► release
+///     const     value    lease       copies        (the engine's)        publish    unpin
+///
+/// One thread at a time may call anything; match() and the other const functions may run beside
+/// each other, but not beside a call that is not const. The cache does not move, and destroying it
+/// under live leases ends the program with a message.
+template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
+          policy::eviction_policy Eviction = policy::gdsf, class Observer = no_observer,
+          token Token = std::int32_t>
+    requires observer<Observer, Token>
+class prefix_cache {
+public:
+    using lease = basic_lease<prefix_cache>;
+    using stream = typename Store::stream;
+    using token_type = Token;
+    using entries_type = entries<Store, Eviction, Observer, Token>;
+
+    /// Throws invalid_argument for options out of range.
+    explicit prefix_cache(Store store, cache_options options = {}, Admission admission = {},
+                          Eviction eviction = {}, Observer observer = {})
+        : options_{options},
+          admission_{std::move(admission)},
+          entries_{std::move(store), std::move(eviction), std::move(observer)} {
+        MARCONI_EXPECT(options.checkpoint_grid >= token_count{1}, "checkpoint_grid",
+                       options.checkpoint_grid.value(), "at least 1");
+    }
+    prefix_cache(prefix_cache const&) = delete;
+    prefix_cache& operator=(prefix_cache const&) = delete;
+    ~prefix_cache() {
+        if (leases_.size() == 0) return;
+        std::fprintf(stderr, "marconi: a prefix_cache was destroyed under %zu live leases\n",
+                     leases_.size());
+        std::abort();
+    }
+
+    /// How much of a prompt is here. Changes nothing: no split, no recency, no allocation.
+    /// O(tokens + depth). Throws invalid_argument if the limit is more than the prompt has.
+    [[nodiscard]] match_result match(scope const& in, std::span<Token const> prompt,
+                                     match_options options = {}) const {
+        return find_match(entries_, in, prompt, options, this);
+    }
+
+    /// Decides where the engine is to capture the recurrent state, before it prefills.
+    [[nodiscard]] request_plan plan(match_result const& match) const {
+        return {match, decide_captures(entries_, admission_, options_, match)};
+    }
+
+    /// Pins what the plan reuses and refreshes it. Where it went since the match, the lease comes
+    /// back empty: match again. O(log N). Throws contract_violation for another cache's plan.
+    [[nodiscard]] lease acquire(request_plan const& plan) {
+        if (plan.match.cache != this)
+            throw contract_violation{"acquire: the plan was made by another cache"};
+        entries_.advance_clock();
+        if (!still_there(entries_, plan.match)) {
+            ++entries_.counts().stale;
+            return {};
+        }
+        leases_.reserve(1);
+        lease_id const id = leases_.allocate();
+        leases_[id] = open_lease(entries_, plan);
+        count_request(entries_, plan.match);
+        return lease{*this, id};
+    }
+
+    /// Copies the KV of tokens [0, resume_at) and the checkpoint there into the engine's memory, in
+    /// one launch on the stream. Throws invalid_argument if a view does not fit,
+    /// contract_violation if the lease has let go of what is asked for.
+    void restore(lease const& held, memory::kv_view kv, memory::state_view state,
+                 stream const& on = {}) const {
+        restore_lease(entries_, record(held), kv, state, on);
+    }
+
+    /// The page of every block that the lease can read, and those it reserved: entry i holds tokens
+    /// [i * block_tokens, ...). Indices handed out stay valid until the KV is let go. O(depth +
+    /// blocks).
+    [[nodiscard]] std::vector<page_id> block_table(lease const& held) const {
+        return cache::block_table(entries_, record(held));
+    }
+
+    /// Adds writable pages for tokens up to `tokens` of the sequence, evicting if need be; how many
+    /// tokens have pages now is returned, less than asked where there is no room. The engine
+    /// writes KV there and commits with an empty kv view.
+    token_count reserve(lease const& held, token_count tokens, stream const& on = {}) {
+        lease_record& r = record_of(held);
+        MARCONI_EXPECT(tokens.value() >= r.position && tokens.value() < (1ull << 31), "tokens",
+                       tokens.value(), "the lease's position or more, less than 2^31");
+        if (!r.kv_pinned && r.position != 0)
+            throw contract_violation{"reserve: the lease has let go of its KV"};
+        token_count const covered{
+            reserve_pages(entries_, leases_, r, static_cast<std::uint32_t>(tokens.value()), on)};
+        note_peak();
+        return covered;
+    }
+
+    /// Publishes what is new of the whole sequence so far: its KV, and the checkpoints captured
+    /// past the lease's position. May be called several times in a request's life. Lack of room
+    /// is no error: the outcome says what was stored and what not. Throws invalid_argument or
+    /// contract_violation if the arguments contradict the lease; then, as when memory or a copy
+    /// fails, the cache is as it was, but for victims already evicted. O(new tokens + depth), and
+    /// O(log N) a victim.
+    commit_outcome commit(lease const& held, std::span<Token const> tokens,
+                          computed const& brought = {}, stream const& on = {}) {
+        entries_.advance_clock();
+        commit_operation<entries_type, Token> operation{entries_, leases_, record_of(held), tokens,
+                                                        brought};
+        commit_outcome const outcome = operation.run(on);
+        count_commit(entries_, outcome);
+        note_peak();
+        return outcome;
+    }
+
+    /// Evicts in the policy's order until `bytes` are freed or nothing more may go. The bytes
+    /// freed.
+    byte_count evict(byte_count bytes) {
+        byte_count const before = entries_.counts().bytes_evicted;
+        auto const freed = [&] { return entries_.counts().bytes_evicted - before; };
+        while (freed() < bytes && entries_.evict_one(eviction_reason::request)) {
+        }
+        return freed();
+    }
+
+    /// Evicts all of a scope that no lease holds: a tenant that left, a revision that was replaced.
+    void clear(scope const& in) {
+        if (node_id const root = entries_.tree().find_root(in))
+            entries_.evict_all(root, eviction_reason::request);
+    }
+    /// Evicts all that no lease holds.
+    void clear() {
+        std::vector<scope> all;
+        for (auto const& [in, root] : entries_.tree().roots())
+            all.push_back(in);
+        for (scope const& in : all)
+            clear(in);
+    }
+
+    /// What has happened, and what is here. O(1).
+    [[nodiscard]] counters const& stats() const { return entries_.counts(); }
+    [[nodiscard]] occupancy holds() const {
+        return count_holdings(entries_, leases_.size(), peak_pages_);
+    }
+
+    /// The policies in use. Changing an eviction policy's parameters takes effect at the next
+    /// victim; its index of candidates must be left alone.
+    [[nodiscard]] Eviction& eviction() { return entries_.eviction(); }
+    [[nodiscard]] Eviction const& eviction() const { return entries_.eviction(); }
+    [[nodiscard]] Admission const& admission() const { return admission_; }
+    [[nodiscard]] cache_options const& options() const { return options_; }
+    [[nodiscard]] Observer& observer() { return entries_.observer(); }
+    [[nodiscard]] Store const& store() const { return entries_.store(); }
+
+    /// For the audit, and for programs that look inside; no promise of stability.
+    [[nodiscard]] entries_type const& internals() const { return entries_; }
+    [[nodiscard]] lease_table const& leases() const { return leases_; }
+
+private:
+    friend lease;
+
+    [[nodiscard]] lease_record const& record(lease const& l) const {
+        if (l.cache_ != this) throw contract_violation{"the lease is empty, or of another cache"};
+        return leases_[l.id_];
+    }
+    [[nodiscard]] lease_record& record_of(lease const& l) {
+        return const_cast<lease_record&>(record(l));
+    }
+
+    void let_go_checkpoint(lease_id id) noexcept { close_checkpoint(entries_, leases_[id]); }
+    void let_go_kv(lease_id id) noexcept { close_kv(entries_, leases_[id]); }
+    void release(lease_id id) noexcept {
+        close_checkpoint(entries_, leases_[id]);
+        close_kv(entries_, leases_[id]);
+        leases_[id] = {};
+        leases_.release(id);
+    }
+
+    void note_peak() { peak_pages_ = std::max(peak_pages_, entries_.store().pages().used()); }
+
+    cache_options options_;
+    MARCONI_NO_UNIQUE_ADDRESS Admission admission_;
+    entries_type entries_;
+    lease_table leases_;
+    std::uint64_t peak_pages_ = 0;
+};
+
+} // namespace marconi::cache

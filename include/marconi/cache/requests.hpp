@@ -1,0 +1,199 @@
+#pragma once
+
+// The stages of a request, one function each; the facade strings them together.
+
+#include <marconi/cache/in_place.hpp>
+#include <marconi/cache/lease.hpp>
+#include <marconi/cache/options.hpp>
+#include <marconi/cache/outcome.hpp>
+#include <marconi/cache/plan.hpp>
+#include <marconi/cache/stats.hpp>
+#include <marconi/core/error.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/memory/views.hpp>
+#include <marconi/policy/facts.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace marconi::cache {
+
+/// Follows a prompt down its scope's tree and notes the deepest point to resume from.
+template <class Entries, class Token>
+[[nodiscard]] match_result find_match(Entries const& entries, scope const& in,
+                                      std::span<Token const> prompt, match_options options,
+                                      void const* cache) {
+    auto const size = token_count{prompt.size()};
+    MARCONI_EXPECT(prompt.size() < (1ull << 31), "prompt.size()", prompt.size(), "less than 2^31");
+    token_count const all_but_one = size - token_count{prompt.empty() ? 0u : 1u};
+    match_result found{.in = in,
+                       .tokens = size,
+                       .limit = options.limit.value_or(all_but_one),
+                       .matched = {},
+                       .resumable = {},
+                       .resume_node = {},
+                       .cache = cache};
+    MARCONI_EXPECT(found.limit <= size, "limit", found.limit.value(),
+                   "at most the prompt's length, " + std::to_string(prompt.size()));
+
+    auto const& tree = entries.tree();
+    node_id const root = tree.find_root(in);
+    if (!root) return found;
+    node_id resume = {};
+    auto const reached = [&](node_id id) {
+        token_count const depth{tree[id].depth};
+        if (entries.needs_checkpoint()) {
+            if (entries.has_checkpoint(id) && depth <= found.limit) {
+                resume = id;
+                found.resumable = depth;
+            }
+        } else if (!resume && depth >= found.limit) {
+            resume = id;
+        }
+    };
+    index::location const at = tree.walk({root, 0}, prompt, reached);
+    found.matched = token_count{at.depth};
+    if (!entries.needs_checkpoint()) {
+        found.resumable = std::min(found.matched, found.limit);
+        if (!resume) resume = at.node;
+    }
+    if (found.resumable > token_count{}) found.resume_node = tree.ref(resume);
+    return found;
+}
+
+/// Asks the admission policy, and keeps what the engine can do.
+template <class Entries, class Admission>
+[[nodiscard]] policy::capture_rule
+decide_captures(Entries const& entries, Admission const& admission, cache_options const& options,
+                match_result const& match) {
+    if (!entries.needs_checkpoint()) return {};
+    token_count const grid = options.checkpoint_grid;
+    policy::capture_rule rule =
+        admission.captures({.tokens = match.tokens,
+                            .limit = match.limit,
+                            .matched = match.matched,
+                            .resumable = match.resumable,
+                            .block_tokens = token_count{entries.store().layout().block_tokens()},
+                            .checkpoint_grid = grid});
+    std::erase_if(rule.at, [&](token_count position) {
+        return position <= match.resumable || position > match.limit ||
+               position.value() % grid.value() != 0;
+    });
+    std::sort(rule.at.begin(), rule.at.end());
+    rule.at.erase(std::unique(rule.at.begin(), rule.at.end()), rule.at.end());
+    return rule;
+}
+
+/// Whether what a match found to resume from still lives.
+template <class Entries>
+[[nodiscard]] bool still_there(Entries const& entries, match_result const& match) {
+    if (match.resumable == token_count{}) return true;
+    auto const& tree = entries.tree();
+    if (!tree.live(match.resume_node)) return false;
+    auto const& n = tree[match.resume_node.id];
+    return !entries.needs_checkpoint() ||
+           (n.payload.checkpoint && n.depth == match.resumable.value());
+}
+
+template <class Entries>
+[[nodiscard]] lease_record open_lease(Entries& entries, request_plan const& plan) {
+    lease_record lease;
+    lease.in = plan.match.in;
+    lease.resume_at = plan.match.resumable;
+    lease.prompt = plan.match.tokens;
+    lease.captures = plan.captures;
+    lease.position = static_cast<std::uint32_t>(plan.match.resumable.value());
+    if (lease.position == 0) return lease;
+    lease.node = plan.match.resume_node.id;
+    lease.kv_pinned = true;
+    entries.pin_kv(lease.node);
+    if (entries.needs_checkpoint()) {
+        lease.checkpoint_node = lease.node;
+        entries.pin_checkpoint(lease.node);
+    }
+    entries.touch(lease.node);
+    return lease;
+}
+
+template <class Entries, class Stream>
+void restore_lease(Entries const& entries, lease_record const& lease, memory::kv_view kv,
+                   memory::state_view state, Stream const& on) {
+    if (lease.resume_at == token_count{}) return;
+    if (!lease.kv_pinned || (entries.needs_checkpoint() && !lease.checkpoint_node))
+        throw contract_violation{"restore: the lease has let go of its KV or its checkpoint, or "
+                                 "has committed since"};
+    auto const end = static_cast<std::uint32_t>(lease.resume_at.value());
+    std::vector<page_id> blocks;
+    memory::transfer work;
+    if (entries.has_kv()) {
+        blocks = path_pages(entries, lease.node, end);
+        work.kv = {.begin = {}, .end = lease.resume_at, .pages = blocks, .engine = kv};
+    }
+    std::vector<memory::checkpoint_transfer> checkpoint;
+    if (entries.needs_checkpoint())
+        checkpoint.push_back(
+            {lease.resume_at, entries.checkpoint(lease.checkpoint_node).pages, state});
+    work.checkpoints = checkpoint;
+    entries.store().load(work, on);
+}
+
+template <class Entries>
+void close_checkpoint(Entries& entries, lease_record& lease) noexcept {
+    if (lease.checkpoint_node) entries.unpin_checkpoint(std::exchange(lease.checkpoint_node, {}));
+}
+
+template <class Entries>
+void close_kv(Entries& entries, lease_record& lease) noexcept {
+    for (page_id const page : lease.pages)
+        entries.store().pages().release(page);
+    lease.pages = {};
+    lease.in_place = false;
+    if (std::exchange(lease.kv_pinned, false)) entries.unpin_kv(std::exchange(lease.node, {}));
+}
+
+template <class Entries>
+void count_request(Entries& entries, match_result const& match) {
+    counters& c = entries.counts();
+    flop_curve const& flops = entries.store().layout().model().flops;
+    ++c.requests;
+    c.hits += match.resumable > token_count{};
+    c.tokens_asked += match.tokens;
+    c.tokens_matched += match.matched;
+    c.tokens_resumed += match.resumable;
+    c.flops_asked += flops.up_to(match.tokens);
+    c.flops_saved += flops.up_to(match.resumable);
+}
+
+template <class Entries>
+void count_commit(Entries& entries, commit_outcome const& outcome) {
+    counters& c = entries.counts();
+    ++c.commits;
+    c.declined_commits += !outcome.complete();
+    c.tokens_stored += outcome.stored_tokens;
+    c.checkpoints_stored += outcome.stored_checkpoints;
+}
+
+template <class Entries>
+[[nodiscard]] occupancy count_holdings(Entries const& entries, std::size_t leases,
+                                       std::uint64_t peak_pages) {
+    auto const& pool = entries.store().pages();
+    byte_count const page = entries.store().layout().page_bytes();
+    occupancy o;
+    o.capacity = page * pool.capacity();
+    o.used = page * pool.used();
+    o.checkpoints = page * entries.checkpoint_pages();
+    o.kv_and_leased = o.used - o.checkpoints;
+    o.peak = page * peak_pages;
+    o.nodes = entries.tree().size() - entries.tree().roots().size();
+    o.checkpoint_count = entries.checkpoint_count();
+    o.candidates = entries.eviction().size();
+    o.leases = leases;
+    o.scopes = entries.tree().roots().size();
+    o.metadata = byte_count{entries.tree().bytes()};
+    return o;
+}
+
+} // namespace marconi::cache

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <marconi/core/types.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+
+namespace marconi::cache {
+
+/// Why something was evicted.
+enum class eviction_reason { commit, reserve, request };
+inline constexpr std::size_t eviction_reasons = 3;
+
+/// What has happened since the cache was made. All sums; copy one and subtract to watch an
+/// interval.
+struct counters {
+    std::uint64_t requests = 0; ///< leases acquired
+    std::uint64_t hits = 0;     ///< of these, with something to resume from
+    std::uint64_t stale = 0;    ///< acquisitions refused: match again
+
+    token_count tokens_asked;   ///< prompt tokens of the requests
+    token_count tokens_matched; ///< whose KV was in the cache
+    token_count tokens_resumed; ///< that need not be processed again
+    flop_count flops_asked;     ///< to process the prompts from nothing
+    flop_count flops_saved;     ///< of these, by resuming
+
+    std::uint64_t commits = 0;
+    std::uint64_t declined_commits = 0; ///< that could not store all they brought, for lack of room
+    token_count tokens_stored;
+    std::uint64_t checkpoints_stored = 0;
+
+    std::array<std::uint64_t, eviction_reasons> nodes_evicted{};       ///< by reason
+    std::array<std::uint64_t, eviction_reasons> checkpoints_evicted{}; ///< alone, by reason
+    byte_count bytes_evicted;
+    std::uint64_t merges = 0;
+    /// Most candidates whose nearest live checkpoint above changed at once.
+    std::uint64_t largest_ripple = 0;
+
+    [[nodiscard]] std::uint64_t evictions() const {
+        std::uint64_t sum = 0;
+        for (std::size_t i = 0; i < eviction_reasons; ++i)
+            sum += nodes_evicted[i] + checkpoints_evicted[i];
+        return sum;
+    }
+};
+
+/// What the cache holds now.
+struct occupancy {
+    byte_count capacity;
+    byte_count used;          ///< kv_and_leased + checkpoints
+    byte_count kv_and_leased; ///< KV blocks, those that only a lease owns included
+    byte_count checkpoints;
+    byte_count peak;         ///< largest `used` so far
+    std::uint64_t nodes = 0; ///< without roots
+    std::uint64_t checkpoint_count = 0;
+    std::uint64_t candidates = 0; ///< for eviction
+    std::uint64_t leases = 0;
+    std::uint64_t scopes = 0;
+    byte_count metadata; ///< host memory of the tree, tokens included
+};
+
+} // namespace marconi::cache

@@ -1,0 +1,89 @@
+#pragma once
+
+#include <marconi/core/types.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+namespace marconi::index {
+
+/// Slots for values of one type, addressed by a small id and reused: values never move, a slot's
+/// generation changes whenever its value goes, and after reserve(n) the next n allocations cannot
+/// fail. Memory grows in chunks of 1,024 slots.
+template <class T, class Id>
+class arena {
+public:
+    arena() = default;
+    arena(arena const&) = delete;
+    arena& operator=(arena const&) = delete;
+
+    [[nodiscard]] T& operator[](Id id) { return slot_of(id).value; }
+    [[nodiscard]] T const& operator[](Id id) const { return slot_of(id).value; }
+
+    [[nodiscard]] std::uint32_t generation(Id id) const { return slot_of(id).generation; }
+    /// Odd generations are live, even ones are free.
+    [[nodiscard]] bool live(Id id) const {
+        return id.value() < slots_ && slot_of(id).generation % 2 == 1;
+    }
+
+    /// Live values.
+    [[nodiscard]] std::size_t size() const { return slots_ - free_.size(); }
+    /// Ids handed out so far are below this.
+    [[nodiscard]] std::uint32_t slots() const { return slots_; }
+
+    /// Makes the next `n` allocations infallible. Throws std::bad_alloc and changes nothing else.
+    void reserve(std::size_t n) {
+        if (n <= free_.size()) return;
+        std::size_t const wanted = slots_ + (n - free_.size());
+        while (chunks_.size() * chunk_slots < wanted) {
+            if (free_.capacity() < (chunks_.size() + 1) * chunk_slots)
+                free_.reserve(2 * (chunks_.size() + 1) * chunk_slots);
+            chunks_.push_back(std::make_unique<slot[]>(chunk_slots));
+        }
+    }
+
+    /// A slot with a value-initialised T. O(1).
+    Id allocate() {
+        reserve(1);
+        std::uint32_t index;
+        if (free_.empty()) {
+            index = slots_++;
+        } else {
+            index = free_.back();
+            free_.pop_back();
+        }
+        slot& s = slot_of(Id{index});
+        s.value = T{};
+        ++s.generation;
+        return Id{index};
+    }
+
+    void release(Id id) noexcept {
+        ++slot_of(id).generation;
+        free_.push_back(id.value());
+    }
+
+    /// Bytes of memory held, free slots included.
+    [[nodiscard]] std::size_t bytes() const {
+        return chunks_.size() * chunk_slots * sizeof(slot) + free_.capacity() * sizeof(free_[0]);
+    }
+
+private:
+    struct slot {
+        T value{};
+        std::uint32_t generation = 0;
+    };
+    static constexpr std::size_t chunk_slots = 1024;
+
+    [[nodiscard]] slot& slot_of(Id id) const {
+        return chunks_[id.value() / chunk_slots][id.value() % chunk_slots];
+    }
+
+    std::vector<std::unique_ptr<slot[]>> chunks_;
+    std::vector<std::uint32_t> free_;
+    std::uint32_t slots_ = 0;
+};
+
+} // namespace marconi::index

@@ -1,0 +1,55 @@
+#pragma once
+
+#include <marconi/core/types.hpp>
+#include <marconi/index/radix_tree.hpp>
+
+#include <cstdint>
+#include <string>
+#include <unordered_set>
+#include <vector>
+
+namespace marconi::index {
+
+/// Recomputes from scratch what must hold of a tree, and says what does not: links agree both
+/// ways, depths add up, edges are not empty, siblings differ in their first token, every child is
+/// found under it, and no node is out of reach. O(nodes * siblings' hash).
+template <class Token, class Payload>
+[[nodiscard]] std::vector<std::string> audit(radix_tree<Token, Payload> const& tree) {
+    std::vector<std::string> faults;
+    std::size_t reached = 0;
+    auto const check = [&](node_id id) {
+        ++reached;
+        auto const& n = tree[id];
+        std::string const who = "node " + std::to_string(id.value());
+        std::uint32_t children = 0;
+        node_id previous;
+        for (node_id c = n.first_child; c; previous = c, c = tree[c].next_sibling) {
+            if (!tree.live(c) || ++children > n.child_count) {
+                faults.push_back(who + ": its list of children is broken");
+                return false;
+            }
+            if (tree[c].parent != id) faults.push_back(who + ": a child has another parent");
+            if (tree[c].previous_sibling != previous)
+                faults.push_back(who + ": siblings disagree about their order");
+            if (tree[c].length == 0) faults.push_back(who + ": a child's edge is empty");
+            if (tree[c].depth != n.depth + tree[c].length)
+                faults.push_back(who + ": a child's depth does not add up");
+            if (tree.child(id, tree.tokens(c)[0]) != c)
+                faults.push_back(who + ": a child is not found by its first token");
+        }
+        if (children != n.child_count) faults.push_back(who + ": its count of children is wrong");
+        return true;
+    };
+    for (auto const& [in, root] : tree.roots()) {
+        if (tree[root].depth != 0 || !tree[root].is_root())
+            faults.push_back("a root is not at depth 0");
+        if (check(root)) tree.each_below(root, check);
+    }
+    if (reached != tree.size())
+        faults.push_back(std::to_string(tree.size() - reached) + " nodes are out of reach");
+    if (tree.children().size() + tree.roots().size() != tree.size())
+        faults.push_back("the table of children holds more or less than all nodes");
+    return faults;
+}
+
+} // namespace marconi::index

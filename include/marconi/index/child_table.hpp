@@ -1,0 +1,114 @@
+#pragma once
+
+#include <marconi/core/types.hpp>
+
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <utility>
+#include <vector>
+
+namespace marconi::index {
+
+/// Mixes 64 bits so that every output bit depends on all input bits.
+[[nodiscard]] constexpr std::uint64_t mix(std::uint64_t x) {
+    x ^= x >> 32;
+    x *= 0xE9846AF9B1A615Du;
+    x ^= x >> 32;
+    x *= 0xE9846AF9B1A615Du;
+    x ^= x >> 28;
+    return x;
+}
+
+/// The hash under which a parent finds its child: of the parent's id and the edge's first token.
+template <token Token>
+[[nodiscard]] std::uint32_t child_hash(node_id parent, Token const& first) {
+    std::uint64_t hash = mix(parent.value() + 1);
+    for (std::size_t at = 0; at < sizeof(Token); at += 8) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, reinterpret_cast<std::byte const*>(&first) + at,
+                    sizeof(Token) - at < 8 ? sizeof(Token) - at : 8);
+        hash = mix(hash ^ word);
+    }
+    return static_cast<std::uint32_t>(hash);
+}
+
+/// The children of all nodes in one open-addressing table, so that a node with a million children
+/// is found as fast as one with two. 8 bytes a slot, at most three quarters full, linear probing,
+/// deletion without tombstones. The table only proposes: the caller confirms a child by its parent
+/// and its tokens, so a collision of hashes costs time and nothing else.
+class child_table {
+public:
+    /// Makes the next `n` insertions infallible.
+    void reserve(std::size_t n) {
+        std::size_t const wanted = (size_ + n) * 4 / 3 + 1;
+        if (wanted <= slots_.size()) return;
+        std::vector<slot> old(std::bit_ceil(wanted < 16 ? 16 : wanted));
+        old.swap(slots_);
+        for (slot const& s : old)
+            if (s.child) place(s);
+    }
+
+    void insert(std::uint32_t hash, node_id child) noexcept {
+        place({hash, child});
+        ++size_;
+    }
+
+    /// The first child with this hash that `is_it` confirms; nothing if there is none.
+    template <class Confirm>
+    [[nodiscard]] node_id find(std::uint32_t hash, Confirm&& is_it) const {
+        if (slots_.empty()) return {};
+        for (std::size_t at = home(hash); slots_[at].child; at = next(at))
+            if (slots_[at].hash == hash && is_it(slots_[at].child)) return slots_[at].child;
+        return {};
+    }
+
+    /// Puts `to` where `from` stands under this hash.
+    void replace(std::uint32_t hash, node_id from, node_id to) noexcept {
+        slots_[position(hash, from)].child = to;
+    }
+
+    void erase(std::uint32_t hash, node_id child) noexcept {
+        std::size_t hole = position(hash, child);
+        --size_;
+        // Whatever stands further on and would rather stand in the hole moves there.
+        for (std::size_t at = next(hole); slots_[at].child; at = next(at)) {
+            std::size_t const wanted = home(slots_[at].hash);
+            if (((at - wanted) & (slots_.size() - 1)) >= ((at - hole) & (slots_.size() - 1))) {
+                slots_[hole] = slots_[at];
+                hole = at;
+            }
+        }
+        slots_[hole].child = {};
+    }
+
+    [[nodiscard]] std::size_t size() const { return size_; }
+    [[nodiscard]] std::size_t bytes() const { return slots_.capacity() * sizeof(slot); }
+
+private:
+    struct slot {
+        std::uint32_t hash = 0;
+        node_id child;
+    };
+
+    [[nodiscard]] std::size_t home(std::uint32_t hash) const { return hash & (slots_.size() - 1); }
+    [[nodiscard]] std::size_t next(std::size_t at) const { return (at + 1) & (slots_.size() - 1); }
+    [[nodiscard]] std::size_t position(std::uint32_t hash, node_id child) const {
+        std::size_t at = home(hash);
+        while (slots_[at].child != child)
+            at = next(at);
+        return at;
+    }
+    void place(slot s) noexcept {
+        std::size_t at = home(s.hash);
+        while (slots_[at].child)
+            at = next(at);
+        slots_[at] = s;
+    }
+
+    std::vector<slot> slots_;
+    std::size_t size_ = 0;
+};
+
+} // namespace marconi::index

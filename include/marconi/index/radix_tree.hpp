@@ -1,0 +1,265 @@
+#pragma once
+
+#include <marconi/core/types.hpp>
+#include <marconi/index/arena.hpp>
+#include <marconi/index/child_table.hpp>
+#include <marconi/index/match.hpp>
+#include <marconi/index/node.hpp>
+#include <marconi/index/paths.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <unordered_map>
+#include <utility>
+
+namespace marconi::index {
+
+/// A radix tree over tokens with one root a scope: compressed edges, split anywhere, ids that
+/// survive their neighbours' splits and merges.
+///
+///     root(scope) ── "the quick " ──┬── "brown fox"
+///                                   └── "red ──┬── "fox"
+///                                              └── "hen"
+///
+/// split() puts a new node above: the node keeps id, children and payload, with the lower half.
+/// merge_into_child() removes a node with one child: the child keeps its id and takes the edge.
+/// Neither copies tokens but for a merge of edges that different branches had stored (see paths).
+/// The tree knows the pages of its edges' blocks but not who owns them.
+template <token Token, class Payload>
+class radix_tree {
+public:
+    using node_type = node<Payload>;
+
+    radix_tree(std::uint32_t block_tokens, bool has_pages) : paths_{block_tokens, has_pages} {}
+
+    [[nodiscard]] node_type& operator[](node_id id) { return nodes_[id]; }
+    [[nodiscard]] node_type const& operator[](node_id id) const { return nodes_[id]; }
+    [[nodiscard]] index::paths<Token>& paths() { return paths_; }
+    [[nodiscard]] index::paths<Token> const& paths() const { return paths_; }
+
+    /// Whether the reference's node is still the one it was taken from.
+    [[nodiscard]] bool live(node_ref ref) const {
+        return nodes_.live(ref.id) && nodes_.generation(ref.id) == ref.generation;
+    }
+    [[nodiscard]] node_ref ref(node_id id) const { return {id, nodes_.generation(id)}; }
+
+    /// Nodes, roots included.
+    [[nodiscard]] std::size_t size() const { return nodes_.size(); }
+    /// Every live node has an id below this.
+    [[nodiscard]] std::uint32_t slots() const { return nodes_.slots(); }
+    [[nodiscard]] bool live(node_id id) const { return nodes_.live(id); }
+    [[nodiscard]] std::unordered_map<scope, node_id> const& roots() const { return roots_; }
+
+    [[nodiscard]] node_id find_root(scope const& s) const {
+        auto const it = roots_.find(s);
+        return it == roots_.end() ? node_id{} : it->second;
+    }
+    node_id make_root(scope const& s) {
+        if (node_id const existing = find_root(s)) return existing;
+        nodes_.reserve(1);
+        roots_.emplace(s, node_id{});
+        node_id const id = nodes_.allocate();
+        try {
+            scopes_.emplace(id.value(), s);
+        } catch (...) {
+            nodes_.release(id);
+            roots_.erase(s);
+            throw;
+        }
+        return roots_[s] = id;
+    }
+    /// Removes a root without children.
+    void remove_root(node_id id) noexcept {
+        auto const it = scopes_.find(id.value());
+        roots_.erase(it->second);
+        scopes_.erase(it);
+        nodes_.release(id);
+    }
+
+    /// The tokens of a node's edge.
+    [[nodiscard]] std::span<Token const> tokens(node_id id) const {
+        node_type const& n = nodes_[id];
+        if (n.length == 0) return {};
+        return paths_.tokens(n.segment, n.start(), n.depth);
+    }
+
+    [[nodiscard]] node_id child(node_id parent, Token const& first) const {
+        node_type const& p = nodes_[parent];
+        if (p.child_count == 0) return {};
+        if (p.child_count == 1)
+            return same(tokens(p.first_child)[0], first) ? p.first_child : node_id{};
+        return children_.find(child_hash(parent, first), [&](node_id c) {
+            return nodes_[c].parent == parent && same(tokens(c)[0], first);
+        });
+    }
+
+    /// Follows `sequence` from a point on its path as far as it goes. `reached(id)` is called for
+    /// each node whose edge is followed to its end. O(tokens + nodes passed).
+    template <class Reached>
+    location walk(location from, std::span<Token const> sequence, Reached&& reached) const {
+        location at = from;
+        for (;;) {
+            node_type const& n = nodes_[at.node];
+            if (at.depth < n.depth) {
+                std::size_t const left =
+                    std::min<std::size_t>(n.depth - at.depth, sequence.size() - at.depth);
+                at.depth += static_cast<std::uint32_t>(
+                    common_prefix(tokens(at.node).data() + (at.depth - n.start()),
+                                  sequence.data() + at.depth, left));
+                if (at.depth < n.depth) return at;
+                reached(at.node);
+            }
+            if (at.depth == sequence.size()) return at;
+            node_id const next = child(at.node, sequence[at.depth]);
+            if (!next) return at;
+            at.node = next;
+        }
+    }
+
+    /// The node whose edge holds `position`, given one at or below it on the same path.
+    [[nodiscard]] node_id holding(node_id below, std::uint32_t position) const {
+        while (!nodes_[below].is_root() && nodes_[below].start() >= position)
+            below = nodes_[below].parent;
+        return below;
+    }
+
+    /// Calls visit(id) for every node below `top`, parents first; where it answers false the nodes
+    /// below are left out. No recursion, no memory.
+    template <class Visit>
+    void each_below(node_id top, Visit&& visit) const {
+        node_id at = nodes_[top].first_child;
+        while (at) {
+            bool const descend = visit(at);
+            if (descend && nodes_[at].first_child) {
+                at = nodes_[at].first_child;
+                continue;
+            }
+            while (at != top && !nodes_[at].next_sibling)
+                at = nodes_[at].parent;
+            at = at == top ? node_id{} : nodes_[at].next_sibling;
+        }
+    }
+
+    /// Makes `nodes` splits and additions infallible.
+    void reserve(std::size_t nodes) {
+        nodes_.reserve(nodes);
+        children_.reserve(nodes);
+    }
+
+    /// Cuts a node's edge at a position inside it; the upper half, a new node, is returned. O(1).
+    node_id split(node_id id, std::uint32_t at) {
+        reserve(1);
+        node_id const upper_id = nodes_.allocate();
+        node_type& upper = nodes_[upper_id];
+        node_type& lower = nodes_[id];
+        std::uint32_t const hash = child_hash(lower.parent, tokens(id)[0]);
+        upper.segment = lower.segment;
+        upper.depth = at;
+        upper.length = at - lower.start();
+        take_place(id, upper_id, hash);
+        paths_.share(lower.segment);
+        lower.length = lower.depth - at;
+        link(upper_id, id);
+        return upper_id;
+    }
+
+    /// Makes the following merge_into_child infallible.
+    void reserve_merge(node_id id) {
+        node_type const& upper = nodes_[id];
+        node_type const& lower = nodes_[upper.first_child];
+        paths_.reserve_join(upper.segment, upper.start(), upper.depth, lower.segment, lower.depth);
+    }
+
+    /// Removes a node that has one child; the child takes over its edge and place. O(1), and a
+    /// copy of the shorter edge's tokens where the two lie in different segments.
+    node_id merge_into_child(node_id id) noexcept {
+        node_type const upper = nodes_[id];
+        node_id const child_id = upper.first_child;
+        node_type& lower = nodes_[child_id];
+        std::uint32_t const hash = child_hash(upper.parent, tokens(id)[0]);
+        unlink(child_id);
+        take_place(id, child_id, hash);
+        lower.segment =
+            paths_.join(upper.segment, upper.start(), upper.depth, lower.segment, lower.depth);
+        lower.length += upper.length;
+        nodes_.release(id);
+        return child_id;
+    }
+
+    /// Adds a child for positions [parent's depth, depth) of a segment, and owns a share of it
+    /// unless `first_owner`. No child may begin with the same token.
+    node_id add(node_id parent, segment_id segment, std::uint32_t depth, bool first_owner) {
+        reserve(1);
+        node_id const id = nodes_.allocate();
+        node_type& n = nodes_[id];
+        n.segment = segment;
+        n.depth = depth;
+        n.length = depth - nodes_[parent].depth;
+        if (!first_owner) paths_.share(segment);
+        link(parent, id);
+        return id;
+    }
+
+    /// Removes a node without children.
+    void remove_leaf(node_id id) noexcept {
+        unlink(id);
+        paths_.release(nodes_[id].segment, nodes_[id].start());
+        nodes_.release(id);
+    }
+
+    /// Bytes of metadata, tokens and page ids included.
+    [[nodiscard]] std::size_t bytes() const {
+        return nodes_.bytes() + children_.bytes() + paths_.bytes();
+    }
+    [[nodiscard]] child_table const& children() const { return children_; }
+
+private:
+    [[nodiscard]] static bool same(Token const& a, Token const& b) {
+        return std::memcmp(&a, &b, sizeof(Token)) == 0;
+    }
+
+    /// Makes `id`, whose edge is in place, a child of `parent`.
+    void link(node_id parent, node_id id) {
+        node_type& p = nodes_[parent];
+        node_type& n = nodes_[id];
+        n.parent = parent;
+        n.previous_sibling = {};
+        n.next_sibling = p.first_child;
+        if (p.first_child) nodes_[p.first_child].previous_sibling = id;
+        p.first_child = id;
+        ++p.child_count;
+        children_.insert(child_hash(parent, tokens(id)[0]), id);
+    }
+
+    void unlink(node_id id) noexcept {
+        node_type& n = nodes_[id];
+        node_type& p = nodes_[n.parent];
+        children_.erase(child_hash(n.parent, tokens(id)[0]), id);
+        (n.previous_sibling ? nodes_[n.previous_sibling].next_sibling : p.first_child) =
+            n.next_sibling;
+        if (n.next_sibling) nodes_[n.next_sibling].previous_sibling = n.previous_sibling;
+        --p.child_count;
+    }
+
+    /// Puts `to` in the place that `from` has under its parent.
+    void take_place(node_id from, node_id to, std::uint32_t hash) noexcept {
+        node_type const& f = nodes_[from];
+        node_type& t = nodes_[to];
+        t.parent = f.parent;
+        t.previous_sibling = f.previous_sibling;
+        t.next_sibling = f.next_sibling;
+        (f.previous_sibling ? nodes_[f.previous_sibling].next_sibling
+                            : nodes_[f.parent].first_child) = to;
+        if (f.next_sibling) nodes_[f.next_sibling].previous_sibling = to;
+        children_.replace(hash, from, to);
+    }
+
+    arena<node_type, node_id> nodes_;
+    child_table children_;
+    index::paths<Token> paths_;
+    std::unordered_map<scope, node_id> roots_;
+    std::unordered_map<std::uint32_t, scope> scopes_; // of the roots, by their ids
+};
+
+} // namespace marconi::index

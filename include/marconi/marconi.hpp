@@ -1,0 +1,44 @@
+#pragma once
+
+// Everything but gpu/, and the names that most programs use.
+
+#include <marconi/cache/audit.hpp>
+#include <marconi/cache/prefix_cache.hpp>
+#include <marconi/core/config.hpp>
+#include <marconi/core/error.hpp>
+#include <marconi/core/footprint.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/core/units.hpp>
+#include <marconi/memory/host_store.hpp>
+#include <marconi/memory/ledger_store.hpp>
+#include <marconi/model/presets.hpp>
+#include <marconi/policy/admission/always.hpp>
+#include <marconi/policy/admission/branch_and_tail.hpp>
+#include <marconi/policy/eviction/flop_aware.hpp>
+#include <marconi/policy/eviction/gdsf.hpp>
+#include <marconi/policy/eviction/lru.hpp>
+#include <marconi/policy/eviction/scored.hpp>
+
+namespace marconi {
+
+using cache::cache_options;
+using cache::captured_state;
+using cache::commit_outcome;
+using cache::computed;
+using cache::match_options;
+using cache::match_result;
+using cache::prefix_cache;
+using cache::request_plan;
+using memory::host_store;
+using memory::kv_layer_view;
+using memory::kv_view;
+using memory::ledger_store;
+using memory::page_options;
+using memory::state_view;
+using policy::always;
+using policy::branch_and_tail;
+using policy::flop_aware;
+using policy::gdsf;
+using policy::lru;
+
+} // namespace marconi

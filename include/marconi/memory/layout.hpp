@@ -1,0 +1,100 @@
+#pragma once
+
+#include <marconi/core/config.hpp>
+#include <marconi/core/error.hpp>
+#include <marconi/core/footprint.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/core/units.hpp>
+
+#include <cstdint>
+#include <utility>
+#include <vector>
+
+namespace marconi::memory {
+
+/// How a store cuts its arena.
+struct page_options {
+    token_count block_tokens{16};    ///< tokens a KV block, 1 to 256
+    byte_count page_bytes{64 << 10}; ///< for models with no full attention only; a multiple of 256
+};
+
+/// Where things lie in pages. A KV block is one page:
+///
+///     | K of layer 0, block_tokens rows | V of layer 0 | K of layer 1 | ... | padding to 256 |
+///
+/// A checkpoint is its pieces one after the other, each starting at a multiple of 16 bytes, cut
+/// into as many pages as it takes; the pages need not be neighbours.
+class page_layout {
+public:
+    /// Throws invalid_argument for options out of range, size_overflow for absurd footprints.
+    page_layout(footprint model, page_options options)
+        : model_{std::move(model)}, block_tokens_{options.block_tokens.value()} {
+        MARCONI_EXPECT(block_tokens_ >= 1 && block_tokens_ <= 256, "block_tokens", block_tokens_,
+                       "1 to 256");
+        MARCONI_EXPECT(model_.has_kv() || model_.has_checkpoints(), "footprint", "empty",
+                       "a model with KV, or checkpoints, or both");
+        std::uint64_t offset = 0;
+        for (kv_layer const& layer : model_.kv_layers) {
+            key_offsets_.push_back(offset);
+            offset = checked_sum(
+                offset, checked_product(layer.key_bytes, block_tokens_, "KV block"), "KV block");
+            value_offsets_.push_back(offset);
+            offset = checked_sum(
+                offset, checked_product(layer.value_bytes, block_tokens_, "KV block"), "KV block");
+        }
+        page_bytes_ = model_.has_kv() ? round_up(checked_sum(offset, 255, "KV block") - 255, 256)
+                                      : options.page_bytes.value();
+        MARCONI_EXPECT(page_bytes_ >= 256 && page_bytes_ % 256 == 0, "page_bytes", page_bytes_,
+                       "a multiple of 256");
+        std::uint64_t checkpoint = 0;
+        for (state_piece const& piece : model_.state_pieces) {
+            std::uint64_t const window =
+                checked_product(piece.window, piece.bytes_per_window_token, "window");
+            checkpoint = checked_sum(checkpoint, piece_alignment, "checkpoint");
+            checkpoint = checked_sum(checkpoint, checked_sum(piece.fixed_bytes, window, "window"),
+                                     "checkpoint");
+        }
+    }
+
+    [[nodiscard]] footprint const& model() const { return model_; }
+    [[nodiscard]] std::uint32_t block_tokens() const {
+        return static_cast<std::uint32_t>(block_tokens_);
+    }
+    [[nodiscard]] byte_count page_bytes() const { return byte_count{page_bytes_}; }
+
+    /// Blocks that tokens [begin, end) touch; 0 for a model without KV.
+    [[nodiscard]] std::uint64_t blocks_touched(std::uint64_t begin, std::uint64_t end) const {
+        if (begin == end || !model_.has_kv()) return 0;
+        return (end - 1) / block_tokens_ - begin / block_tokens_ + 1;
+    }
+
+    /// Byte offset of row `row` (a token's place in its block) of a layer's key, and value.
+    [[nodiscard]] std::uint64_t key_offset(std::size_t layer, std::uint64_t row) const {
+        return key_offsets_[layer] + row * model_.kv_layers[layer].key_bytes;
+    }
+    [[nodiscard]] std::uint64_t value_offset(std::size_t layer, std::uint64_t row) const {
+        return value_offsets_[layer] + row * model_.kv_layers[layer].value_bytes;
+    }
+
+    /// Bytes a checkpoint at `position` takes, padding between its pieces included. O(pieces).
+    [[nodiscard]] byte_count checkpoint_bytes(token_count position) const {
+        std::uint64_t sum = 0;
+        for (state_piece const& piece : model_.state_pieces)
+            sum += round_up(piece.bytes_at(position.value()), piece_alignment);
+        return byte_count{sum};
+    }
+    [[nodiscard]] std::uint64_t checkpoint_pages(token_count position) const {
+        return divide_up(checkpoint_bytes(position).value(), page_bytes_);
+    }
+
+    /// Pieces of a checkpoint start at multiples of this many bytes.
+    static constexpr std::uint64_t piece_alignment = 16;
+
+private:
+    footprint model_;
+    std::uint64_t block_tokens_;
+    std::uint64_t page_bytes_ = 0;
+    std::vector<std::uint64_t> key_offsets_, value_offsets_;
+};
+
+} // namespace marconi::memory

@@ -1,0 +1,41 @@
+#pragma once
+
+#include <marconi/core/footprint.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/memory/concepts.hpp>
+#include <marconi/memory/layout.hpp>
+#include <marconi/memory/page_pool.hpp>
+#include <marconi/memory/views.hpp>
+
+#include <utility>
+
+namespace marconi::memory {
+
+/// Counts bytes and stores nothing, through the very code that production runs: for simulation,
+/// tuning, tests, and for an index whose page lists are sent to the ranks that hold the memory.
+class ledger_store {
+public:
+    using stream = no_stream;
+    static constexpr bool holds_bytes = false;
+
+    /// As much of `capacity` as whole pages fill. Throws invalid_argument if that is not one page.
+    ledger_store(footprint model, byte_count capacity, page_options options = {})
+        : layout_{std::move(model), options},
+          pages_{capacity.value() / layout_.page_bytes().value()} {}
+
+    [[nodiscard]] page_layout const& layout() const { return layout_; }
+    [[nodiscard]] page_pool& pages() { return pages_; }
+    [[nodiscard]] page_pool const& pages() const { return pages_; }
+
+    void save(transfer const&, no_stream) {}
+    void load(transfer const&, no_stream) const {}
+    void copy_block(page_id, page_id, no_stream) {}
+
+private:
+    page_layout layout_;
+    page_pool pages_;
+};
+
+static_assert(store<ledger_store>);
+
+} // namespace marconi::memory
