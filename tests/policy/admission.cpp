@@ -94,7 +94,7 @@ TEST_CASE("branch_and_tail wants a block or 16 tokens saved") {
 }
 
 TEST_CASE("branch_and_tail always wants the tail and nothing periodic") {
-    for (std::uint64_t matched : {0, 40, 100}) {
+    for (std::uint64_t matched : {0u, 40u, 100u}) {
         auto const rule = branch_and_tail{}.captures(request(100, 99, matched, 0));
         CHECK(rule.tail);
         CHECK(rule.every == token_count{0});

@@ -23,7 +23,8 @@ namespace marconi::policy {
 /// ```
 /// both terms min-max normalised to 0..1 over the candidates, 0 where all are equal. At alpha = 0
 /// this is least recently used. Ties: oldest last use, then smaller efficiency, then lowest id.
-/// Changes O(log N); victim exact, without a scan.
+/// Changes O(log N). The victim is exact; finding it grows about as log N does while ages and
+/// efficiencies are spread as in real use, and is O(N) where all scores are nearly equal.
 class flop_aware : public usage_history {
 public:
     /// Throws invalid_argument unless alpha is finite and at least 0.

@@ -18,16 +18,15 @@ namespace marconi::policy {
 /// What a candidate is worth at a time: a pure function. The smallest is evicted; one that is
 /// +infinity, or not a number, keeps its candidate.
 template <class F>
-concept score_function =
-    std::copyable<F> && std::invocable<F const&, usage const&, candidate_facts const&, tick> &&
-    std::convertible_to <
-    std::invoke_result_t<F const&, usage const&, candidate_facts const&, tick>,
-double > ;
+concept score_function = std::copyable<F> &&
+    requires(F const score, usage h, candidate_facts facts, tick now) {
+    { score(h, facts, now) } -> std::convertible_to<double>;
+};
 
 /// Any score makes a policy:
 ///
 /// ```
-/// scored most_recent{[](usage const& h, candidate_facts const&, tick now) {
+/// scored newest_first{[](usage const& h, candidate_facts const&, tick now) {
 ///     return static_cast<double>(now.value() - h.last_use.value());
 /// }};
 /// ```
@@ -36,7 +35,7 @@ double > ;
 template <score_function Score>
 class scored : public usage_history {
 public:
-    scored() requires std::is_class_v<Score> && std::default_initializable<Score>
+    scored() requires std::is_class_v<Score>
     = default;
     explicit scored(Score score) : score_{std::move(score)} {}
 
@@ -62,7 +61,7 @@ public:
 
 private:
     scan_index index_;
-    Score score_{};
+    Score score_;
 };
 
 static_assert(eviction_policy<scored<double (*)(usage const&, candidate_facts const&, tick)>>);

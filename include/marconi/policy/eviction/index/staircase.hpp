@@ -57,7 +57,7 @@ public:
     }
 
     /// The node with the smallest (score, last use, efficiency, id), where `score(last_use,
-    /// efficiency)` is a number and never falls when one of them grows: in floating point too,
+    /// efficiency)` is finite and never falls when one of them grows: in floating point too,
     /// which holds for monotone operations that are the same at every call. O(S log N), S the
     /// candidates on that stretch of the staircase where scores come near the smallest.
     template <class Score>
@@ -102,10 +102,10 @@ private:
             double const least = root == none ? 0 : tree_[root].least;
             return half{root, {score(from, least), from, least, after}};
         };
-        half near = half_from(c.left, use, id);
-        half far = half_from(c.right, c.last_use, at);
-        if (far.corner < near.corner) std::swap(near, far);
-        for (half const& h : {near, far})
+        half first = half_from(c.left, use, id);
+        half second = half_from(c.right, c.last_use, at);
+        if (second.corner < first.corner) std::swap(first, second);
+        for (half const& h : {first, second})
             if (h.root != none && h.corner < best)
                 search(h.root, h.corner.last_use, h.corner.node, score, best);
     }
