@@ -35,6 +35,7 @@ json_line::json_line(line_source const& source, std::string_view text) : source_
     try {
         object_ = json::parse(text.begin(), text.end());
     } catch (json::parse_error const& e) {
+        if (e.byte > text.size()) fail("is not JSON: it ends early");
         fail("is not JSON: error at byte " + std::to_string(e.byte) + " of " +
              std::to_string(text.size()));
     } catch (json::exception const&) {

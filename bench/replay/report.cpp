@@ -99,17 +99,16 @@ double saved_share(result const& r) {
 
 text_table::row table_row(result const& r, bool best) {
     return {r.policy,
-            r.alpha ? format_fixed(*r.alpha, 1) : "-",
+            r.alpha ? format_fixed(*r.alpha, 2) : "-",
             format_share(r.token_hit_rate),
             format_share(r.request_hit_rate),
             format_share(saved_share(r)) + (best ? " *" : "  "),
-            format_flops(r.flops_saved),
             format_count(r.evictions),
             format_bytes(r.peak_bytes),
             format_count(r.nodes),
             format_count(r.checkpoints),
-            format_fixed(r.ttft_p50_ms, 0),
-            format_fixed(r.ttft_p95_ms, 0),
+            format_fixed(r.ttft_p50_ms, 0) + " ms",
+            format_fixed(r.ttft_p95_ms, 0) + " ms",
             format_fixed(r.request_us_p50, 1),
             format_fixed(r.request_us_p99, 1),
             format_fixed(r.seconds, 2)};
@@ -123,9 +122,9 @@ void write_group(std::span<result const* const> group, std::ostream& to) {
     double best = 0;
     for (result const* r : group)
         best = std::max(best, r->flops_saved);
-    text_table table{{"policy", "alpha", "token hits", "request hits", "FLOPs saved  ", "",
-                      "evictions", "peak", "nodes", "checkpoints", "TTFT p50 ms", "p95 ms",
-                      "us p50", "p99", "s"}};
+    text_table table{{"policy", "alpha", "token hits", "request hits", "FLOPs saved  ", "evictions",
+                      "peak", "nodes", "checkpoints", "TTFT p50", "p95", "us/request p50", "p99",
+                      "seconds"}};
     for (result const* r : group)
         table.add(table_row(*r, group.size() > 1 && best > 0 && r->flops_saved == best));
     table.print(to);

@@ -1,0 +1,189 @@
+#include <replay/options.hpp>
+
+#include <marconi/core/error.hpp>
+#include <marconi/core/units.hpp>
+#include <support/catch.hpp>
+
+#include <sstream>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace marconi::replay;
+using namespace marconi::literals;
+
+namespace {
+
+struct outcome {
+    command_line line;
+    std::string out;
+    std::string err;
+};
+
+outcome parse(std::vector<char const*> arguments) {
+    arguments.insert(arguments.begin(), "marconi_replay");
+    std::ostringstream out, err;
+    command_line line =
+        parse_command_line(static_cast<int>(arguments.size()), arguments.data(), out, err);
+    return {std::move(line), out.str(), err.str()};
+}
+
+options good(std::vector<char const*> arguments) {
+    outcome result = parse(std::move(arguments));
+    INFO(result.err);
+    REQUIRE(result.line.chosen);
+    return *std::move(result.line.chosen);
+}
+
+std::string bad(std::vector<char const*> arguments) {
+    outcome const result = parse(std::move(arguments));
+    CHECK_FALSE(result.line.chosen);
+    CHECK(result.line.exit_code != 0);
+    CHECK(result.out.empty());
+    return result.err.substr(0, result.err.find('\n'));
+}
+
+} // namespace
+
+TEST_CASE("options by default") {
+    options const o = good({"--synthetic", "mixed"});
+    CHECK(o.traces.empty());
+    CHECK(o.synthetic == std::vector{workload::mixed});
+    CHECK(o.seed == 1);
+    CHECK(o.sessions == 100);
+    CHECK(o.policies.size() == 5);
+    CHECK(o.capacities.size() == 3);
+    CHECK(o.capacities[1].share == 0.1);
+    CHECK(o.block_tokens == 16);
+    CHECK(o.checkpoint_grid == 1);
+    CHECK(o.jobs >= 1);
+    CHECK_FALSE(o.whole_prompt);
+    CHECK_FALSE(o.out);
+}
+
+TEST_CASE("all options") {
+    options const o = good({"--trace",
+                            "a.jsonl",
+                            "--trace",
+                            "-",
+                            "--synthetic",
+                            "chat,agent",
+                            "--seed",
+                            "9",
+                            "--sessions",
+                            "5",
+                            "--limit",
+                            "70",
+                            "--describe",
+                            "--policy",
+                            "none,marconi:0.5",
+                            "--policy",
+                            "marconi-artifact",
+                            "--capacity",
+                            "1GB,10%",
+                            "--alpha",
+                            "1.5",
+                            "--model",
+                            "zamba2-7b",
+                            "--cost",
+                            "paper",
+                            "--block-tokens",
+                            "1",
+                            "--checkpoint-grid",
+                            "64",
+                            "--whole-prompt",
+                            "--ttft",
+                            "h200",
+                            "--format",
+                            "json",
+                            "--jobs",
+                            "3",
+                            "--out",
+                            "r.jsonl",
+                            "--list-models"});
+    CHECK(o.traces == std::vector<std::string>{"a.jsonl", "-"});
+    CHECK(o.synthetic == std::vector{workload::chat, workload::agent});
+    CHECK(o.seed == 9);
+    CHECK(o.sessions == 5);
+    CHECK(o.limit == 70);
+    CHECK(o.describe);
+    CHECK(o.policies == std::vector<policy_name>{{.kind = "none", .alpha = {}},
+                                                 {.kind = "marconi", .alpha = 0.5},
+                                                 {.kind = "marconi-artifact", .alpha = 1.5}});
+    CHECK(o.capacities.at(0).bytes == 1_GB);
+    CHECK(o.capacities.at(1).share == 0.1);
+    CHECK(o.model == "zamba2-7b");
+    CHECK(o.cost == cost_model::paper);
+    CHECK(o.block_tokens == 1);
+    CHECK(o.checkpoint_grid == 64);
+    CHECK(o.whole_prompt);
+    CHECK(o.ttft == ttft_curve::h200);
+    CHECK(o.format == report_format::json);
+    CHECK(o.jobs == 3);
+    CHECK(o.out == "r.jsonl");
+    CHECK(o.list_models);
+}
+
+TEST_CASE("alpha is for policies that take one and name none") {
+    options const o = good(
+        {"--synthetic", "chat", "--alpha", "0.2", "--policy", "lru,marconi,marconi:1,marconi:0.2"});
+    REQUIRE(o.policies.size() == 3); // marconi:0.2 is there already
+    CHECK_FALSE(o.policies[0].alpha);
+    CHECK(o.policies[1].text() == "marconi:0.2");
+    CHECK(o.policies[2].text() == "marconi:1");
+    CHECK_FALSE(
+        good({"--synthetic", "chat", "--alpha", "auto", "--policy", "marconi"}).policies[0].alpha);
+}
+
+TEST_CASE("help tells of policies, estimates and examples") {
+    outcome const result = parse({"--help"});
+    CHECK_FALSE(result.line.chosen);
+    CHECK(result.line.exit_code == 0);
+    for (known_policy const& policy : known_policies)
+        CHECK(result.out.find("\n  " + std::string{policy.kind} + " ") != std::string::npos);
+    for (char const* const part : {"--whole-prompt", "0.0530 ms", "989e12", "Examples:"})
+        CHECK(result.out.find(part) != std::string::npos);
+}
+
+TEST_CASE("models can be listed without a trace") { CHECK(good({"--list-models"}).list_models); }
+
+TEST_CASE("wrong options") {
+    CHECK(bad({}) == "no trace; expected --trace FILE or --synthetic KIND");
+    CHECK(bad({"--synthetic", "web"}) ==
+          "synthetic is web; expected chat, agent, fewshot or mixed");
+    CHECK(bad({"--trace", "-", "--trace", "-"}) ==
+          "trace is '-' twice; expected standard input at most once");
+    CHECK(bad({"--synthetic", "chat", "--nonsense"}) ==
+          "The following argument was not expected: --nonsense");
+    auto const [option, value, message] = GENERATE(table<char const*, char const*, char const*>({
+        {"--seed", "-1", "--seed: is '-1'; expected a whole number from 0 to 18446744073709551615"},
+        {"--sessions", "0", "--sessions: is '0'; expected a whole number from 1 to 100000"},
+        {"--limit", "0", "--limit: is '0'; expected a whole number from 1 to 18446744073709551615"},
+        {"--limit", "1.5",
+         "--limit: is '1.5'; expected a whole number from 1 to 18446744073709551615"},
+        {"--block-tokens", "257",
+         "--block-tokens: is '257'; expected a whole number from 1 to 256"},
+        {"--checkpoint-grid", "x",
+         "--checkpoint-grid: is 'x'; expected a whole number from 1 to 1048576"},
+        {"--jobs", "0", "--jobs: is '0'; expected a whole number from 1 to 1024"},
+        {"--cost", "real", "--cost: is 'real'; expected one of paper, shape"},
+        {"--ttft", "tpu", "--ttft: is 'tpu'; expected one of a100x4, h100, h200"},
+        {"--format", "xml", "--format: is 'xml'; expected one of table, csv, json"},
+        {"--alpha", "-1", "alpha is '-1'; expected a number, at least 0"},
+        {"--capacity", "0GB", "capacity is '0GB'; expected at least 1 byte"},
+        {"--policy", "fifo",
+         "policy is 'fifo'; expected one of none, vllm+, sglang+, marconi, marconi-artifact, lru, "
+         "gdsf, infinite"},
+    }));
+    CHECK(bad({"--synthetic", "chat", option, value}) == message);
+}
+
+TEST_CASE("policy names") {
+    CHECK(parse_policy("marconi:0.50").text() == "marconi:0.5");
+    CHECK(parse_policy("marconi").text() == "marconi");
+    CHECK_THROWS_WITH(parse_policy("lru:1"), "policy is 'lru:1'; expected lru without an alpha");
+    for (char const* const text : {"marconi:", "marconi:-1", "marconi:x", "marconi:inf",
+                                   "marconi:nan", "marconi:1,5", "marconi:1e999"})
+        CHECK_THROWS_AS(parse_policy(text), marconi::invalid_argument);
+    CHECK_THROWS_AS(parse_policy("Marconi"), marconi::invalid_argument);
+}

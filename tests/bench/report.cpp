@@ -1,0 +1,144 @@
+#include <replay/report.hpp>
+
+#include <bench/temporary_file.hpp>
+#include <marconi/core/error.hpp>
+#include <support/catch.hpp>
+
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <limits>
+#include <sstream>
+#include <string>
+#include <vector>
+
+using namespace marconi::replay;
+
+namespace {
+
+result run(std::string policy, double saved, std::optional<double> alpha = {}) {
+    return {.trace = "chat",
+            .policy = std::move(policy),
+            .capacity_bytes = 5'000'000'000,
+            .requests = 622,
+            .input_tokens = 679'978,
+            .resumed_tokens = 340'000,
+            .token_hit_rate = 0.5,
+            .request_hit_rate = 0.875,
+            .flops_asked = 8e15,
+            .flops_saved = saved,
+            .alpha = alpha,
+            .evictions = 1'234,
+            .peak_bytes = 4'999'000'000,
+            .nodes = 77,
+            .checkpoints = 66,
+            .ttft_p50_ms = 42.4,
+            .ttft_p95_ms = 108.25,
+            .request_us_p50 = 3.2,
+            .request_us_p99 = 9.5,
+            .seconds = 0.13};
+}
+
+std::vector<result> results() {
+    result ceiling = run("infinite", 6e15);
+    ceiling.capacity_bytes.reset();
+    return {run("lru", 2e15), ceiling, run("marconi", 4e15, 0.7)};
+}
+
+std::string written(report_format format, std::vector<result> const& of) {
+    std::ostringstream text;
+    write_report(format, of, text);
+    return text.str();
+}
+
+} // namespace
+
+TEST_CASE("a report as a table marks the best of each capacity") {
+    CHECK(written(report_format::table, results()) ==
+          R"(chat, capacity 5.00 GB: 622 requests, 679,978 input tokens, 8.00 PFLOP asked
+policy   alpha  token hits  request hits  FLOPs saved    evictions     peak  nodes  checkpoints  TTFT p50     p95  us/request p50  p99  seconds
+lru          -     50.00 %       87.50 %      25.00 %        1,234  5.00 GB     77           66     42 ms  108 ms             3.2  9.5     0.13
+marconi   0.70     50.00 %       87.50 %      50.00 % *      1,234  5.00 GB     77           66     42 ms  108 ms             3.2  9.5     0.13
+
+chat, no limit: 622 requests, 679,978 input tokens, 8.00 PFLOP asked
+policy    alpha  token hits  request hits  FLOPs saved    evictions     peak  nodes  checkpoints  TTFT p50     p95  us/request p50  p99  seconds
+infinite      -     50.00 %       87.50 %      75.00 %        1,234  5.00 GB     77           66     42 ms  108 ms             3.2  9.5     0.13
+)");
+    CHECK(written(report_format::table, {}).empty());
+}
+
+TEST_CASE("a report as CSV") {
+    std::vector<result> const two = {run("lru", 2e15), run("marconi", 4e15, 0.7)};
+    CHECK(written(report_format::csv, two) ==
+          R"(trace,policy,capacity_bytes,requests,input_tokens,resumed_tokens,token_hit_rate,)"
+          R"(request_hit_rate,flops_asked,flops_saved,alpha,evictions,peak_bytes,nodes,)"
+          R"(checkpoints,ttft_p50_ms,ttft_p95_ms,request_us_p50,request_us_p99,seconds)"
+          "\n"
+          R"(chat,lru,5000000000,622,679978,340000,0.5,0.875,8e+15,2e+15,,1234,4999000000,77,66,)"
+          R"(42.4,108.25,3.2,9.5,0.13)"
+          "\n"
+          R"(chat,marconi,5000000000,622,679978,340000,0.5,0.875,8e+15,4e+15,0.7,1234,4999000000,)"
+          R"(77,66,42.4,108.25,3.2,9.5,0.13)"
+          "\n");
+    result odd = run("a,\"b\"\nc", 0);
+    CHECK(written(report_format::csv, {odd}).find("\nchat,\"a,\"\"b\"\"\nc\",5000000000,") !=
+          std::string::npos);
+}
+
+TEST_CASE("a report as JSON lines") {
+    CHECK(written(report_format::json, results()) ==
+          R"({"trace":"chat","policy":"lru","capacity_bytes":5000000000,"requests":622,)"
+          R"("input_tokens":679978,"resumed_tokens":340000,"token_hit_rate":0.5,)"
+          R"("request_hit_rate":0.875,"flops_asked":8e+15,"flops_saved":2e+15,"alpha":null,)"
+          R"("evictions":1234,"peak_bytes":4999000000,"nodes":77,"checkpoints":66,)"
+          R"("ttft_p50_ms":42.4,"ttft_p95_ms":108.25,"request_us_p50":3.2,"request_us_p99":9.5,)"
+          R"("seconds":0.13})"
+          "\n"
+          R"({"trace":"chat","policy":"infinite","capacity_bytes":null,"requests":622,)"
+          R"("input_tokens":679978,"resumed_tokens":340000,"token_hit_rate":0.5,)"
+          R"("request_hit_rate":0.875,"flops_asked":8e+15,"flops_saved":6e+15,"alpha":null,)"
+          R"("evictions":1234,"peak_bytes":4999000000,"nodes":77,"checkpoints":66,)"
+          R"("ttft_p50_ms":42.4,"ttft_p95_ms":108.25,"request_us_p50":3.2,"request_us_p99":9.5,)"
+          R"("seconds":0.13})"
+          "\n"
+          R"({"trace":"chat","policy":"marconi","capacity_bytes":5000000000,"requests":622,)"
+          R"("input_tokens":679978,"resumed_tokens":340000,"token_hit_rate":0.5,)"
+          R"("request_hit_rate":0.875,"flops_asked":8e+15,"flops_saved":4e+15,"alpha":0.7,)"
+          R"("evictions":1234,"peak_bytes":4999000000,"nodes":77,"checkpoints":66,)"
+          R"("ttft_p50_ms":42.4,"ttft_p95_ms":108.25,"request_us_p50":3.2,"request_us_p99":9.5,)"
+          R"("seconds":0.13})"
+          "\n");
+}
+
+TEST_CASE("what JSON cannot say becomes null, and bytes that are no text are replaced") {
+    result odd = run("lru", std::numeric_limits<double>::quiet_NaN());
+    odd.trace = "caf\xe9";
+    std::string const line = written(report_format::json, {odd});
+    CHECK(line.find("\"flops_saved\":null") != std::string::npos);
+    CHECK(line.find("\"trace\":\"caf\xef\xbf\xbd\"") != std::string::npos);
+}
+
+TEST_CASE("a report goes to a file or to the stream given") {
+    temporary_file const file{"old contents that are longer"};
+    report_file to_file{file.path(), std::cout};
+    to_file.stream() << "new";
+    to_file.finish();
+    std::ifstream in{file.path()};
+    CHECK(std::string{std::istreambuf_iterator<char>{in}, {}} == "new");
+
+    std::ostringstream standard;
+    report_file to_stream{std::nullopt, standard};
+    to_stream.stream() << "text";
+    to_stream.finish();
+    CHECK(standard.str() == "text");
+}
+
+TEST_CASE("a report that cannot be written is an error") {
+    CHECK_THROWS_WITH((report_file{"/no/such/folder/x", std::cout}),
+                      "/no/such/folder/x: cannot be written: No such file or directory");
+    std::ostringstream broken;
+    report_file file{std::nullopt, broken};
+    broken.setstate(std::ios::badbit);
+    CHECK_THROWS_WITH(file.finish(),
+                      "standard output: cannot be written to the end; is the disk full?");
+}
