@@ -108,7 +108,8 @@ void print_statistics(std::span<trace_statistics const> statistics, std::ostream
     text_table::row heading{"trace"};
     for (trace_statistics const& s : statistics)
         heading.push_back(s.name);
-    text_table table{std::move(heading)};
+    text_table table;
+    table.add(std::move(heading));
     auto const line = [&](char const* title, auto const& cell) {
         text_table::row cells{title};
         for (trace_statistics const& s : statistics)

@@ -114,20 +114,18 @@ text_table::row table_row(result const& r, bool best) {
             format_fixed(r.seconds, 2)};
 }
 
-void write_group(std::span<result const* const> group, std::ostream& to) {
+void add_group(std::span<result const* const> group, text_table& to) {
     result const& first = *group.front();
-    to << first.trace << ", " << capacity_text(first) << ": " << format_count(first.requests)
-       << " requests, " << format_count(first.input_tokens) << " input tokens, "
-       << format_flops(first.flops_asked) << " asked\n";
+    to.add_text(first.trace + ", " + capacity_text(first) + ": " + format_count(first.requests) +
+                " requests, " + format_count(first.input_tokens) + " input tokens, " +
+                format_flops(first.flops_asked) + " asked");
+    to.add({"policy", "alpha", "token hits", "request hits", "FLOPs saved  ", "evictions", "peak",
+            "nodes", "checkpoints", "TTFT p50", "p95", "us/request p50", "p99", "seconds"});
     double best = 0;
     for (result const* r : group)
         best = std::max(best, r->flops_saved);
-    text_table table{{"policy", "alpha", "token hits", "request hits", "FLOPs saved  ", "evictions",
-                      "peak", "nodes", "checkpoints", "TTFT p50", "p95", "us/request p50", "p99",
-                      "seconds"}};
     for (result const* r : group)
-        table.add(table_row(*r, group.size() > 1 && best > 0 && r->flops_saved == best));
-    table.print(to);
+        to.add(table_row(*r, group.size() > 1 && best > 0 && r->flops_saved == best));
 }
 
 void write_table(std::span<result const> results, std::ostream& to) {
@@ -138,11 +136,12 @@ void write_table(std::span<result const> results, std::ostream& to) {
             groups, [&](auto const& group) { return same_group(*group.front(), r); });
         (found == groups.end() ? groups.emplace_back() : *found).push_back(&r);
     }
-    char const* gap = "";
+    text_table table;
     for (auto const& group : groups) {
-        to << std::exchange(gap, "\n");
-        write_group(group, to);
+        if (&group != &groups.front()) table.add_text("");
+        add_group(group, table);
     }
+    table.print(to);
 }
 
 } // namespace

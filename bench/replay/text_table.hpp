@@ -4,6 +4,7 @@
 
 #include <iosfwd>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace marconi::replay {
@@ -12,17 +13,23 @@ class text_table {
 public:
     using row = std::vector<std::string>;
 
-    /// The first row is the heading.
-    explicit text_table(row heading) : rows_{std::move(heading)} {}
+    /// Adds a row; rows need not have the same number of cells.
+    void add(row cells) { lines_.push_back({.cells = std::move(cells), .is_text = false}); }
+    /// Adds a line of text between the rows, whose columns it leaves as they are.
+    void add_text(std::string text) {
+        lines_.push_back({.cells = {std::move(text)}, .is_text = true});
+    }
 
-    void add(row cells) { rows_.push_back(std::move(cells)); }
-
-    /// The first column flush left, the others flush right, two spaces between; a row with fewer
-    /// cells than the heading ends early.
+    /// The first column flush left, the others flush right, two spaces between.
     void print(std::ostream& to) const;
 
 private:
-    std::vector<row> rows_;
+    struct line {
+        row cells;
+        bool is_text = false;
+    };
+
+    std::vector<line> lines_;
 };
 
 } // namespace marconi::replay

@@ -56,9 +56,9 @@ std::string written(report_format format, std::vector<result> const& of) {
 TEST_CASE("a report as a table marks the best of each capacity") {
     CHECK(written(report_format::table, results()) ==
           R"(chat, capacity 5.00 GB: 622 requests, 679,978 input tokens, 8.00 PFLOP asked
-policy   alpha  token hits  request hits  FLOPs saved    evictions     peak  nodes  checkpoints  TTFT p50     p95  us/request p50  p99  seconds
-lru          -     50.00 %       87.50 %      25.00 %        1,234  5.00 GB     77           66     42 ms  108 ms             3.2  9.5     0.13
-marconi   0.70     50.00 %       87.50 %      50.00 % *      1,234  5.00 GB     77           66     42 ms  108 ms             3.2  9.5     0.13
+policy    alpha  token hits  request hits  FLOPs saved    evictions     peak  nodes  checkpoints  TTFT p50     p95  us/request p50  p99  seconds
+lru           -     50.00 %       87.50 %      25.00 %        1,234  5.00 GB     77           66     42 ms  108 ms             3.2  9.5     0.13
+marconi    0.70     50.00 %       87.50 %      50.00 % *      1,234  5.00 GB     77           66     42 ms  108 ms             3.2  9.5     0.13
 
 chat, no limit: 622 requests, 679,978 input tokens, 8.00 PFLOP asked
 policy    alpha  token hits  request hits  FLOPs saved    evictions     peak  nodes  checkpoints  TTFT p50     p95  us/request p50  p99  seconds
