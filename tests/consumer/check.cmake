@@ -1,0 +1,25 @@
+# Builds and runs program.cpp against an installed copy (way=installed) or the sources
+# (way=subdirectory), from nothing, in the folder `work`.
+function(run)
+  execute_process(COMMAND ${ARGN} RESULT_VARIABLE failed OUTPUT_VARIABLE said ERROR_VARIABLE said)
+  if(failed)
+    message(FATAL_ERROR "${ARGN}\nfailed (${failed}):\n${said}")
+  endif()
+  set(said "${said}" PARENT_SCOPE)
+endfunction()
+
+file(REMOVE_RECURSE ${work})
+if(way STREQUAL installed)
+  run(${CMAKE_COMMAND} --install ${marconi_build} --prefix ${work}/prefix)
+  set(where -DCMAKE_PREFIX_PATH=${work}/prefix)
+else()
+  set(where -Dmarconi_source=${marconi_source})
+endif()
+run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/${way} -B ${work}/build -G ${generator}
+  -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=${compiler}
+  -DCMAKE_CXX_COMPILER_LAUNCHER=${launcher}
+  -DCMAKE_RUNTIME_OUTPUT_DIRECTORY=${work}/bin
+  -DCMAKE_RUNTIME_OUTPUT_DIRECTORY_RELEASE=${work}/bin ${where})
+run(${CMAKE_COMMAND} --build ${work}/build --config Release)
+run(${work}/bin/consumer)
+message("consumer: ${said}")
