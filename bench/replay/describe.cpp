@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace marconi::replay {
@@ -24,7 +25,7 @@ public:
         for (std::size_t end = step; end <= r.tokens.size(); end += step) {
             for (std::size_t i = end - step; i < end; ++i)
                 hash = mixed(hash, static_cast<std::uint32_t>(r.tokens[i]));
-            on_known_path = !seen_.emplace(hash, true).second && on_known_path;
+            on_known_path = !seen_.insert(hash).second && on_known_path;
             if (on_known_path && end <= r.prompt_tokens) known = end;
         }
         return known;
@@ -36,7 +37,7 @@ private:
         return hash ^ (hash >> 29);
     }
 
-    std::unordered_map<std::uint64_t, bool> seen_;
+    std::unordered_set<std::uint64_t> seen_;
 };
 
 spread spread_of(std::vector<std::uint64_t> values) {

@@ -7,29 +7,31 @@
 
 #include <exception>
 #include <iostream>
+#include <string>
+#include <utility>
+#include <vector>
 
 namespace {
 
 using namespace marconi::replay;
 
-std::vector<trace> read_traces(options const& chosen) {
-    std::vector<trace> traces;
+/// Calls `use` with one trace after another: several at once might not fit the memory.
+template <class Use>
+void for_each_trace(options const& chosen, Use use) {
     for (std::string const& path : chosen.traces)
-        traces.push_back(read_trace(path, chosen.limit));
+        use(read_trace(path, chosen.limit));
     for (workload const kind : chosen.synthetic) {
         trace made =
             make_synthetic({.kind = kind, .seed = chosen.seed, .sessions = chosen.sessions});
         if (made.requests.size() > chosen.limit) made.requests.resize(chosen.limit);
-        traces.push_back(std::move(made));
+        use(std::move(made));
     }
-    return traces;
 }
 
 void print_descriptions(options const& chosen) {
     report_file file{chosen.out, std::cout};
     std::vector<trace_statistics> statistics;
-    for (trace const& t : read_traces(chosen))
-        statistics.push_back(describe(t));
+    for_each_trace(chosen, [&](trace const& t) { statistics.push_back(describe(t)); });
     print_statistics(statistics, file.stream());
     file.finish();
 }
