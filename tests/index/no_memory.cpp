@@ -1,0 +1,38 @@
+#include "no_memory.hpp"
+
+#include <cstdlib>
+#include <new>
+
+namespace {
+
+bool limited = false;
+std::size_t left = 0;
+bool refused = false;
+
+} // namespace
+
+void* operator new(std::size_t size) {
+    if (limited) {
+        if (left == 0) {
+            refused = true;
+            throw std::bad_alloc{};
+        }
+        --left;
+    }
+    if (void* p = std::malloc(size == 0 ? 1 : size)) return p;
+    throw std::bad_alloc{};
+}
+void operator delete(void* p) noexcept { std::free(p); }
+void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+
+namespace testing {
+
+no_memory::no_memory(std::size_t allowed) {
+    limited = true;
+    left = allowed;
+    refused = false;
+}
+no_memory::~no_memory() { limited = false; }
+bool no_memory::was_asked() const { return refused; }
+
+} // namespace testing
