@@ -17,6 +17,7 @@ using lease_id = identifier<struct lease_id_kind>;
 /// What the cache keeps of a lease.
 struct lease_record {
     scope in;
+    std::uint64_t request = 0;  ///< its number: the cache's first is 1
     node_id node;               ///< whose KV it pins, if kv_pinned
     std::uint32_t position = 0; ///< tokens published on its path: where it stands
     bool kv_pinned = false;
@@ -25,6 +26,7 @@ struct lease_record {
 
     token_count resume_at;
     token_count prompt;
+    token_count limit; ///< of the match
     policy::capture_rule captures;
 
     /// Pages it owns a reference to, of blocks first_block and on: reserved ones, and the last,

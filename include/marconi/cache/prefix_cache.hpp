@@ -182,13 +182,15 @@ public:
     [[nodiscard]] entries_type const& internals() const { return entries_; }
     [[nodiscard]] lease_table const& leases() const { return leases_; }
 
-private:
+protected:
     friend lease;
 
     [[nodiscard]] lease_record const& record(lease const& l) const {
         if (l.cache_ != this) throw contract_violation{"the lease is empty, or of another cache"};
         return leases_[l.id_];
     }
+
+private:
     [[nodiscard]] lease_record& record_of(lease const& l) {
         return const_cast<lease_record&>(record(l));
     }

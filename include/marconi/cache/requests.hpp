@@ -102,8 +102,10 @@ template <class Entries>
 [[nodiscard]] lease_record open_lease(Entries& entries, request_plan const& plan) {
     lease_record lease;
     lease.in = plan.match.in;
+    lease.request = entries.counts().requests + 1;
     lease.resume_at = plan.match.resumable;
     lease.prompt = plan.match.tokens;
+    lease.limit = plan.match.limit;
     lease.captures = plan.captures;
     lease.position = static_cast<std::uint32_t>(plan.match.resumable.value());
     if (lease.position == 0) return lease;

@@ -1,0 +1,85 @@
+#pragma once
+
+#include <marconi/cache/outcome.hpp>
+#include <marconi/cache/plan.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/memory/layout.hpp>
+#include <marconi/memory/ledger_store.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace marconi::tune {
+
+/// A request to be played again, or for the first time: its prompt and its answer.
+template <token Token>
+struct replay_request {
+    scope in = {};
+    std::span<Token const> tokens; ///< prompt and answer: all whose KV came to exist
+    token_count prompt;            ///< of these, the prompt; the rest was decoded
+    token_count limit;             ///< deepest position to resume from; at most `prompt`
+    bool ended = true;             ///< false if more is to come: no state at a tail yet
+};
+
+/// What became of it.
+struct replayed {
+    cache::match_result match;
+    cache::commit_outcome outcome;
+    flop_count asked; ///< to process the prompt from nothing
+    flop_count saved; ///< of these, by resuming
+};
+
+/// A store that counts like `store`: same layout, same capacity, nothing in it.
+template <memory::store Store>
+[[nodiscard]] memory::ledger_store ledger_like(Store const& store) {
+    memory::page_layout const& layout = store.layout();
+    return {layout.model(), layout.page_bytes() * store.pages().capacity(),
+            memory::page_options{.block_tokens = token_count{layout.block_tokens()},
+                                 .page_bytes = layout.page_bytes()}};
+}
+
+/// Positions at which an engine that does all that the plan asks of it captures the state of a
+/// sequence of `size` tokens, ascending. In the prefill, up to the limit, it can stop on the grid
+/// only; in decode anywhere. O(positions log positions).
+[[nodiscard]] inline std::vector<cache::captured_state>
+captures_of(cache::request_plan const& plan, token_count size, token_count grid) {
+    std::vector<std::uint64_t> at;
+    for (token_count const position : plan.captures.at)
+        at.push_back(position.value());
+    std::uint64_t const resumed = plan.match.resumable.value();
+    if (std::uint64_t const every = plan.captures.every.value())
+        for (std::uint64_t p = resumed - resumed % every + every; p <= size.value(); p += every)
+            if (p > plan.match.limit.value() || p % grid.value() == 0) at.push_back(p);
+    if (plan.captures.tail && size.value() > resumed) at.push_back(size.value());
+    std::sort(at.begin(), at.end());
+    at.erase(std::unique(at.begin(), at.end()), at.end());
+
+    std::vector<cache::captured_state> captured;
+    captured.reserve(at.size());
+    for (std::uint64_t const position : at)
+        captured.push_back({.position = token_count{position}});
+    return captured;
+}
+
+/// Plays one request from match to release, with a single commit at its end. The cache's store
+/// must be one that only counts. O(tokens + depth), and O(log N) a victim. Throws what the calls
+/// throw.
+template <class Cache>
+replayed replay(Cache& cache, replay_request<typename Cache::token_type> const& request) {
+    auto const prompt = request.tokens.first(request.prompt.value());
+    cache::request_plan plan =
+        cache.plan(cache.match(request.in, prompt, {.limit = request.limit}));
+    plan.captures.tail = plan.captures.tail && request.ended;
+    auto const lease = cache.acquire(plan);
+    auto const captured =
+        captures_of(plan, token_count{request.tokens.size()}, cache.options().checkpoint_grid);
+    flop_curve const& flops = cache.store().layout().model().flops;
+    return {.match = plan.match,
+            .outcome = cache.commit(lease, request.tokens, {.checkpoints = captured}),
+            .asked = flops.up_to(plan.match.tokens),
+            .saved = flops.up_to(plan.match.resumable)};
+}
+
+} // namespace marconi::tune

@@ -1,0 +1,153 @@
+#pragma once
+
+#include <marconi/cache/lease.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/tune/replay.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <span>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+namespace marconi::tune {
+
+/// What a log needs to know of a commit beside its tokens.
+struct commit_facts {
+    bool first; ///< of its lease
+    bool ended; ///< the state after its last token exists
+};
+
+/// The requests of a cache, in the order of their first commits, as far as a bound on memory lets
+/// them stay:
+///
+///     | forgotten | before the window      | the window            |
+///                 | at most half the bound | the rest of the bound |
+///
+/// Before the window opens the oldest requests make room for new ones: they are the likeliest to
+/// have lost their entries anyway. Of a request the tokens of its last commit are kept. What a
+/// request from before the window commits in it is kept as a request of its own with an empty
+/// prompt, so that the state at the window's start stays what it was.
+template <token Token>
+class request_log {
+public:
+    explicit request_log(byte_count bound) : bound_{bound} {}
+
+    /// Keeps a commit's tokens. False if the window has no room for it. O(tokens): one copy. Beyond
+    /// the bound there is at most one request, before the oldest are forgotten for it. May throw
+    /// std::bad_alloc; clear the log then.
+    bool record(cache::lease_record const& lease, std::span<Token const> tokens,
+                commit_facts commit) {
+        auto const known = index_.find(lease.request);
+        byte_count const replaced =
+            known == index_.end() ? byte_count{} : bytes_of(at(known->second));
+        byte_count const added{overhead + tokens.size_bytes()};
+        if (window_open_ && bytes_ - replaced + added > bound_) return false;
+
+        std::vector<Token> copy{tokens.begin(), tokens.end()};
+        if (known != index_.end()) {
+            entry& e = at(known->second);
+            e.tokens = std::move(copy);
+            e.ended = commit.ended;
+        } else {
+            index_.emplace(lease.request, forgotten_ + entries_.size());
+            entries_.push_back({.in = lease.in,
+                                .number = lease.request,
+                                .prompt = commit.first ? lease.prompt : token_count{},
+                                .limit = commit.first ? lease.limit : token_count{},
+                                .tokens = std::move(copy),
+                                .ended = commit.ended});
+            (window_open_ ? in_window_ : before_window_) += commit.first;
+        }
+        bytes_ = bytes_ - replaced + added;
+        while (!window_open_ && bytes_ > byte_count{bound_.value() / 2})
+            forget_oldest();
+        return true;
+    }
+
+    /// From here on requests belong to the window.
+    void open_window() {
+        window_open_ = true;
+        window_start_ = entries_.size();
+        index_.clear();
+    }
+
+    /// Forgets a scope's requests: their entries were cleared. Before the window opens.
+    /// O(requests).
+    void forget(scope const& in) {
+        std::erase_if(entries_, [&](entry const& e) {
+            if (e.in == in) bytes_ -= bytes_of(e);
+            return e.in == in;
+        });
+        index_.clear();
+        for (std::size_t i = 0; i < entries_.size(); ++i)
+            index_.insert_or_assign(entries_[i].number, forgotten_ + i);
+    }
+
+    /// Forgets everything and gives the memory back.
+    void clear() noexcept {
+        std::deque<entry>{}.swap(entries_);
+        std::unordered_map<std::uint64_t, std::uint64_t>{}.swap(index_);
+        bytes_ = {};
+        window_start_ = 0;
+    }
+
+    /// Entry i, oldest first; a prompt of which only a part was committed is cut to that.
+    [[nodiscard]] replay_request<Token> operator[](std::size_t i) const {
+        entry const& e = entries_[i];
+        token_count const size{e.tokens.size()};
+        return {.in = e.in,
+                .tokens = e.tokens,
+                .prompt = std::min(e.prompt, size),
+                .limit = std::min(e.limit, size),
+                .ended = e.ended};
+    }
+    [[nodiscard]] std::size_t size() const { return entries_.size(); }
+    /// The first entry of the window.
+    [[nodiscard]] std::size_t window_start() const { return window_start_; }
+
+    /// Requests seen before the window, forgotten ones included, and in it.
+    [[nodiscard]] std::uint64_t before_window() const { return before_window_; }
+    [[nodiscard]] std::uint64_t in_window() const { return in_window_; }
+    /// Memory in use.
+    [[nodiscard]] byte_count bytes() const { return bytes_; }
+
+private:
+    struct entry {
+        scope in;
+        std::uint64_t number;
+        token_count prompt;
+        token_count limit;
+        std::vector<Token> tokens;
+        bool ended;
+    };
+    /// What an entry takes beside its tokens: its place in the index is about as large as itself.
+    static constexpr std::uint64_t overhead = 2 * sizeof(entry);
+
+    [[nodiscard]] static byte_count bytes_of(entry const& e) {
+        return byte_count{overhead + e.tokens.size() * sizeof(Token)};
+    }
+    [[nodiscard]] entry& at(std::uint64_t place) { return entries_[place - forgotten_]; }
+
+    void forget_oldest() {
+        bytes_ -= bytes_of(entries_.front());
+        index_.erase(entries_.front().number);
+        entries_.pop_front();
+        ++forgotten_;
+    }
+
+    byte_count bound_;
+    byte_count bytes_;
+    std::deque<entry> entries_;
+    std::unordered_map<std::uint64_t, std::uint64_t> index_; ///< number to place since the start
+    std::uint64_t forgotten_ = 0;
+    bool window_open_ = false;
+    std::size_t window_start_ = 0;
+    std::uint64_t before_window_ = 0;
+    std::uint64_t in_window_ = 0;
+};
+
+} // namespace marconi::tune

@@ -1,0 +1,102 @@
+#pragma once
+
+#include <marconi/cache/observer.hpp>
+#include <marconi/cache/options.hpp>
+#include <marconi/cache/prefix_cache.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/memory/concepts.hpp>
+#include <marconi/policy/admission/branch_and_tail.hpp>
+#include <marconi/policy/concepts.hpp>
+#include <marconi/policy/eviction/flop_aware.hpp>
+#include <marconi/tune/alpha_search.hpp>
+#include <marconi/tune/replay.hpp>
+#include <marconi/tune/request_log.hpp>
+#include <marconi/tune/tuner.hpp>
+
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace marconi::tune {
+
+/// A prefix cache that chooses its eviction policy's alpha by itself, once, from the requests that
+/// it sees; until then it evicts the least recently used. Calls, leases and threads as
+/// prefix_cache's. Until the window closes a commit copies its tokens once more; afterwards
+/// nothing is left of the tuning but its report.
+///
+/// Requests with overlapping lives are replayed one after the other, in the order of their first
+/// commits; explicit evict() and clear() within the window are not replayed.
+template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
+          tunable Eviction = policy::flop_aware, class Observer = cache::no_observer,
+          token Token = std::int32_t>
+class tuned_cache : public cache::prefix_cache<Store, Admission, Eviction, Observer, Token> {
+    using base = cache::prefix_cache<Store, Admission, Eviction, Observer, Token>;
+
+public:
+    using typename base::lease;
+    using typename base::stream;
+
+    /// Whatever alpha the policy comes with, it starts at 0. Throws invalid_argument for options
+    /// out of range.
+    explicit tuned_cache(Store store, cache::cache_options options = {}, tuning_options tuning = {},
+                         Admission admission = Admission{}, Eviction eviction = Eviction{},
+                         Observer observer = Observer{})
+        : base{std::move(store), options, admission, eviction, std::move(observer)},
+          tuner_{tuning,
+                 {ledger_like(this->store()), options, std::move(admission), std::move(eviction)}} {
+        this->eviction().set_alpha(0);
+    }
+
+    /// As prefix_cache::commit. The first one after the replays are done adopts their result; with
+    /// `deterministic`, the one that closes the window does.
+    cache::commit_outcome commit(lease const& held, std::span<Token const> tokens,
+                                 cache::computed const& brought = {}, stream const& on = {}) {
+        adopt();
+        if (!tuner_.listens()) return base::commit(held, tokens, brought, on);
+        cache::lease_record const& record = this->record(held);
+        token_count const size{tokens.size()};
+        auto const& states = brought.checkpoints;
+        commit_facts const facts{.first = record.position == record.resume_at.value(),
+                                 .ended = record.resume_at == size ||
+                                          (!states.empty() && states.back().position == size)};
+        cache::commit_outcome const outcome = base::commit(held, tokens, brought, on);
+        tuner_.committed(record, tokens, facts, this->stats().evictions() > cleared_);
+        adopt();
+        return outcome;
+    }
+
+    /// As prefix_cache::clear, which is no sign of want of room.
+    void clear(scope const& in) {
+        std::uint64_t const before = this->stats().evictions();
+        base::clear(in);
+        cleared_ += this->stats().evictions() - before;
+        tuner_.cleared(in);
+    }
+    void clear() {
+        std::vector<scope> all;
+        for (auto const& [in, root] : this->internals().tree().roots())
+            all.push_back(in);
+        for (scope const& in : all)
+            clear(in);
+    }
+
+    /// Blocks until replays that are under way are done, and adopts their result.
+    void wait_for_tuning() {
+        tuner_.wait();
+        adopt();
+    }
+
+    /// How far tuning has come and what it found. O(1).
+    [[nodiscard]] tuning_report const& tuning() const { return tuner_.report(); }
+
+private:
+    void adopt() {
+        if (auto const alpha = tuner_.poll()) this->eviction().set_alpha(*alpha);
+    }
+
+    tuner<Admission, Eviction, Token> tuner_;
+    std::uint64_t cleared_ = 0; ///< evictions that clear() made
+};
+
+} // namespace marconi::tune

@@ -1,0 +1,152 @@
+#include "traces.hpp"
+
+#include <marconi/memory/host_store.hpp>
+#include <marconi/policy/admission/always.hpp>
+#include <marconi/tune/request_log.hpp>
+
+#include <support/catch.hpp>
+
+using namespace marconi;
+using namespace marconi::tests;
+
+namespace {
+
+std::vector<std::uint64_t> positions(std::vector<cache::captured_state> const& captured) {
+    std::vector<std::uint64_t> all;
+    for (cache::captured_state const& c : captured)
+        all.push_back(c.position.value());
+    return all;
+}
+
+using at = std::vector<std::uint64_t>;
+
+} // namespace
+
+TEST_CASE("captures are the plan's, multiples past what was resumed, and the tail, each once") {
+    cache::request_plan plan;
+    plan.match.limit = token_count{20};
+    plan.match.resumable = token_count{4};
+    plan.captures.at = {token_count{8}, token_count{12}};
+    CHECK(positions(tune::captures_of(plan, token_count{30}, token_count{1})) == at{8, 12});
+    plan.captures.tail = true;
+    CHECK(positions(tune::captures_of(plan, token_count{30}, token_count{1})) == at{8, 12, 30});
+    plan.captures.every = token_count{6};
+    CHECK(positions(tune::captures_of(plan, token_count{30}, token_count{1})) ==
+          at{6, 8, 12, 18, 24, 30});
+    CHECK(positions(tune::captures_of(plan, token_count{30}, token_count{4})) == at{8, 12, 24, 30});
+    plan.captures = {.tail = true};
+    CHECK(tune::captures_of(plan, token_count{4}, token_count{1}).empty());
+}
+
+TEST_CASE("a replayed request says what it asked and what it saved") {
+    tune::tuned_cache cache{tiny_store(1000)};
+    tokens const t = numbered(1, 30);
+    auto const first =
+        tune::replay(cache, {.tokens = t, .prompt = token_count{20}, .limit = token_count{19}});
+    CHECK(first.asked == flop_count{400});
+    CHECK(first.saved == flop_count{});
+    CHECK(first.outcome.stored_tokens == token_count{30});
+    CHECK(first.outcome.stored_checkpoints == 1);
+    tokens next = t;
+    next.resize(40, 7);
+    auto const second =
+        tune::replay(cache, {.tokens = next, .prompt = token_count{35}, .limit = token_count{34}});
+    CHECK(second.asked == flop_count{35 * 35});
+    CHECK(second.saved == flop_count{30 * 30});
+    CHECK(cache.stats().flops_saved == second.saved);
+    CHECK(cache.holds().leases == 0);
+}
+
+TEST_CASE("a ledger like a store has its layout and capacity, and is empty") {
+    memory::host_store const host{tiny_model(), 1_MiB, {.block_tokens = token_count{16}}};
+    auto const ledger = tune::ledger_like(host);
+    CHECK(ledger.layout().page_bytes() == host.layout().page_bytes());
+    CHECK(ledger.layout().block_tokens() == 16);
+    CHECK(ledger.pages().capacity() == host.pages().capacity());
+    CHECK(ledger.pages().used() == 0);
+
+    footprint recurrent = tiny_model();
+    recurrent.kv_layers.clear();
+    memory::ledger_store const pageless{recurrent, 1_MiB, {.page_bytes = 512_B}};
+    CHECK(tune::ledger_like(pageless).layout().page_bytes() == 512_B);
+    CHECK(tune::ledger_like(pageless).pages().capacity() == 2048);
+}
+
+TEST_CASE("of alphas that saved the same the smallest is the best") {
+    using tune::alpha_score, tune::best_alpha;
+    CHECK(best_alpha({}) == 0);
+    std::vector<alpha_score> const none{{0.5, flop_count{}}, {1, flop_count{}}};
+    CHECK(best_alpha(none) == 0.5);
+    std::vector<alpha_score> const some{{0, flop_count{1}},
+                                        {0.5, flop_count{3}},
+                                        {1, flop_count{3 * (1 + 4e-16)}},
+                                        {2, flop_count{2}}};
+    CHECK(best_alpha(some) == 0.5);
+}
+
+namespace {
+
+cache::lease_record request_number(std::uint64_t number, std::uint64_t prompt) {
+    cache::lease_record r;
+    r.request = number;
+    r.prompt = token_count{prompt};
+    r.limit = token_count{prompt - 1};
+    return r;
+}
+
+} // namespace
+
+TEST_CASE("the log keeps the tokens of a request's last commit, in the order of the first ones") {
+    tune::request_log<std::int32_t> log{1_MiB};
+    tokens const a = numbered(1, 50), b = numbered(2, 30);
+    CHECK(
+        log.record(request_number(2, 20), std::span{a}.first(20), {.first = true, .ended = true}));
+    CHECK(log.record(request_number(1, 30), b, {.first = true, .ended = true}));
+    CHECK(log.record(request_number(2, 20), a, {.first = false, .ended = true}));
+    REQUIRE(log.size() == 2);
+    CHECK(log[0].tokens.size() == 50);
+    CHECK(log[0].prompt == token_count{20});
+    CHECK(log[0].limit == token_count{19});
+    CHECK(log[1].tokens.size() == 30);
+    CHECK(log.before_window() == 2);
+    CHECK(log.in_window() == 0);
+    log.clear();
+    CHECK(log.size() == 0);
+    CHECK(log.bytes() == byte_count{});
+}
+
+TEST_CASE("the log cuts a prompt to what was committed of it") {
+    tune::request_log<std::int32_t> log{1_MiB};
+    tokens const a = numbered(1, 50);
+    CHECK(
+        log.record(request_number(1, 50), std::span{a}.first(10), {.first = true, .ended = true}));
+    CHECK(log[0].prompt == token_count{10});
+    CHECK(log[0].limit == token_count{10});
+}
+
+TEST_CASE("the log forgets the oldest before the window, and nothing in it") {
+    tokens const a = numbered(1, 1000);
+    tune::request_log<std::int32_t> log{byte_count{20'000}};
+    for (std::uint64_t n = 1; n <= 5; ++n)
+        CHECK(log.record(request_number(n, 1000), a, {.first = true, .ended = true}));
+    REQUIRE(log.size() == 2); // two and their overhead are half the bound
+    CHECK(log.before_window() == 5);
+    CHECK(log.record(request_number(4, 1000), std::span{a}.first(1),
+                     {.first = false, .ended = true}));
+    CHECK(log[0].tokens.size() == 1); // the fourth was the oldest left
+    log.open_window();
+    CHECK(log.window_start() == 2);
+    CHECK(log.record(request_number(5, 1000), std::span{a}.first(500),
+                     {.first = false, .ended = true}));
+    REQUIRE(log.size() == 3);
+    CHECK(log[1].tokens.size() == 1000);
+    CHECK(log[2].prompt == token_count{});
+    CHECK(log[2].tokens.size() == 500);
+    CHECK(log.in_window() == 0);
+    std::uint64_t n = 6;
+    while (log.record(request_number(n, 1000), a, {.first = true, .ended = true}))
+        REQUIRE(++n < 20);
+    CHECK(log.in_window() == n - 6);
+    CHECK(log.in_window() == 3);
+    CHECK(log.bytes() <= byte_count{20'000});
+}
