@@ -31,8 +31,6 @@ public:
         : model_{std::move(model)}, block_tokens_{options.block_tokens.value()} {
         MARCONI_EXPECT(block_tokens_ >= 1 && block_tokens_ <= 256, "block_tokens", block_tokens_,
                        "1 to 256");
-        MARCONI_EXPECT(model_.has_kv() || model_.has_checkpoints(), "footprint", "empty",
-                       "a model with KV, or checkpoints, or both");
         std::uint64_t offset = 0;
         for (kv_layer const& layer : model_.kv_layers) {
             key_offsets_.push_back(offset);
@@ -42,6 +40,8 @@ public:
             offset = checked_sum(
                 offset, checked_product(layer.value_bytes, block_tokens_, "KV block"), "KV block");
         }
+        MARCONI_EXPECT(model_.has_kv() || model_.has_checkpoints(), "footprint", "empty",
+                       "a model with KV, or checkpoints, or both");
         page_bytes_ = model_.has_kv() ? round_up(checked_sum(offset, 255, "KV block") - 255, 256)
                                       : options.page_bytes.value();
         MARCONI_EXPECT(page_bytes_ >= 256 && page_bytes_ % 256 == 0, "page_bytes", page_bytes_,

@@ -59,6 +59,8 @@ inline void check(transfer const& t, page_layout const& layout) {
     auto const expect = [](std::size_t found, std::size_t wanted, char const* what) {
         if (found != wanted) throw_invalid(what, found, std::to_string(wanted));
     };
+    MARCONI_EXPECT(t.kv.begin <= t.kv.end, "begin of the KV", t.kv.begin.value(),
+                   "at most its end, " + std::to_string(t.kv.end.value()));
     if (t.kv.begin != t.kv.end) {
         auto const& layers = layout.model().kv_layers;
         expect(t.kv.pages.size(), layout.blocks_touched(t.kv.begin.value(), t.kv.end.value()),
