@@ -68,7 +68,8 @@ inline std::vector<turn> conversations(std::size_t turns, std::uint32_t seed) {
     while (all.size() < turns) {
         if (sessions.size() < 12) {
             std::uint32_t const text = below(4);
-            sessions.push_back({{.tenant = text % 3}, numbered(1 + text, 20 + 10 * text)});
+            sessions.push_back({{.tenant = text % 3},
+                                numbered(1 + static_cast<std::int32_t>(text), 20 + 10 * text)});
         }
         turn& now = sessions[below(sessions.size())];
         for (std::uint32_t i = 0, n = 2 + below(20); i < n; ++i)
