@@ -9,9 +9,7 @@ bool limited = false;
 std::size_t left = 0;
 bool refused = false;
 
-} // namespace
-
-void* operator new(std::size_t size) {
+void* allocate(std::size_t size) {
     if (limited) {
         if (left == 0) {
             refused = true;
@@ -22,8 +20,18 @@ void* operator new(std::size_t size) {
     if (void* p = std::malloc(size == 0 ? 1 : size)) return p;
     throw std::bad_alloc{};
 }
+
+} // namespace
+
+// All forms, so that none of them meets a sanitizer's idea of its counterpart.
+void* operator new(std::size_t size) { return allocate(size); }
+void* operator new[](std::size_t size) { return allocate(size); }
+void* operator new(std::size_t size, std::nothrow_t const&) noexcept { return std::malloc(size); }
+void* operator new[](std::size_t size, std::nothrow_t const&) noexcept { return std::malloc(size); }
 void operator delete(void* p) noexcept { std::free(p); }
+void operator delete[](void* p) noexcept { std::free(p); }
 void operator delete(void* p, std::size_t) noexcept { std::free(p); }
+void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
 
 namespace testing {
 
