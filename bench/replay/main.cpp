@@ -3,7 +3,11 @@
 #include "describe.hpp"
 #include "options.hpp"
 #include "report.hpp"
+#include "run.hpp"
+#include "sizes.hpp"
 #include "trace_reader.hpp"
+
+#include <marconi/model/presets.hpp>
 
 #include <exception>
 #include <iostream>
@@ -36,15 +40,43 @@ void print_descriptions(options const& chosen) {
     file.finish();
 }
 
+void print_models(options chosen) {
+    for (marconi::model::spec const& preset : marconi::model::presets()) {
+        chosen.model = preset.name;
+        marconi::footprint const f = footprint_of(chosen);
+        std::cout << preset.name << ": " << format_bytes(f.kv_bytes_per_token().value())
+                  << " of KV a token, "
+                  << format_bytes(f.checkpoint_bytes(marconi::token_count{1u << 20}).value())
+                  << " a checkpoint, "
+                  << format_flops(f.flops.up_to(marconi::token_count{1000}).value())
+                  << " for 1,000 tokens\n    " << preset.source << '\n';
+    }
+}
+
+void replay(options const& chosen) {
+    (void)footprint_of(chosen); // a wrong name is told before a trace is read
+    report_file file{chosen.out, std::cout};
+    std::vector<result> results;
+    for_each_trace(chosen, [&](trace const& t) {
+        for (result& r : run_all(t, chosen))
+            results.push_back(std::move(r));
+    });
+    write_report(chosen.format, results, file.stream());
+    file.finish();
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
     try {
         command_line const line = parse_command_line(argc, argv, std::cout, std::cerr);
         if (!line.chosen) return line.exit_code;
-        if (!line.chosen->describe)
-            throw marconi::error{"only --describe is at hand so far; replaying is not"};
-        print_descriptions(*line.chosen);
+        if (line.chosen->list_models)
+            print_models(*line.chosen);
+        else if (line.chosen->describe)
+            print_descriptions(*line.chosen);
+        else
+            replay(*line.chosen);
         return 0;
     } catch (std::exception const& e) {
         std::cerr << "marconi_replay: " << e.what() << '\n';

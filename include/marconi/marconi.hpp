@@ -18,6 +18,7 @@
 #include <marconi/policy/eviction/gdsf.hpp>
 #include <marconi/policy/eviction/lru.hpp>
 #include <marconi/policy/eviction/scored.hpp>
+#include <marconi/tune/tuned_cache.hpp>
 
 namespace marconi {
 
@@ -40,5 +41,7 @@ using policy::branch_and_tail;
 using policy::flop_aware;
 using policy::gdsf;
 using policy::lru;
+using tune::tuned_cache;
+using tune::tuning_options;
 
 } // namespace marconi

@@ -70,11 +70,10 @@ public:
         std::uint64_t const evictions = entries_.counts().evictions();
         byte_count const evicted = entries_.counts().bytes_evicted;
 
-        index::location const at = follow();
-        path_pin<Entries> pin{entries_, at.node};
-        attachment_ = at.node;
+        path_pin<Entries> pin{entries_, follow()};
+        part_from_others(pin);
         choose_end();
-        write_and_publish(pin, stream);
+        write_and_publish(stream);
 
         outcome_.evicted_entries = entries_.counts().evictions() - evictions;
         outcome_.evicted_bytes = entries_.counts().bytes_evicted - evicted;
@@ -125,7 +124,7 @@ private:
     }
 
     /// Follows the sequence from where the lease stands as far as it is stored.
-    index::location follow() {
+    node_id follow() {
         index::location start{tree_.find_root(lease_.in), 0};
         if (lease_.kv_pinned)
             start = {tree_.holding(lease_.node, lease_.position), lease_.position};
@@ -133,7 +132,16 @@ private:
             start.node = tree_.make_root(lease_.in);
         index::location const at = tree_.walk(start, tokens_, [](node_id) {});
         known_ = at.depth;
-        return at;
+        return attachment_ = at.node;
+    }
+
+    /// Where the sequence leaves an edge in its middle, cuts it there: what lies beyond belongs to
+    /// other requests and may have to make room for this one. Unpinned, the halves merge again.
+    void part_from_others(path_pin<Entries>& pin) {
+        entries_.reserve(2 * brought_.checkpoints.size() + 2, brought_.checkpoints.size());
+        if (known_ == tokens_.size() || known_ == tree_[attachment_].depth) return;
+        attachment_ = entries_.split(attachment_, known_);
+        pin.move_to(attachment_);
     }
 
     // ---- how much fits ----
@@ -219,12 +227,7 @@ private:
 
     // ---- write ----
 
-    void write_and_publish(path_pin<Entries>& pin, stream_type const& stream) {
-        entries_.reserve(2 * brought_.checkpoints.size() + 2, taken_);
-        if (end_ > known_ && known_ < tree_[attachment_].depth) {
-            attachment_ = entries_.split(attachment_, known_);
-            pin.move_to(attachment_);
-        }
+    void write_and_publish(stream_type const& stream) {
         std::vector<page_loan<memory::page_pool>> checkpoints;
         checkpoints.reserve(taken_);
         for (std::size_t i = 0; i < taken_; ++i)
@@ -318,6 +321,7 @@ private:
         node_id id = tree_.holding(attachment_, a.position);
         if (tree_[id].depth != a.position) id = entries_.split(id, a.position);
         entries_.attach_checkpoint(id, loan.keep(), lease_.in);
+        if (a.position <= known_) entries_.touch(id); // KV that was there found a second use
         ++outcome_.stored_checkpoints;
     }
 

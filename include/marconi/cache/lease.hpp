@@ -1,6 +1,7 @@
 #pragma once
 
 #include <marconi/cache/plan.hpp>
+#include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/index/arena.hpp>
 #include <marconi/policy/facts.hpp>
@@ -76,10 +77,14 @@ public:
     }
 
     /// Lets the checkpoint go early: after restore(), if it will not be restored again. O(log N).
-    void let_go_checkpoint() noexcept { cache_->let_go_checkpoint(id_); }
+    void let_go_checkpoint() noexcept {
+        if (cache_) cache_->let_go_checkpoint(id_);
+    }
     /// Lets KV and reserved pages go early: for an engine that has copied them out. Committing
     /// later walks from the root and stores again what is missing.
-    void let_go_kv() noexcept { cache_->let_go_kv(id_); }
+    void let_go_kv() noexcept {
+        if (cache_) cache_->let_go_kv(id_);
+    }
     /// Lets everything go. Idempotent.
     void release() noexcept {
         if (Cache* cache = std::exchange(cache_, nullptr)) cache->release(id_);
@@ -88,7 +93,10 @@ public:
 private:
     friend Cache;
     basic_lease(Cache& cache, lease_id id) : cache_{&cache}, id_{id} {}
-    [[nodiscard]] lease_record const& record() const { return cache_->record(*this); }
+    [[nodiscard]] lease_record const& record() const {
+        if (!cache_) throw contract_violation{"the lease is empty: stale, released or moved from"};
+        return cache_->record(*this);
+    }
 
     Cache* cache_ = nullptr;
     lease_id id_;

@@ -46,8 +46,9 @@ public:
     using entries_type = entries<Store, Eviction, Observer, Token>;
 
     /// Throws invalid_argument for options out of range.
-    explicit prefix_cache(Store store, cache_options options = {}, Admission admission = {},
-                          Eviction eviction = {}, Observer observer = {})
+    explicit prefix_cache(Store store, cache_options options = {},
+                          Admission admission = Admission{}, Eviction eviction = Eviction{},
+                          Observer observer = Observer{})
         : options_{options},
           admission_{std::move(admission)},
           entries_{std::move(store), std::move(eviction), std::move(observer)} {

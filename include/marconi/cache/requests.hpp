@@ -10,6 +10,7 @@
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
+#include <marconi/index/match.hpp>
 #include <marconi/memory/views.hpp>
 #include <marconi/policy/facts.hpp>
 

@@ -38,10 +38,17 @@ public:
     }
 
     void insert(node_id node, usage const& h, candidate_facts const& facts) {
-        index_.insert(node, h.last_use, facts.flop_efficiency());
+        insert(node, h, facts.flop_efficiency());
     }
     void update(node_id node, usage const& h, candidate_facts const& facts) noexcept {
-        index_.update(node, h.last_use, facts.flop_efficiency());
+        update(node, h, facts.flop_efficiency());
+    }
+    /// The same, by another measure of efficiency: any finite number.
+    void insert(node_id node, usage const& h, double efficiency) {
+        index_.insert(node, h.last_use, efficiency);
+    }
+    void update(node_id node, usage const& h, double efficiency) noexcept {
+        index_.update(node, h.last_use, efficiency);
     }
     void erase(node_id node) noexcept { index_.erase(node); }
     void evicted(node_id node) noexcept { index_.erase(node); }

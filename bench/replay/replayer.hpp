@@ -1,0 +1,132 @@
+#pragma once
+
+// One request after another through one cache, with measurements.
+
+#include "options.hpp"
+#include "progress.hpp"
+#include "request.hpp"
+#include "result.hpp"
+#include "ttft.hpp"
+
+#include <marconi/cache/outcome.hpp>
+#include <marconi/cache/plan.hpp>
+#include <marconi/core/footprint.hpp>
+#include <marconi/core/types.hpp>
+
+#include <algorithm>
+#include <chrono>
+#include <cstddef>
+#include <span>
+#include <vector>
+
+namespace marconi::replay {
+
+/// The value below which a share of the samples lie, by nearest rank.
+[[nodiscard]] inline double percentile(std::vector<double>& samples, double share) {
+    if (samples.empty()) return 0;
+    auto const rank = std::min(
+        samples.size() - 1, static_cast<std::size_t>(share * static_cast<double>(samples.size())));
+    auto const at = samples.begin() + static_cast<std::ptrdiff_t>(rank);
+    std::nth_element(samples.begin(), at, samples.end());
+    return *at;
+}
+
+/// Sums up requests as they come.
+class measurements {
+public:
+    measurements(footprint const& model, ttft_curve curve) : model_{model}, curve_{curve} {}
+
+    void add(token_count prompt, token_count resumed, double microseconds) {
+        flop_count const asked = model_.flops.up_to(prompt);
+        flop_count const saved = model_.flops.up_to(resumed);
+        asked_ += asked;
+        saved_ += saved;
+        input_ += prompt;
+        resumed_ += resumed;
+        hits_ += resumed > token_count{};
+        ttft_.push_back(prefill_ms(curve_, prompt - resumed, asked - saved));
+        request_us_.push_back(microseconds);
+    }
+    void write(result& r) {
+        auto const requests = static_cast<double>(std::max<std::size_t>(1, ttft_.size()));
+        r.requests = ttft_.size();
+        r.input_tokens = input_.value();
+        r.resumed_tokens = resumed_.value();
+        r.token_hit_rate = input_ == token_count{} ? 0
+                                                   : static_cast<double>(resumed_.value()) /
+                                                         static_cast<double>(input_.value());
+        r.request_hit_rate = static_cast<double>(hits_) / requests;
+        r.flops_asked = asked_.value();
+        r.flops_saved = saved_.value();
+        r.ttft_p50_ms = percentile(ttft_, 0.50);
+        r.ttft_p95_ms = percentile(ttft_, 0.95);
+        r.request_us_p50 = percentile(request_us_, 0.50);
+        r.request_us_p99 = percentile(request_us_, 0.99);
+    }
+
+private:
+    footprint const& model_;
+    ttft_curve curve_;
+    flop_count asked_, saved_;
+    token_count input_, resumed_;
+    std::size_t hits_ = 0;
+    std::vector<double> ttft_, request_us_;
+};
+
+/// The positions that an engine doing as it is told copies the state at, up to `end` tokens.
+[[nodiscard]] inline std::vector<cache::captured_state>
+captures(policy::capture_rule const& rule, token_count resume, token_count end) {
+    std::vector<cache::captured_state> found;
+    for (token_count const at : rule.at)
+        if (at > resume && at <= end) found.push_back({at});
+    if (rule.every > token_count{}) {
+        std::uint64_t const step = rule.every.value();
+        for (std::uint64_t at = (resume.value() / step + 1) * step; at <= end.value(); at += step)
+            found.push_back({token_count{at}});
+    }
+    if (rule.tail && end > resume) found.push_back({end});
+    std::sort(found.begin(), found.end(),
+              [](auto const& a, auto const& b) { return a.position < b.position; });
+    auto const same = [](auto const& a, auto const& b) { return a.position == b.position; };
+    found.erase(std::unique(found.begin(), found.end(), same), found.end());
+    return found;
+}
+
+/// What happens where a request does not fit whole, whatever is evicted for it: the library knows
+/// beforehand and stores what fits; engines find out when they have evicted all there was.
+enum class when_full { stores_what_fits, empties };
+
+/// Replays a trace, in order, one request at a time.
+template <class Cache>
+void replay_trace(Cache& cache, trace const& requests, options const& chosen,
+                  measurements& measured, progress& shown,
+                  when_full full = when_full::stores_what_fits) {
+    using clock = std::chrono::steady_clock;
+    std::size_t reported = 0;
+    for (std::size_t i = 0; i < requests.requests.size(); ++i) {
+        request const& r = requests.requests[i];
+        token_count const prompt{r.prompt_tokens};
+        cache::match_options match;
+        if (chosen.whole_prompt) match.limit = prompt;
+        // The last token that was sampled has no KV yet; the artifact counts it all the same.
+        std::size_t const unprocessed = !chosen.whole_prompt && !r.output().empty() ? 1 : 0;
+        auto const whole = std::span{r.tokens}.first(r.tokens.size() - unprocessed);
+
+        clock::time_point const start = clock::now();
+        auto const plan = cache.plan(cache.match({}, r.input(), match));
+        auto lease = cache.acquire(plan);
+        lease.let_go_checkpoint(); // restored
+        auto const states = captures(plan.captures, plan.resume_at(), token_count{whole.size()});
+        cache::commit_outcome const outcome = cache.commit(lease, whole, {.checkpoints = states});
+        lease.release();
+        if (full == when_full::empties && !outcome.complete()) cache.clear();
+        std::chrono::duration<double, std::micro> const took = clock::now() - start;
+        measured.add(prompt, plan.resume_at(), took.count());
+        if (i + 1 - reported >= 64 || i + 1 == requests.requests.size()) {
+            shown.advance(i + 1 - reported);
+            reported = i + 1;
+        }
+    }
+}
+
+} // namespace marconi::replay

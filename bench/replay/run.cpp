@@ -1,0 +1,174 @@
+#include "run.hpp"
+
+#include "baselines.hpp"
+#include "replayer.hpp"
+
+#include <marconi/cache/prefix_cache.hpp>
+#include <marconi/core/error.hpp>
+#include <marconi/memory/ledger_store.hpp>
+#include <marconi/model/presets.hpp>
+#include <marconi/policy/admission/always.hpp>
+#include <marconi/policy/admission/branch_and_tail.hpp>
+#include <marconi/policy/eviction/gdsf.hpp>
+#include <marconi/policy/eviction/lru.hpp>
+#include <marconi/tune/tuned_cache.hpp>
+
+#include <atomic>
+#include <chrono>
+#include <exception>
+#include <iostream>
+#include <limits>
+#include <mutex>
+#include <thread>
+#include <utility>
+
+namespace marconi::replay {
+namespace {
+
+/// More than any trace fills, yet a number of pages that ids can count.
+byte_count unlimited(footprint const& model, memory::page_options const& cut) {
+    return memory::page_layout{model, cut}.page_bytes() *
+           (std::numeric_limits<std::uint32_t>::max() - 1);
+}
+
+/// One run, set up for any of the policies.
+struct run {
+    trace const& requests;
+    footprint const& model;
+    options const& chosen;
+    progress& shown;
+    result r;
+
+    [[nodiscard]] memory::ledger_store store(byte_count capacity) const {
+        return {model, capacity, {.block_tokens = token_count{chosen.block_tokens}}};
+    }
+    [[nodiscard]] cache::cache_options cache_options() const {
+        return {.checkpoint_grid = token_count{chosen.checkpoint_grid}};
+    }
+
+    template <class Cache>
+    void through(Cache& cache, when_full full = when_full::stores_what_fits) {
+        auto const start = std::chrono::steady_clock::now();
+        measurements measured{model, chosen.ttft};
+        replay_trace(cache, requests, chosen, measured, shown, full);
+        measured.write(r);
+        cache::occupancy const holds = cache.holds();
+        r.evictions = cache.stats().evictions();
+        r.peak_bytes = holds.peak.value();
+        r.nodes = holds.nodes;
+        r.checkpoints = holds.checkpoint_count;
+        r.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+    }
+    template <class Admission, class Eviction>
+    void with(byte_count capacity, Admission admission, Eviction eviction,
+              when_full full = when_full::stores_what_fits) {
+        cache::prefix_cache cache{store(capacity), cache_options(), std::move(admission),
+                                  std::move(eviction)};
+        through(cache, full);
+    }
+    template <class Eviction>
+    void with_alpha(byte_count capacity, std::optional<double> alpha) {
+        if (alpha) {
+            with(capacity, policy::branch_and_tail{}, Eviction{*alpha});
+            r.alpha = alpha;
+            return;
+        }
+        tune::tuned_cache<memory::ledger_store, policy::branch_and_tail, Eviction> cache{
+            store(capacity), cache_options(), {.deterministic = true}};
+        through(cache);
+        r.alpha = cache.eviction().alpha();
+    }
+    void without_cache() {
+        measurements measured{model, chosen.ttft};
+        for (request const& q : requests.requests)
+            measured.add(token_count{q.prompt_tokens}, {}, 0);
+        measured.write(r);
+        shown.advance(requests.requests.size());
+    }
+};
+
+} // namespace
+
+footprint footprint_of(options const& chosen) {
+    auto const flavour = chosen.cost == cost_model::paper ? model::cost::paper : model::cost::shape;
+    return model::find_preset(chosen.model).footprint({.flavour = flavour});
+}
+
+result run_one(trace const& requests, policy_name const& policy, byte_count capacity,
+               footprint const& model, options const& chosen, progress& shown) {
+    run one{requests, model, chosen, shown, {}};
+    one.r.trace = requests.name;
+    one.r.policy = policy.text();
+    std::string const& kind = policy.kind;
+    if (kind != "none" && kind != "infinite") one.r.capacity_bytes = capacity.value();
+    memory::page_options const cut{.block_tokens = token_count{chosen.block_tokens}};
+    if (kind == "none")
+        one.without_cache();
+    else if (kind == "vllm+")
+        one.with(capacity, policy::always{token_count{32}}, leaf_lru{}, when_full::empties);
+    else if (kind == "sglang+")
+        one.with(capacity, policy::branch_and_tail{}, leaf_lru{}, when_full::empties);
+    else if (kind == "lru")
+        one.with(capacity, policy::branch_and_tail{}, policy::lru{});
+    else if (kind == "gdsf")
+        one.with(capacity, policy::branch_and_tail{}, policy::gdsf{});
+    else if (kind == "marconi")
+        one.with_alpha<policy::flop_aware>(capacity, policy.alpha);
+    else if (kind == "marconi-artifact")
+        one.with_alpha<artifact_score>(capacity, policy.alpha);
+    else if (kind == "infinite")
+        one.with(unlimited(model, cut), policy::branch_and_tail{}, policy::lru{});
+    else
+        throw contract_violation{"no policy is called " + kind};
+    return one.r;
+}
+
+std::vector<result> run_all(trace const& requests, options const& chosen) {
+    footprint const model = footprint_of(chosen);
+    bool const shares =
+        std::ranges::any_of(chosen.capacities, [](capacity const& c) { return !c.bytes; });
+    struct task {
+        policy_name policy;
+        byte_count capacity;
+    };
+    std::vector<task> tasks;
+    std::size_t const runs = chosen.capacities.size() * chosen.policies.size() + (shares ? 1 : 0);
+    progress shown{std::cerr, progress::is_terminal(), runs * requests.requests.size(), "requests"};
+    byte_count whole;
+    if (shares)
+        whole = byte_count{
+            run_one(requests, {.kind = "infinite", .alpha = {}}, {}, model, chosen, shown)
+                .peak_bytes};
+    for (capacity const& c : chosen.capacities)
+        for (policy_name const& p : chosen.policies) {
+            bool const unbounded = p.kind == "none" || p.kind == "infinite";
+            if (!unbounded || &c == &chosen.capacities.front()) tasks.push_back({p, c.of(whole)});
+        }
+
+    std::vector<result> results(tasks.size());
+    std::atomic<std::size_t> next{0};
+    std::exception_ptr failure;
+    std::mutex failing;
+    auto const work = [&] {
+        for (std::size_t i; (i = next++) < tasks.size();) {
+            try {
+                results[i] =
+                    run_one(requests, tasks[i].policy, tasks[i].capacity, model, chosen, shown);
+            } catch (...) {
+                std::lock_guard const hold{failing};
+                if (!failure) failure = std::current_exception();
+                next = tasks.size();
+            }
+        }
+    };
+    {
+        std::vector<std::jthread> threads;
+        for (std::size_t i = 1; i < std::min<std::size_t>(chosen.jobs, tasks.size()); ++i)
+            threads.emplace_back(work);
+        work();
+    }
+    if (failure) std::rethrow_exception(failure);
+    return results;
+}
+
+} // namespace marconi::replay

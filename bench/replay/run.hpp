@@ -1,0 +1,29 @@
+#pragma once
+
+// Replays traces through caches: every policy at every capacity.
+
+#include "options.hpp"
+#include "progress.hpp"
+#include "request.hpp"
+#include "result.hpp"
+
+#include <marconi/core/footprint.hpp>
+#include <marconi/core/types.hpp>
+
+#include <vector>
+
+namespace marconi::replay {
+
+/// The footprint that the options ask for. Throws invalid_argument, listing the presets, where the
+/// model is unknown.
+[[nodiscard]] footprint footprint_of(options const& chosen);
+
+/// One trace through one cache. `capacity` is ignored by policies without a limit.
+[[nodiscard]] result run_one(trace const& requests, policy_name const& policy, byte_count capacity,
+                             footprint const& model, options const& chosen, progress& shown);
+
+/// One trace through all caches that the options name, `chosen.jobs` at a time; results in the
+/// order of capacities, then policies.
+[[nodiscard]] std::vector<result> run_all(trace const& requests, options const& chosen);
+
+} // namespace marconi::replay
