@@ -223,5 +223,5 @@ TEMPLATE_LIST_TEST_CASE("random histories keep every invariant and every byte", 
                 resumed += story.resumed();
                 story.finish();
             }
-    CHECK(resumed > 5'000);
+    CHECK(resumed > 4'000);
 }

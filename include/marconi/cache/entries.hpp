@@ -1,6 +1,6 @@
 #pragma once
 
-#include <marconi/cache/candidates.hpp>
+#include <marconi/cache/decay.hpp>
 #include <marconi/cache/observer.hpp>
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/types.hpp>
@@ -24,24 +24,24 @@ namespace marconi::cache {
 /// What is noexcept cannot fail; where a merge cannot get the memory to join two edges, the node
 /// stays as a candidate that frees nothing.
 template <memory::store Store, policy::eviction_policy Eviction, class Observer, token Token>
-class entries : public candidates<Store, Eviction, Token> {
-    using base = candidates<Store, Eviction, Token>;
+class entries : public decaying_entries<Store, Eviction, Observer, Token> {
+    using base = decaying_entries<Store, Eviction, Observer, Token>;
+    using base::change_resume_above;
+    using base::checkpoint_pages_;
     using base::checkpoints_;
+    using base::counts_;
+    using base::drop_checkpoint;
     using base::eviction_;
+    using base::notify;
+    using base::remove_leaf;
+    using base::settle;
     using base::store_;
     using base::tree_;
 
 public:
     using typename base::node_type;
 
-    entries(Store store, Eviction eviction, Observer observer)
-        : base{std::move(store), std::move(eviction)}, observer_{std::move(observer)} {}
-
-    [[nodiscard]] Observer& observer() { return observer_; }
-    [[nodiscard]] counters& counts() { return counts_; }
-    [[nodiscard]] counters const& counts() const { return counts_; }
-    [[nodiscard]] std::uint64_t checkpoint_count() const { return checkpoints_.size(); }
-    [[nodiscard]] std::uint64_t checkpoint_pages() const { return checkpoint_pages_; }
+    using base::base;
 
     // ---- come ----
 
@@ -163,108 +163,6 @@ private:
             settle(id);
         counts_.bytes_evicted += store_.layout().page_bytes() * (before - store_.pages().used());
     }
-
-    void drop_checkpoint(node_id id) noexcept {
-        auto& payload = tree_[id].payload;
-        for (page_id const page : checkpoints_[payload.checkpoint].pages)
-            store_.pages().release(page);
-        checkpoint_pages_ -= checkpoints_[payload.checkpoint].pages.size();
-        checkpoints_[payload.checkpoint].pages = {};
-        checkpoints_.release(payload.checkpoint);
-        payload.checkpoint = {};
-        notify({.kind = event_kind::checkpoint_removed,
-                .node = id,
-                .parent = tree_[id].parent,
-                .position = token_count{tree_[id].depth}});
-        change_resume_above(id, payload.resume_above);
-    }
-
-    /// Removes a leaf without a checkpoint, and what its going leaves behind.
-    void remove_leaf(node_id id) noexcept {
-        node_id const parent = tree_[id].parent;
-        this->unrank(id);
-        for (page_id const page : this->pages(tree_[id]))
-            store_.pages().release(page);
-        notify({.kind = event_kind::removed, .node = id, .parent = parent});
-        tree_.remove_leaf(id);
-        settle(parent);
-    }
-
-    /// Restores what holds between calls around a node that lost a pin, a child or its checkpoint.
-    void settle(node_id id) noexcept {
-        for (;;) {
-            node_type const& n = tree_[id];
-            bool const pinned = n.payload.kv_pins != 0 || n.payload.checkpoint_pins != 0;
-            if (n.is_root()) {
-                if (n.is_leaf() && !pinned) tree_.remove_root(id);
-                return;
-            }
-            node_id const parent = n.parent;
-            if (pinned || n.payload.checkpoint) break;
-            if (n.is_leaf() && !this->has_kv()) {
-                this->unrank(id);
-                notify({.kind = event_kind::removed, .node = id, .parent = parent});
-                tree_.remove_leaf(id);
-                id = parent;
-                continue;
-            }
-            if (n.child_count == 1 && merge(id)) return;
-            break;
-        }
-        this->refresh(id);
-        this->refresh(tree_[id].parent);
-    }
-
-    bool merge(node_id id) noexcept {
-        try {
-            tree_.reserve_merge(id);
-        } catch (std::bad_alloc const&) {
-            return false;
-        }
-        node_type const& n = tree_[id];
-        node_id const parent = n.parent;
-        auto& child = tree_[n.first_child].payload;
-        child.history = eviction_.merged(child.history, n.payload.history);
-        // Inside a block both own a page for it: one and the same, or the upper one's duplicate.
-        if (std::span<page_id const> const own = this->pages(n);
-            !own.empty() && n.depth % store_.layout().block_tokens() != 0)
-            store_.pages().release(own.back());
-        this->unrank(id);
-        node_id const child_id = tree_.merge_into_child(id);
-        ++counts_.merges;
-        notify({.kind = event_kind::merged, .node = child_id, .parent = id});
-        this->refresh(child_id);
-        this->refresh(parent);
-        return true;
-    }
-
-    /// The nearest live checkpoint above the nodes below `top` is now at `depth`. O(nodes down to
-    /// and including the next checkpoints); the candidates among them are re-ranked.
-    void change_resume_above(node_id top, std::uint32_t depth) noexcept {
-        std::uint64_t ripple = 0;
-        tree_.each_below(top, [&](node_id id) {
-            auto& payload = tree_[id].payload;
-            payload.resume_above = depth;
-            if (payload.ranked_pages != entry<typename Eviction::history>::unranked) {
-                this->refresh(id);
-                ++ripple;
-            }
-            return !payload.checkpoint;
-        });
-        counts_.largest_ripple = std::max(counts_.largest_ripple, ripple);
-    }
-
-    void notify(event<Token> e) noexcept {
-        if constexpr (!std::same_as<Observer, no_observer>) {
-            e.sequence = sequence_++;
-            observer_.observe(e);
-        }
-    }
-
-    MARCONI_NO_UNIQUE_ADDRESS Observer observer_;
-    counters counts_;
-    std::uint64_t checkpoint_pages_ = 0;
-    std::uint64_t sequence_ = 0;
 };
 
 } // namespace marconi::cache

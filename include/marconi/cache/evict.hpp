@@ -5,7 +5,10 @@
 #include <marconi/core/types.hpp>
 
 #include <cstdint>
+#include <span>
 #include <unordered_set>
+#include <utility>
+#include <vector>
 
 namespace marconi::cache {
 
@@ -58,6 +61,24 @@ bool make_room(Entries& entries, std::uint64_t wanted, eviction_reason why) {
         if (!entries.evict_one(why)) return false;
     return true;
 }
+
+/// Keeps a node, and so what lies above it, while a commit works on it.
+template <class Entries>
+class path_pin {
+public:
+    path_pin(Entries& entries, node_id id) : entries_{&entries}, id_{id} { entries.pin_kv(id); }
+    path_pin(path_pin const&) = delete;
+    path_pin& operator=(path_pin const&) = delete;
+    ~path_pin() { entries_->unpin_kv(id_); }
+    void move_to(node_id id) noexcept {
+        entries_->pin_kv(id);
+        entries_->unpin_kv(std::exchange(id_, id));
+    }
+
+private:
+    Entries* entries_;
+    node_id id_;
+};
 
 /// Pages taken from the pool and given back on destruction, unless kept.
 template <class Pool>

@@ -1,0 +1,147 @@
+#pragma once
+
+#include <marconi/cache/candidates.hpp>
+#include <marconi/cache/observer.hpp>
+#include <marconi/cache/stats.hpp>
+#include <marconi/core/config.hpp>
+#include <marconi/core/types.hpp>
+
+#include <algorithm>
+#include <concepts>
+#include <cstdint>
+#include <new>
+#include <utility>
+
+namespace marconi::cache {
+
+/// How entries go, and what their going leaves to be done around them. See entries for what holds
+/// between any two calls.
+template <memory::store Store, policy::eviction_policy Eviction, class Observer, token Token>
+class decaying_entries : public candidates<Store, Eviction, Token> {
+    using base = candidates<Store, Eviction, Token>;
+
+public:
+    using typename base::entry_type;
+    using typename base::node_type;
+
+    decaying_entries(Store store, Eviction eviction, Observer observer)
+        : base{std::move(store), std::move(eviction)}, observer_{std::move(observer)} {}
+
+    [[nodiscard]] Observer& observer() { return observer_; }
+    [[nodiscard]] counters& counts() { return counts_; }
+    [[nodiscard]] counters const& counts() const { return counts_; }
+    [[nodiscard]] std::uint64_t checkpoint_count() const { return checkpoints_.size(); }
+    [[nodiscard]] std::uint64_t checkpoint_pages() const { return checkpoint_pages_; }
+
+protected:
+    using base::checkpoints_;
+    using base::eviction_;
+    using base::store_;
+    using base::tree_;
+
+    void drop_checkpoint(node_id id) noexcept {
+        auto& payload = tree_[id].payload;
+        for (page_id const page : checkpoints_[payload.checkpoint].pages)
+            store_.pages().release(page);
+        checkpoint_pages_ -= checkpoints_[payload.checkpoint].pages.size();
+        checkpoints_[payload.checkpoint].pages = {};
+        checkpoints_.release(payload.checkpoint);
+        payload.checkpoint = {};
+        notify({.kind = event_kind::checkpoint_removed,
+                .node = id,
+                .parent = tree_[id].parent,
+                .position = token_count{tree_[id].depth}});
+        change_resume_above(id, payload.resume_above);
+    }
+
+    /// Removes a leaf without a checkpoint, and what its going leaves behind.
+    void remove_leaf(node_id id) noexcept {
+        node_id const parent = tree_[id].parent;
+        this->unrank(id);
+        for (page_id const page : this->pages(tree_[id]))
+            store_.pages().release(page);
+        notify({.kind = event_kind::removed, .node = id, .parent = parent});
+        tree_.remove_leaf(id);
+        settle(parent);
+    }
+
+    /// Restores what holds between calls around a node that lost a pin, a child or its checkpoint.
+    void settle(node_id id) noexcept {
+        for (;;) {
+            node_type const& n = tree_[id];
+            bool const pinned = n.payload.kv_pins != 0 || n.payload.checkpoint_pins != 0;
+            if (n.is_root()) {
+                if (n.is_leaf() && !pinned) tree_.remove_root(id);
+                return;
+            }
+            node_id const parent = n.parent;
+            if (pinned || n.payload.checkpoint) break;
+            if (n.is_leaf() && !this->has_kv()) {
+                this->unrank(id);
+                notify({.kind = event_kind::removed, .node = id, .parent = parent});
+                tree_.remove_leaf(id);
+                id = parent;
+                continue;
+            }
+            if (n.child_count == 1 && merge(id)) return;
+            break;
+        }
+        this->refresh(id);
+        this->refresh(tree_[id].parent);
+    }
+
+    bool merge(node_id id) noexcept {
+        try {
+            tree_.reserve_merge(id);
+        } catch (std::bad_alloc const&) {
+            return false;
+        }
+        node_type const& n = tree_[id];
+        node_id const parent = n.parent;
+        auto& child = tree_[n.first_child].payload;
+        child.history = eviction_.merged(child.history, n.payload.history);
+        // Inside a block both own a page for it: one and the same, or the upper one's duplicate.
+        if (std::span<page_id const> const own = this->pages(n);
+            !own.empty() && n.depth % store_.layout().block_tokens() != 0)
+            store_.pages().release(own.back());
+        this->unrank(id);
+        node_id const child_id = tree_.merge_into_child(id);
+        ++counts_.merges;
+        notify({.kind = event_kind::merged, .node = child_id, .parent = id});
+        this->refresh(child_id);
+        this->refresh(parent);
+        return true;
+    }
+
+    /// The nearest live checkpoint above the nodes below `top` is now at `depth`. O(nodes down to
+    /// and including the next checkpoints); the candidates among them are re-ranked.
+    void change_resume_above(node_id top, std::uint32_t depth) noexcept {
+        std::uint64_t ripple = 0;
+        tree_.each_below(top, [&](node_id id) {
+            auto& payload = tree_[id].payload;
+            payload.resume_above = depth;
+            if (payload.ranked_pages != entry_type::unranked) {
+                this->refresh(id);
+                ++ripple;
+            }
+            return !payload.checkpoint;
+        });
+        counts_.largest_ripple = std::max(counts_.largest_ripple, ripple);
+    }
+
+    void notify(event<Token> e) noexcept {
+        if constexpr (!std::same_as<Observer, no_observer>) {
+            e.sequence = sequence_++;
+            observer_.observe(e);
+        }
+    }
+
+    std::uint64_t checkpoint_pages_ = 0;
+    counters counts_;
+
+private:
+    MARCONI_NO_UNIQUE_ADDRESS Observer observer_;
+    std::uint64_t sequence_ = 0;
+};
+
+} // namespace marconi::cache

@@ -1,0 +1,139 @@
+#pragma once
+
+#include <marconi/core/types.hpp>
+#include <marconi/index/arena.hpp>
+#include <marconi/index/child_table.hpp>
+#include <marconi/index/node.hpp>
+#include <marconi/index/paths.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <unordered_map>
+
+namespace marconi::index {
+
+/// The nodes of all scopes and how they hang together: parents, lists of siblings, the table that
+/// finds a child by its first token, and the roots.
+template <token Token, class Payload>
+class links {
+public:
+    using node_type = node<Payload>;
+
+    links(std::uint32_t block_tokens, bool has_pages) : paths_{block_tokens, has_pages} {}
+
+    [[nodiscard]] node_type& operator[](node_id id) { return nodes_[id]; }
+    [[nodiscard]] node_type const& operator[](node_id id) const { return nodes_[id]; }
+    [[nodiscard]] index::paths<Token>& paths() { return paths_; }
+    [[nodiscard]] index::paths<Token> const& paths() const { return paths_; }
+
+    /// Whether the reference's node is still the one it was taken from.
+    [[nodiscard]] bool live(node_ref ref) const {
+        return nodes_.live(ref.id) && nodes_.generation(ref.id) == ref.generation;
+    }
+    [[nodiscard]] node_ref ref(node_id id) const { return {id, nodes_.generation(id)}; }
+
+    /// Nodes, roots included.
+    [[nodiscard]] std::size_t size() const { return nodes_.size(); }
+    /// Every live node has an id below this.
+    [[nodiscard]] std::uint32_t slots() const { return nodes_.slots(); }
+    [[nodiscard]] bool live(node_id id) const { return nodes_.live(id); }
+    [[nodiscard]] std::unordered_map<scope, node_id> const& roots() const { return roots_; }
+
+    [[nodiscard]] node_id find_root(scope const& s) const {
+        auto const it = roots_.find(s);
+        return it == roots_.end() ? node_id{} : it->second;
+    }
+    node_id make_root(scope const& s) {
+        if (node_id const existing = find_root(s)) return existing;
+        nodes_.reserve(1);
+        roots_.emplace(s, node_id{});
+        node_id const id = nodes_.allocate();
+        try {
+            scopes_.emplace(id.value(), s);
+        } catch (...) {
+            nodes_.release(id);
+            roots_.erase(s);
+            throw;
+        }
+        return roots_[s] = id;
+    }
+    /// Removes a root without children.
+    void remove_root(node_id id) noexcept {
+        auto const it = scopes_.find(id.value());
+        roots_.erase(it->second);
+        scopes_.erase(it);
+        nodes_.release(id);
+    }
+
+    /// The tokens of a node's edge.
+    [[nodiscard]] std::span<Token const> tokens(node_id id) const {
+        node_type const& n = nodes_[id];
+        if (n.length == 0) return {};
+        return paths_.tokens(n.segment, n.start(), n.depth);
+    }
+
+    [[nodiscard]] node_id child(node_id parent, Token const& first) const {
+        node_type const& p = nodes_[parent];
+        if (p.child_count == 0) return {};
+        if (p.child_count == 1)
+            return same(tokens(p.first_child)[0], first) ? p.first_child : node_id{};
+        return children_.find(child_hash(parent, first), [&](node_id c) {
+            return nodes_[c].parent == parent && same(tokens(c)[0], first);
+        });
+    }
+
+    [[nodiscard]] child_table const& children() const { return children_; }
+
+protected:
+    /// Makes `id`, whose edge is in place, a child of `parent`.
+    void link(node_id parent, node_id id) {
+        node_type& p = nodes_[parent];
+        node_type& n = nodes_[id];
+        n.parent = parent;
+        n.previous_sibling = {};
+        n.next_sibling = p.first_child;
+        if (p.first_child) nodes_[p.first_child].previous_sibling = id;
+        p.first_child = id;
+        ++p.child_count;
+        children_.insert(child_hash(parent, tokens(id)[0]), id);
+    }
+
+    void unlink(node_id id) noexcept {
+        node_type& n = nodes_[id];
+        node_type& p = nodes_[n.parent];
+        children_.erase(child_hash(n.parent, tokens(id)[0]), id);
+        (n.previous_sibling ? nodes_[n.previous_sibling].next_sibling : p.first_child) =
+            n.next_sibling;
+        if (n.next_sibling) nodes_[n.next_sibling].previous_sibling = n.previous_sibling;
+        --p.child_count;
+    }
+
+    /// Puts `to` in the place that `from` has under its parent.
+    void take_place(node_id from, node_id to, std::uint32_t hash) noexcept {
+        node_type const& f = nodes_[from];
+        node_type& t = nodes_[to];
+        t.parent = f.parent;
+        t.previous_sibling = f.previous_sibling;
+        t.next_sibling = f.next_sibling;
+        (f.previous_sibling ? nodes_[f.previous_sibling].next_sibling
+                            : nodes_[f.parent].first_child) = to;
+        if (f.next_sibling) nodes_[f.next_sibling].previous_sibling = to;
+        children_.replace(hash, from, to);
+    }
+
+    arena<node_type, node_id> nodes_;
+    child_table children_;
+    index::paths<Token> paths_;
+
+private:
+    [[nodiscard]] static bool same(Token const& a, Token const& b) {
+        return std::memcmp(&a, &b, sizeof(Token)) == 0;
+    }
+
+    std::unordered_map<scope, node_id> roots_;
+    std::unordered_map<std::uint32_t, scope> scopes_; // of the roots, by their ids
+};
+
+} // namespace marconi::index
