@@ -1,0 +1,161 @@
+// What a plan names, and that an engine which follows it can resume there.
+
+#include <cache/short_requests.hpp>
+
+#include <marconi/policy/admission/always.hpp>
+
+using namespace cache_tests;
+
+namespace {
+
+std::vector<std::uint64_t> positions(std::span<token_count const> named) {
+    std::vector<std::uint64_t> plain;
+    for (token_count const t : named)
+        plain.push_back(t.value());
+    return plain;
+}
+
+/// What the plan names for a prompt that leaves a stored one after `shared` tokens.
+std::vector<std::uint64_t> branch_of(std::uint64_t block, std::uint64_t grid, std::size_t shared) {
+    small_cache cache{room_for(hybrid(), 10'000, block), {.checkpoint_grid = token_count{grid}}};
+    sequence const stored = numbered(1, 600);
+    serve(cache, stored);
+    auto const plan = cache.plan(cache.match({}, first(stored, shared) + numbered(2, 50)));
+    CHECK(plan.captures.tail);
+    return positions(plan.captures.at);
+}
+
+using named = std::vector<std::uint64_t>;
+
+} // namespace
+
+TEST_CASE("a plan names the branch point, if it lies far enough past what is resumable") {
+    CHECK(branch_of(1, 1, 0) == named{});
+    CHECK(branch_of(1, 1, 1) == named{1});
+    CHECK(branch_of(1, 1, 599) == named{599});
+    CHECK(branch_of(4, 1, 3) == named{});
+    CHECK(branch_of(4, 1, 4) == named{4});
+    CHECK(branch_of(4, 1, 5) == named{5});
+    CHECK(branch_of(16, 1, 15) == named{});
+    CHECK(branch_of(16, 1, 16) == named{16});
+    CHECK(branch_of(16, 1, 21) == named{21}); // inside a block
+    CHECK(branch_of(256, 1, 15) == named{});
+    CHECK(branch_of(256, 1, 16) == named{16}); // not the block, but 16 tokens
+    CHECK(branch_of(256, 1, 300) == named{300});
+}
+
+TEST_CASE("a plan names positions where the engine can stop") {
+    CHECK(branch_of(16, 8, 21) == named{16});
+    CHECK(branch_of(16, 8, 23) == named{16});
+    CHECK(branch_of(16, 8, 24) == named{24});
+    CHECK(branch_of(16, 8, 15) == named{}); // 8 gains less than a block
+    CHECK(branch_of(16, 256, 255) == named{});
+    CHECK(branch_of(16, 256, 256) == named{256});
+    CHECK(branch_of(16, 256, 599) == named{512});
+    CHECK(branch_of(1, 3, 2) == named{});
+    CHECK(branch_of(1, 3, 5) == named{3});
+}
+
+TEST_CASE("the branch of a repeat is where the limit is") {
+    small_cache cache{room_for(hybrid(), 1000, 16)};
+    sequence const stored = numbered(1, 100);
+    serve(cache, stored);
+    auto const named_for = [&](std::optional<token_count> limit) {
+        return positions(cache.plan(cache.match({}, stored, {.limit = limit})).captures.at);
+    };
+    CHECK(named_for({}) == named{99});
+    CHECK(named_for(50_tokens) == named{50});
+    CHECK(named_for(15_tokens) == named{});
+    CHECK(named_for(100_tokens) == named{}); // its end can be resumed from
+}
+
+TEST_CASE("a branch is measured from what is resumable") {
+    small_cache cache{room_for(hybrid(), 1000, 16)};
+    sequence const stored = numbered(1, 100);
+    serve(cache, first(stored, 60));
+    serve(cache, stored);
+    auto const at = [&](std::size_t shared) {
+        auto const prompt = first(stored, shared) + numbered(2, 9);
+        return positions(cache.plan(cache.match({}, prompt)).captures.at);
+    };
+    CHECK(at(75) == named{});   // 15 past the checkpoint at 60
+    CHECK(at(76) == named{76}); // 16
+    CHECK(at(59) == named{59});
+    CHECK(at(60) == named{});
+}
+
+TEST_CASE("a lease repeats its plan") {
+    small_cache cache{room_for(hybrid(), 1000)};
+    serve(cache, "the quick brown fox");
+    auto const lease = acquire(cache, text("the quick red hen"));
+    CHECK(positions(lease.capture_at()) == named{10});
+    CHECK(lease.should_capture(10_tokens));
+    CHECK_FALSE(lease.should_capture(9_tokens));
+    CHECK_FALSE(lease.should_capture(17_tokens));
+    CHECK(lease.should_capture(17_tokens, true));
+    CHECK(lease.should_capture(40_tokens, true)); // after decode
+}
+
+TEST_CASE("always names every so many tokens") {
+    counting_cache<policy::lru, policy::always> cache{
+        room_for(hybrid(), 1000), {}, policy::always{.every = 4_tokens}};
+    auto const ask = [&](std::size_t tokens) {
+        return positions(cache.plan(cache.match({}, numbered(1, tokens))).captures.at);
+    };
+    CHECK(ask(3) == named{});
+    CHECK(ask(4) == named{}); // 4 lies past the limit
+    CHECK(ask(13) == named{4, 8, 12});
+    serve(cache, numbered(1, 13));
+    CHECK(cache.holds().checkpoint_count == 3);
+    CHECK(look(cache, numbered(1, 13)) == depths{13, 12, 1, 0});
+    CHECK(ask(22) == named{16, 20});
+    auto const lease = acquire(cache, numbered(1, 22));
+    CHECK(lease.should_capture(24_tokens)); // decode
+    CHECK_FALSE(lease.should_capture(23_tokens, true));
+}
+
+namespace {
+
+/// Names whatever it is told to, sensible or not.
+struct careless {
+    std::vector<token_count> at{};
+    policy::capture_rule captures(policy::request_facts const&) const {
+        return {.at = at, .every = {}, .tail = false};
+    }
+};
+
+} // namespace
+
+TEST_CASE("a plan keeps of a policy's wishes what the engine can do") {
+    careless const wishes{{9_tokens, 3_tokens, 0_tokens, 12_tokens, 6_tokens, 7_tokens, 9_tokens,
+                           15_tokens, 18_tokens, 1000_tokens}};
+    counting_cache<policy::lru, careless> cache{
+        room_for(hybrid(), 100), {.checkpoint_grid = 3_tokens}, wishes};
+    sequence const stored = numbered(1, 6);
+    auto const lease = acquire(cache, stored);
+    commit(cache, lease, stored, {6});
+    auto const plan = cache.plan(cache.match({}, stored + numbered(2, 10))); // limit 15
+    CHECK(positions(plan.captures.at) == named{9, 12, 15});
+}
+
+TEST_CASE("an admission policy is told what the match found") {
+    struct curious {
+        policy::request_facts* told;
+        policy::capture_rule captures(policy::request_facts const& facts) const {
+            *told = facts;
+            return {};
+        }
+    };
+    policy::request_facts told;
+    counting_cache<policy::lru, curious> cache{
+        room_for(hybrid(), 100, 4), {.checkpoint_grid = 2_tokens}, curious{&told}};
+    auto const lease = acquire(cache, text("the quick"));
+    commit(cache, lease, text("the quick"), {4});
+    (void)cache.plan(cache.match({}, text("the quiet"), {.limit = 8_tokens}));
+    CHECK(told.tokens == 9_tokens);
+    CHECK(told.limit == 8_tokens);
+    CHECK(told.matched == 7_tokens);
+    CHECK(told.resumable == 4_tokens);
+    CHECK(told.block_tokens == 4_tokens);
+    CHECK(told.checkpoint_grid == 2_tokens);
+}
