@@ -1,0 +1,39 @@
+// Each scope has its own tree; all share one budget.
+
+#include <cache/short_requests.hpp>
+
+using namespace cache_tests;
+
+TEST_CASE("scopes share nothing but the budget") {
+    small_cache cache{room_for(hybrid(), 100)};
+    scope const scopes[] = {{.tenant = 1}, {.adapter = 1}, {.revision = 1}, {1, 1, 0}, {}};
+    for (scope const& in : scopes) {
+        CHECK(look(cache, "0123456789ab", std::nullopt, in) == depths{});
+        serve(cache, "0123456789", in);
+        CHECK(look(cache, "0123456789ab", std::nullopt, in) == depths{10, 10, 0, 0});
+    }
+    CHECK(cache.holds().scopes == 5);
+    CHECK(cache.holds().nodes == 5);
+    CHECK(pages_used(cache) == 60);
+    CHECK_SOUND(cache);
+
+    auto lease = acquire(cache, text("0123456789ab"), scopes[1]);
+    cache.clear(scopes[0]);
+    cache.clear(scopes[1]); // held
+    cache.clear({.tenant = 99});
+    CHECK(look(cache, "0123456789ab", std::nullopt, scopes[0]) == depths{});
+    CHECK(look(cache, "0123456789ab", std::nullopt, scopes[1]) == depths{10, 10, 0, 0});
+    CHECK(look(cache, "0123456789ab", std::nullopt, scopes[2]) == depths{10, 10, 0, 0});
+    CHECK(cache.holds().scopes == 4);
+    CHECK(cache.stats().nodes_evicted[2] == 1); // on request
+    lease.release();
+    cache.clear();
+    CHECK(cache.holds().scopes == 0);
+    CHECK(cache.holds().used == 0_B);
+    CHECK_SOUND(cache);
+
+    for (std::int32_t i = 0; i < 20; ++i) // each evicts from another's
+        serve(cache, numbered(i, 18), {.tenant = static_cast<std::uint64_t>(i)});
+    CHECK(cache.holds().scopes == 5);
+    CHECK_SOUND(cache);
+}
