@@ -105,7 +105,7 @@ result run_one(trace const& requests, policy_name const& policy, byte_count capa
     if (kind == "none")
         one.without_cache();
     else if (kind == "vllm+")
-        one.with(capacity, policy::always{token_count{32}}, leaf_lru{}, when_full::empties);
+        one.with(capacity, policy::always{token_count{32}}, leaf_lru{});
     else if (kind == "sglang+")
         one.with(capacity, policy::branch_and_tail{}, leaf_lru{}, when_full::empties);
     else if (kind == "lru")

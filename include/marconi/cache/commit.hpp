@@ -83,8 +83,11 @@ private:
 
         publish_kv(segment, blocks);
         (void)kv.keep(); // the nodes own them now
-        for (std::size_t i = 0; i < taken_; ++i)
-            publish_checkpoint(arrivals_[i], checkpoints[i]);
+        // From the last to the first: one climb along the path passes all their nodes, and each
+        // tells only the nodes down to the next of its presence.
+        node_id below = attachment_;
+        for (std::size_t i = taken_; i-- > 0;)
+            below = publish_checkpoint(below, arrivals_[i], checkpoints[i]);
         advance_lease(blocks);
     }
 
@@ -157,12 +160,14 @@ private:
         }
     }
 
-    void publish_checkpoint(arrival const& a, page_loan<memory::page_pool>& loan) noexcept {
-        node_id id = tree_.holding(attachment_, a.position);
+    node_id publish_checkpoint(node_id below, arrival const& a,
+                               page_loan<memory::page_pool>& loan) noexcept {
+        node_id id = tree_.holding(below, a.position);
         if (tree_[id].depth != a.position) id = entries_.split(id, a.position);
         entries_.attach_checkpoint(id, loan.keep(), lease_.in);
         if (a.position <= known_) entries_.touch(id); // KV that was there found a second use
         ++outcome_.stored_checkpoints;
+        return id;
     }
 
     /// The lease moves on to the end of what is stored.

@@ -44,6 +44,7 @@ protected:
         std::uint32_t position;
         memory::state_view state;
         std::uint64_t pages;
+        std::uint64_t pages_so_far = 0; // of this and the arrivals before
     };
 
     void check_arguments() const {
@@ -115,18 +116,25 @@ protected:
         outcome_.declined_checkpoints = static_cast<std::uint32_t>(arrivals_.size() - taken_);
     }
 
+    /// From the last to the first, so that one climb along the path finds all their nodes.
     void list_arrivals() {
-        for (captured_state const& c : brought_.checkpoints) {
+        node_id below = attachment_;
+        for (std::size_t i = brought_.checkpoints.size(); i-- > 0;) {
+            captured_state const& c = brought_.checkpoints[i];
             auto const position = static_cast<std::uint32_t>(c.position.value());
             if (position <= known_) {
-                node_id const id = tree_.holding(attachment_, position);
-                if (tree_[id].depth == position && entries_.has_checkpoint(id)) {
+                below = tree_.holding(below, position);
+                if (tree_[below].depth == position && entries_.has_checkpoint(below)) {
                     ++outcome_.known_checkpoints;
                     continue;
                 }
             }
             arrivals_.push_back({position, c.state, store_.layout().checkpoint_pages(c.position)});
         }
+        std::reverse(arrivals_.begin(), arrivals_.end());
+        std::uint64_t sum = 0;
+        for (arrival& a : arrivals_)
+            a.pages_so_far = sum += a.pages;
     }
 
     Entries& entries_;
@@ -163,10 +171,7 @@ private:
     }
 
     [[nodiscard]] std::uint64_t pages_needed(std::uint32_t end, std::size_t count) const {
-        std::uint64_t pages = fresh_blocks(end);
-        for (std::size_t i = 0; i < count; ++i)
-            pages += arrivals_[i].pages;
-        return pages;
+        return fresh_blocks(end) + (count == 0 ? 0 : arrivals_[count - 1].pages_so_far);
     }
     /// Cuts what will be stored to what `available` pages hold: up to the last checkpoint that
     /// fits; any token will do where no checkpoint is needed to resume.
