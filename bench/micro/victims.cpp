@@ -18,6 +18,13 @@
 #include <memory>
 #include <string>
 
+// Under callgrind the setting up goes unwatched, or it would take hours.
+#if __has_include(<valgrind/callgrind.h>)
+#include <valgrind/callgrind.h>
+#else
+#define CALLGRIND_START_INSTRUMENTATION
+#endif
+
 namespace {
 
 using namespace marconi;
@@ -46,6 +53,7 @@ void victims(benchmark::State& state, model_kind model, std::size_t nodes) {
     while (cache.holds().nodes < nodes)
         fill(cache, chat.next());
 
+    CALLGRIND_START_INSTRUMENTATION;
     // An eviction, and turns of conversations that make up for it.
     durations evictions;
     std::size_t freed = 0;

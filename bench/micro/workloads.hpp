@@ -179,10 +179,10 @@ private:
         text history;
     };
 
-    /// From `least` to `most`: doubling is as likely at every scale.
+    /// From `least` to `most`, at every scale, and the more often the smaller.
     std::size_t skewed(std::size_t least, std::size_t most) {
         std::size_t reach = most;
-        while (reach / 2 > least && random_.below(2) == 0)
+        while (reach / 2 > least && random_.below(4) != 0)
             reach /= 2;
         std::size_t const from = std::max(least, reach / 2);
         return from + random_.below(reach - from + 1);

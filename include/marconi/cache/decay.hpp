@@ -41,8 +41,7 @@ protected:
 
     void drop_checkpoint(node_id id) noexcept {
         auto& payload = tree_[id].payload;
-        for (page_id const page : checkpoints_[payload.checkpoint].pages)
-            store_.pages().release(page);
+        store_.pages().release(checkpoints_[payload.checkpoint].pages);
         checkpoint_pages_ -= checkpoints_[payload.checkpoint].pages.size();
         checkpoints_[payload.checkpoint].pages = {};
         checkpoints_.release(payload.checkpoint);
@@ -58,8 +57,7 @@ protected:
     void remove_leaf(node_id id) noexcept {
         node_id const parent = tree_[id].parent;
         this->unrank(id);
-        for (page_id const page : this->pages(tree_[id]))
-            store_.pages().release(page);
+        store_.pages().release(this->pages(tree_[id]));
         notify({.kind = event_kind::removed, .node = id, .parent = parent});
         tree_.remove_leaf(id);
         settle(parent);

@@ -90,10 +90,7 @@ public:
     page_loan(page_loan&& other) noexcept
         : pool_{other.pool_}, pages_{std::exchange(other.pages_, {})} {}
     page_loan& operator=(page_loan&&) = delete;
-    ~page_loan() {
-        for (page_id const page : pages_)
-            pool_->release(page);
-    }
+    ~page_loan() { pool_->release(pages_); }
     [[nodiscard]] std::span<page_id const> pages() const { return pages_; }
     [[nodiscard]] std::vector<page_id> keep() noexcept { return std::exchange(pages_, {}); }
 

@@ -30,7 +30,7 @@ public:
     }
 
     [[nodiscard]] std::uint64_t capacity() const { return capacity_; }
-    [[nodiscard]] std::uint64_t used() const { return owners_.size() - free_.size(); }
+    [[nodiscard]] std::uint64_t used() const { return owners_.size() - free_count_; }
     [[nodiscard]] std::uint64_t available() const { return capacity_ - used(); }
     /// Pages ever handed out: every valid page_id is below.
     [[nodiscard]] std::uint64_t touched() const { return owners_.size(); }
@@ -47,13 +47,14 @@ public:
         if (out.size() > available())
             throw contract_violation{"page_pool::allocate of " + std::to_string(out.size()) +
                                      " pages; " + std::to_string(available()) + " are free"};
-        std::size_t const recycled = std::min(out.size(), free_.size());
+        std::size_t const recycled = std::min(out.size(), free_count_);
         grow(out.size() - recycled);
+        page_id const* last_freed = free_.data() + free_count_;
         for (std::size_t i = 0; i < recycled; ++i) {
-            out[i] = free_.back();
-            free_.pop_back();
+            out[i] = *--last_freed;
             owners_[out[i].value()] = 1;
         }
+        free_count_ -= recycled;
         for (std::size_t i = recycled; i < out.size(); ++i) {
             out[i] = page_id{static_cast<std::uint32_t>(owners_.size())};
             owners_.push_back(1);
@@ -66,23 +67,35 @@ public:
     /// Takes an owner away. True if it was the last: the page is free from here on.
     bool release(page_id page) noexcept {
         if (--owners_[page.value()] != 0) return false;
-        free_.push_back(page);
+        free_[free_count_++] = page;
         return true;
+    }
+    /// Takes an owner of each page away. O(pages.size()), without a branch a page.
+    void release(std::span<page_id const> pages) noexcept {
+        page_id* const free = free_.data();
+        std::size_t count = free_count_;
+        for (page_id const page : pages) {
+            free[count] = page;
+            count += --owners_[page.value()] == 0;
+        }
+        free_count_ = count;
     }
 
 private:
-    /// Room for `more` new pages, and for all pages in the free list, so that release cannot throw.
+    /// Room for `more` new pages, and in the free list for all there are and one more, so that
+    /// release cannot throw and need not look.
     void grow(std::size_t more) {
         std::size_t const needed = owners_.size() + more;
-        if (needed <= free_.capacity() && needed <= owners_.capacity()) return;
+        if (needed <= owners_.capacity() && needed < free_.size()) return;
         std::size_t const room = std::max(needed, 2 * owners_.size());
-        free_.reserve(room);
+        free_.resize(room + 1);
         owners_.reserve(room);
     }
 
     std::uint64_t capacity_;
     std::vector<std::uint32_t> owners_;
-    std::vector<page_id> free_;
+    std::vector<page_id> free_; ///< the first free_count_ of these
+    std::size_t free_count_ = 0;
 };
 
 } // namespace marconi::memory
