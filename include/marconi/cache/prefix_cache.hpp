@@ -87,8 +87,9 @@ public:
             return {};
         }
         leases_.reserve(1);
+        lease_record opened = open_lease(entries_, plan);
         lease_id const id = leases_.allocate();
-        leases_[id] = open_lease(entries_, plan);
+        leases_[id] = std::move(opened);
         count_request(entries_, plan.match);
         return lease{*this, id};
     }

@@ -153,6 +153,7 @@ void close_kv(Entries& entries, lease_record& lease) noexcept {
     for (page_id const page : lease.pages)
         entries.store().pages().release(page);
     lease.pages = {};
+    lease.first_block = 0;
     lease.in_place = false;
     if (std::exchange(lease.kv_pinned, false)) entries.unpin_kv(std::exchange(lease.node, {}));
 }
