@@ -79,7 +79,7 @@ template <class Eviction>
 void register_victims(char const* of) {
     for (model_kind const model : {model_kind::hybrid, model_kind::attention})
         for (std::size_t const nodes : {1'000u, 10'000u, 100'000u, 1'000'000u}) {
-            // Without checkpoints a conversation is one node: a million of them take 30 GB.
+            // Without checkpoints a conversation is one node: a million are too much memory.
             if (model == model_kind::attention && nodes > 100'000) continue;
             benchmark::RegisterBenchmark(name_of(of, model, block, "nodes", nodes).c_str(),
                                          victims<Eviction>, model, nodes)
