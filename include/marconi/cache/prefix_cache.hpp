@@ -18,8 +18,6 @@
 #include <marconi/policy/eviction/gdsf.hpp>
 
 #include <cstdint>
-#include <cstdio>
-#include <cstdlib>
 #include <span>
 #include <utility>
 #include <vector>
@@ -57,12 +55,7 @@ public:
     }
     prefix_cache(prefix_cache const&) = delete;
     prefix_cache& operator=(prefix_cache const&) = delete;
-    ~prefix_cache() {
-        if (leases_.size() == 0) return;
-        std::fprintf(stderr, "marconi: a prefix_cache was destroyed under %zu live leases\n",
-                     leases_.size());
-        std::abort();
-    }
+    ~prefix_cache() { stop_if_leased(leases_); }
 
     /// How much of a prompt is here. Changes nothing: no split, no recency, no allocation.
     /// O(tokens + depth). Throws invalid_argument if the limit is more than the prompt has.
@@ -77,7 +70,8 @@ public:
     }
 
     /// Pins what the plan reuses and refreshes it. Where it went since the match, the lease comes
-    /// back empty: match again. O(log N). Throws contract_violation for another cache's plan.
+    /// back empty: match again. (What was published since is not seen: match right before.) O(log
+    /// N). Throws contract_violation for another cache's plan.
     [[nodiscard]] lease acquire(request_plan const& plan) {
         if (plan.match.cache != this)
             throw contract_violation{"acquire: the plan was made by another cache"};
@@ -95,23 +89,26 @@ public:
     }
 
     /// Copies the KV of tokens [0, resume_at) and the checkpoint there into the engine's memory, in
-    /// one launch on the stream. Throws invalid_argument if a view does not fit,
-    /// contract_violation if the lease has let go of what is asked for.
+    /// one launch on the stream. An engine that reads KV in place gives an empty kv view: only the
+    /// checkpoint is copied, as it must be, since the model overwrites it. Throws invalid_argument
+    /// if a view does not fit, contract_violation if the lease has let go of what is asked for.
     void restore(lease const& held, memory::kv_view kv, memory::state_view state,
                  stream const& on = {}) const {
         restore_lease(entries_, record(held), kv, state, on);
     }
 
     /// The page of every block that the lease can read, and those it reserved: entry i holds tokens
-    /// [i * block_tokens, ...). Indices handed out stay valid until the KV is let go. O(depth +
-    /// blocks).
+    /// [i * block_tokens, ...). Pages named stay valid until the KV is let go, and entries stay as
+    /// they are but for one: where the lease stands inside a block that others share, the first
+    /// reserve() puts a copy in its place, to go on in. O(depth + blocks).
     [[nodiscard]] std::vector<page_id> block_table(lease const& held) const {
         return cache::block_table(entries_, record(held));
     }
 
-    /// Adds writable pages for tokens up to `tokens` of the sequence, evicting if need be; how many
-    /// tokens have pages now is returned, less than asked where there is no room. The engine
-    /// writes KV there and commits with an empty kv view.
+    /// Adds writable pages for the first `tokens` tokens of the sequence, evicting if need be; how
+    /// many of these have pages is returned, fewer where there is no room. Take the block table
+    /// again, write KV from the lease's position on, and commit with an empty kv view: that says
+    /// that the KV of every token committed is in its page.
     token_count reserve(lease const& held, token_count tokens, stream const& on = {}) {
         lease_record& r = record_of(held);
         MARCONI_EXPECT(tokens.value() >= r.position && tokens.value() < (1ull << 31), "tokens",
@@ -146,7 +143,7 @@ public:
     byte_count evict(byte_count bytes) {
         byte_count const before = entries_.counts().bytes_evicted;
         auto const freed = [&] { return entries_.counts().bytes_evicted - before; };
-        while (freed() < bytes && entries_.evict_one(eviction_reason::request)) {
+        while (freed() < bytes && entries_.evict_one(eviction_reason::on_demand)) {
         }
         return freed();
     }
@@ -154,7 +151,7 @@ public:
     /// Evicts all of a scope that no lease holds: a tenant that left, a revision that was replaced.
     void clear(scope const& in) {
         if (node_id const root = entries_.tree().find_root(in))
-            entries_.evict_all(root, eviction_reason::request);
+            entries_.evict_all(root, eviction_reason::on_demand);
     }
     /// Evicts all that no lease holds.
     void clear() {
@@ -178,6 +175,7 @@ public:
     [[nodiscard]] Admission const& admission() const { return admission_; }
     [[nodiscard]] cache_options const& options() const { return options_; }
     [[nodiscard]] Observer& observer() { return entries_.observer(); }
+    [[nodiscard]] Observer const& observer() const { return entries_.observer(); }
     [[nodiscard]] Store const& store() const { return entries_.store(); }
 
     /// For the audit, and for programs that look inside; no promise of stability.
@@ -188,7 +186,9 @@ protected:
     friend lease;
 
     [[nodiscard]] lease_record const& record(lease const& l) const {
-        if (l.cache_ != this) throw contract_violation{"the lease is empty, or of another cache"};
+        if (l.cache_ != this)
+            throw contract_violation{l ? "the lease is of another cache"
+                                       : "the lease is empty: stale, released or moved from"};
         return leases_[l.id_];
     }
 

@@ -79,6 +79,10 @@ decide_captures(Entries const& entries, Admission const& admission, cache_option
                             .resumable = match.resumable,
                             .block_tokens = token_count{entries.store().layout().block_tokens()},
                             .checkpoint_grid = grid});
+    if (std::uint64_t const step = rule.every.value())
+        for (std::uint64_t at = (match.resumable.value() / step + 1) * step;
+             at <= match.limit.value(); at += step)
+            rule.at.push_back(token_count{at});
     std::erase_if(rule.at, [&](token_count position) {
         return position <= match.resumable || position > match.limit ||
                position.value() % grid.value() != 0;
@@ -125,13 +129,14 @@ template <class Entries, class Stream>
 void restore_lease(Entries const& entries, lease_record const& lease, memory::kv_view kv,
                    memory::state_view state, Stream const& on) {
     if (lease.resume_at == token_count{}) return;
-    if (!lease.kv_pinned || (entries.needs_checkpoint() && !lease.checkpoint_node))
+    bool const with_kv = entries.has_kv() && !kv.layers.empty();
+    if ((with_kv && !lease.kv_pinned) || (entries.needs_checkpoint() && !lease.checkpoint_node))
         throw contract_violation{"restore: the lease has let go of its KV or its checkpoint, or "
                                  "has committed since"};
     auto const end = static_cast<std::uint32_t>(lease.resume_at.value());
     std::vector<page_id> blocks;
     memory::transfer work;
-    if (entries.has_kv()) {
+    if (with_kv) {
         blocks = path_pages(entries, lease.node, end);
         work.kv = {.begin = {}, .end = lease.resume_at, .pages = blocks, .engine = kv};
     }
@@ -150,9 +155,10 @@ void close_checkpoint(Entries& entries, lease_record& lease) noexcept {
 
 template <class Entries>
 void close_kv(Entries& entries, lease_record& lease) noexcept {
-    for (page_id const page : lease.pages)
-        entries.store().pages().release(page);
+    entries.store().pages().release(lease.pages);
+    entries.store().pages().release(lease.replaced);
     lease.pages = {};
+    lease.replaced = {};
     lease.first_block = 0;
     lease.in_place = false;
     if (std::exchange(lease.kv_pinned, false)) entries.unpin_kv(std::exchange(lease.node, {}));

@@ -1,0 +1,338 @@
+// Arguments that contradict the contract are refused in words, and the cache is as it was.
+
+#include <cache/short_requests.hpp>
+
+#include <marconi/memory/host_store.hpp>
+
+#include <support/engine.hpp>
+
+using namespace cache_tests;
+
+namespace {
+
+using host_cache = cache::prefix_cache<memory::host_store, policy::branch_and_tail, policy::lru>;
+
+footprint const& engine_model() {
+    static footprint const model = support::hybrid_model();
+    return model;
+}
+
+host_cache small_host_cache(footprint const& model = engine_model()) {
+    memory::page_options const cut = blocks_of(4);
+    return host_cache{
+        memory::host_store{model, memory::page_layout{model, cut}.page_bytes() * 100, cut}};
+}
+
+/// The call throws Error with a message, and changes nothing.
+template <class Error, class Cache, class Call>
+std::string refusal(Cache& cache, Call&& call) {
+    std::string const before = inventory(cache, false);
+    auto const commits = cache.stats().commits;
+    auto const requests = cache.stats().requests;
+    std::string const message = message_of<Error>(call);
+    CHECK(inventory(cache, false) == before);
+    CHECK(cache.stats().commits == commits);
+    CHECK(cache.stats().requests == requests);
+    CHECK(cache.stats().evictions() == 0);
+    CHECK_SOUND(cache);
+    return message;
+}
+
+template <class Call>
+std::string invalid(Call&& call) {
+    return message_of<invalid_argument>(call);
+}
+
+/// What an engine brings: KV and states of one sequence.
+struct brought {
+    support::engine_request engine;
+    std::vector<std::vector<std::vector<std::byte>>> states{};
+    std::vector<std::vector<std::byte*>> pieces{};
+    std::vector<cache::captured_state> captured{};
+
+    brought(footprint const& model, sequence const& tokens, std::vector<std::size_t> positions)
+        : engine{model} {
+        engine.compute(tokens, 0, tokens.size());
+        for (std::size_t const p : positions)
+            states.push_back(engine.state_at(tokens, p));
+        pieces.resize(positions.size());
+        for (std::size_t i = 0; i < positions.size(); ++i) {
+            for (auto& piece : states[i])
+                pieces[i].push_back(piece.data());
+            captured.push_back({token_count{positions[i]}, {pieces[i]}});
+        }
+    }
+};
+
+} // namespace
+
+TEST_CASE("blocks of 1 to 256 tokens") {
+    CHECK(invalid([] { room_for(hybrid(), 10, 0); }) == "block_tokens is 0; expected 1 to 256");
+    CHECK(invalid([] { room_for(hybrid(), 10, 257); }) == "block_tokens is 257; expected 1 to 256");
+    CHECK_NOTHROW(room_for(hybrid(), 10, 256));
+}
+
+TEST_CASE("a capacity of one page or more, and of no more than can be numbered") {
+    CHECK(invalid([] {
+              memory::ledger_store{hybrid(), 255_B, blocks_of(1)};
+          }) == "capacity in pages is 0; expected 1 to 4294967294");
+    CHECK(invalid([] {
+              memory::host_store{hybrid(), 0_B, blocks_of(1)};
+          }) == "capacity in pages is 0; expected 1 to 4294967294");
+    CHECK(invalid([] {
+              memory::ledger_store{hybrid(), byte_count{1ull << 63}, blocks_of(1)};
+          }) == "capacity in pages is 36028797018963968; expected 1 to 4294967294");
+    CHECK(invalid([] {
+              memory::host_store{hybrid(), byte_count{1ull << 63}, blocks_of(1)};
+          }) == "capacity in pages is 36028797018963968; expected 1 to 4294967294");
+    CHECK(invalid([] { memory::page_pool{1ull << 60}; }) ==
+          "capacity in pages is 1152921504606846976; expected 1 to 4294967294");
+}
+
+TEST_CASE("a cache of one page works, and holds next to nothing") {
+    small_cache smallest{room_for(hybrid(), 1)};
+    CHECK(serve(smallest, "a").stored_tokens == 0_tokens);
+    CHECK(smallest.holds().capacity == 256_B);
+    CHECK_SOUND(smallest);
+}
+
+TEST_CASE("footprints whose sizes do not fit 64 bits") {
+    auto const overflow = [](footprint model, std::uint64_t block) {
+        return message_of<size_overflow>([&] {
+            memory::ledger_store{std::move(model), 1_GiB, blocks_of(block)};
+        });
+    };
+    CHECK(overflow({.kv_layers = {{1ull << 62, 0}}}, 16) ==
+          "KV block: 4611686018427387904 * 16 does not fit 64 bits");
+    CHECK(overflow({.kv_layers = {{1ull << 63, 1ull << 63}}}, 1) ==
+          "KV block: 9223372036854775808 + 9223372036854775808 does not fit 64 bits");
+    CHECK(overflow({.kv_layers = {{256, 0}}, .state_pieces = {{0, 1ull << 40, 1ull << 40}}}, 1) ==
+          "window: 1099511627776 * 1099511627776 does not fit 64 bits");
+    CHECK(overflow({.kv_layers = {{256, 0}}, .state_pieces = {{1ull << 63}, {1ull << 63}}}, 1)
+              .find("checkpoint: ") == 0);
+}
+
+TEST_CASE("a footprint of something, and a page size of some multiple of 256") {
+    CHECK(invalid([] {
+              memory::ledger_store{footprint{}, 1_GiB};
+          }) == "footprint is empty; expected a model with KV, or checkpoints, or both");
+    CHECK(invalid([] {
+              memory::ledger_store{recurrent_only(), 1_GiB, {.page_bytes = 0_B}};
+          }) == "page_bytes is 0; expected a multiple of 256");
+    CHECK(invalid([] {
+              memory::ledger_store{recurrent_only(), 1_GiB, {.page_bytes = 300_B}};
+          }) == "page_bytes is 300; expected a multiple of 256");
+}
+
+TEST_CASE("a checkpoint grid of 1 or more") {
+    CHECK(invalid([] {
+              small_cache{room_for(hybrid(), 10), {.checkpoint_grid = 0_tokens}};
+          }) == "checkpoint_grid is 0; expected at least 1");
+}
+
+TEST_CASE("a limit within the prompt") {
+    small_cache cache{room_for(hybrid(), 100)};
+    serve(cache, "abc");
+    CHECK(refusal<invalid_argument>(cache, [&] {
+              (void)cache.match({}, text("abc"), {.limit = 4_tokens});
+          }) == "limit is 4; expected at most the prompt's length, 3");
+    CHECK(refusal<invalid_argument>(cache, [&] {
+              (void)cache.match({}, {}, {.limit = 1_tokens});
+          }) == "limit is 1; expected at most the prompt's length, 0");
+}
+
+TEST_CASE("a sequence at least as long as what the lease has committed, and with its tokens") {
+    small_cache cache{room_for(hybrid(), 100)};
+    auto lease = acquire(cache, text("0123456789"));
+    commit(cache, lease, text("012345"), {6});
+    CHECK(refusal<invalid_argument>(cache, [&] { commit(cache, lease, text("01234")); }) ==
+          "tokens.size() is 5; expected at least the lease's position, 6");
+    CHECK(refusal<invalid_argument>(cache, [&] { commit(cache, lease, {}); }) ==
+          "tokens.size() is 0; expected at least the lease's position, 6");
+    CHECK(refusal<contract_violation>(cache, [&] { commit(cache, lease, text("01234-6789")); }) ==
+          "commit: the tokens before position 6 are not those that the lease stands on");
+    // It goes on as if nothing had been.
+    CHECK(commit(cache, lease, text("0123456789"), {10}).stored_tokens == 4_tokens);
+}
+
+TEST_CASE("checkpoints past the lease's position, within the tokens, ascending") {
+    small_cache cache{room_for(hybrid(), 100)};
+    auto const lease = acquire(cache, text("0123456789"));
+    commit(cache, lease, text("0123"), {4});
+    auto const refused = [&](std::vector<std::uint64_t> const& positions) {
+        return refusal<invalid_argument>(
+            cache, [&] { commit(cache, lease, text("01234567"), positions); });
+    };
+    std::string const past = " (the lease's position, or the checkpoint before), at most 8 (the "
+                             "tokens committed)";
+    CHECK(refused({0}) == "checkpoint position is 0; expected more than 4" + past);
+    CHECK(refused({3}) == "checkpoint position is 3; expected more than 4" + past);
+    CHECK(refused({4}) == "checkpoint position is 4; expected more than 4" + past);
+    CHECK(refused({9}) == "checkpoint position is 9; expected more than 4" + past);
+    CHECK(refused({7, 6}) == "checkpoint position is 6; expected more than 7" + past);
+    CHECK(refused({6, 6}) == "checkpoint position is 6; expected more than 6" + past);
+    CHECK(refused({5, 1ull << 40}) ==
+          "checkpoint position is 1099511627776; expected more than 5" + past);
+    CHECK(commit(cache, lease, text("01234567"), {5, 8}).stored_checkpoints == 2);
+}
+
+TEST_CASE("no checkpoints for a model without per-position state") {
+    small_cache cache{room_for(attention_only(), 100)};
+    auto const lease = acquire(cache, text("0123"));
+    CHECK(refusal<invalid_argument>(cache, [&] { commit(cache, lease, text("0123"), {4}); }) ==
+          "number of checkpoints is 1; expected 0: this model's footprint has no per-position "
+          "state");
+}
+
+TEST_CASE("KV in a view or in reserved pages") {
+    auto cache = small_host_cache(support::attention_model());
+    auto const lease = acquire(cache, text("0123456789"));
+    CHECK(
+        refusal<invalid_argument>(cache, [&] { (void)cache.commit(lease, text("0123456789")); }) ==
+        "commit: tokens [0, 10) are neither in the kv view nor all in pages that the lease "
+        "reserved");
+    (void)cache.reserve(lease, 8_tokens);
+    CHECK(
+        refusal<invalid_argument>(cache, [&] { (void)cache.commit(lease, text("0123456789")); }) ==
+        "commit: tokens [0, 10) are neither in the kv view nor all in pages that the lease "
+        "reserved");
+    CHECK(cache.commit(lease, text("01234567")).stored_tokens == 8_tokens);
+    CHECK(
+        refusal<invalid_argument>(cache, [&] { (void)cache.commit(lease, text("0123456789")); }) ==
+        "commit: tokens [8, 10) are neither in the kv view nor all in pages that the lease "
+        "reserved");
+}
+
+TEST_CASE("views that fit the model, in a commit") {
+    auto cache = small_host_cache();
+    sequence const tokens = text("0123456789");
+    brought b{engine_model(), tokens, {5, 10}};
+    auto const lease = acquire(cache, tokens);
+    auto const refused = [&](memory::kv_view kv,
+                             std::vector<cache::captured_state> const& captured) {
+        return refusal<invalid_argument>(
+            cache, [&] { (void)cache.commit(lease, tokens, {.kv = kv, .checkpoints = captured}); });
+    };
+    SECTION("the number of layers") {
+        CHECK(refused({b.engine.kv().layers.first(1)}, b.captured) ==
+              "number of layers in the kv_view is 1; expected 2");
+    }
+    SECTION("a layer's pointers") {
+        std::vector<memory::kv_layer_view> layers{b.engine.kv().layers.begin(),
+                                                  b.engine.kv().layers.end()};
+        layers[0].value = nullptr;
+        CHECK(refused({layers}, b.captured) == "kv_view: layer 0 has a null pointer");
+        layers[0] = b.engine.kv().layers[0];
+        layers[1].key = nullptr;
+        CHECK(refused({layers}, b.captured) == "kv_view: layer 1 has a null pointer");
+    }
+    SECTION("the number of pieces") {
+        b.captured[1].state = {std::span{b.pieces[1]}.first(1)};
+        CHECK(refused(b.engine.kv(), b.captured) ==
+              "number of pieces in the state_view is 1; expected 2");
+    }
+    SECTION("no state at all") {
+        b.captured[0].state = {};
+        CHECK(refused(b.engine.kv(), b.captured) ==
+              "number of pieces in the state_view is 0; expected 2");
+    }
+    SECTION("a piece's pointer") {
+        b.pieces[1][1] = nullptr;
+        CHECK(refused(b.engine.kv(), b.captured) == "state_view: a piece is a null pointer");
+    }
+    b = brought{engine_model(), tokens, {5, 10}};
+    auto const outcome =
+        cache.commit(lease, tokens, {.kv = b.engine.kv(), .checkpoints = b.captured});
+    CHECK(outcome.stored_tokens == 10_tokens);
+    CHECK(outcome.stored_checkpoints == 2);
+}
+
+TEST_CASE("views that fit the model, in a restore") {
+    auto cache = small_host_cache();
+    sequence const tokens = text("0123456789");
+    {
+        brought b{engine_model(), tokens, {10}};
+        auto const lease = acquire(cache, tokens);
+        (void)cache.commit(lease, tokens, {.kv = b.engine.kv(), .checkpoints = b.captured});
+    }
+    support::engine_request engine{engine_model()};
+    auto const lease = acquire(cache, tokens + text("a"));
+    REQUIRE(lease.resume_at() == 10_tokens);
+    CHECK(refusal<invalid_argument>(cache, [&] { cache.restore(lease, {}, engine.state()); }) ==
+          "number of layers in the kv_view is 0; expected 2");
+    CHECK(refusal<invalid_argument>(cache, [&] { cache.restore(lease, engine.kv(), {}); }) ==
+          "number of pieces in the state_view is 0; expected 2");
+    CHECK_FALSE(engine.holds(tokens, 10));
+    cache.restore(lease, engine.kv(), engine.state());
+    CHECK(engine.holds(tokens, 10));
+}
+
+TEST_CASE("a restore of what the lease still holds") {
+    auto const text_of = std::string{"restore: the lease has let go of its KV or its checkpoint, "
+                                     "or has committed since"};
+    small_cache cache{room_for(hybrid(), 100)};
+    serve(cache, "0123");
+    auto lease = acquire(cache, text("0123456"));
+    cache.restore(lease, {}, {});
+    SECTION("not the checkpoint that was let go") { lease.let_go_checkpoint(); }
+    SECTION("not the KV that was let go") { lease.let_go_kv(); }
+    SECTION("not what it came from, once it went on") { commit(cache, lease, text("01234")); }
+    CHECK(refusal<contract_violation>(cache, [&] { cache.restore(lease, {}, {}); }) == text_of);
+    auto const fresh = acquire(cache, text("other"));
+    CHECK_NOTHROW(cache.restore(fresh, {}, {})); // nothing to do
+}
+
+TEST_CASE("a reservation for more than what was committed, and for less than 2^31 tokens") {
+    small_cache cache{room_for(hybrid(), 100)};
+    auto lease = acquire(cache, text("0123456"));
+    commit(cache, lease, text("0123"));
+    CHECK(refusal<invalid_argument>(cache, [&] { cache.reserve(lease, 3_tokens); }) ==
+          "tokens is 3; expected the lease's position or more, less than 2^31");
+    CHECK(refusal<invalid_argument>(cache, [&] { cache.reserve(lease, 2'147'483'648_tokens); }) ==
+          "tokens is 2147483648; expected the lease's position or more, less than 2^31");
+    CHECK(cache.reserve(lease, 2'147'483'647_tokens) == 100_tokens);
+    lease.let_go_kv();
+    CHECK(refusal<contract_violation>(cache, [&] { cache.reserve(lease, 5_tokens); }) ==
+          "reserve: the lease has let go of its KV");
+}
+
+TEST_CASE("a lease that holds something, of this cache") {
+    small_cache cache{room_for(hybrid(), 100)};
+    small_cache other{room_for(hybrid(), 100)};
+    auto foreign = acquire(other, text("0123"));
+    auto moved = acquire(cache, text("0123"));
+    auto const taken = std::move(moved);
+    auto released = acquire(cache, text("0123"));
+    released.release();
+    small_cache::lease const empty;
+    using leases = std::vector<small_cache::lease const*>;
+    for (auto const* lease : leases{&foreign, &moved, &released, &empty}) {
+        auto const refused = [&](auto&& call) {
+            return refusal<contract_violation>(cache, call) ==
+                   "the lease is empty, or of another cache";
+        };
+        CHECK(refused([&] { commit(cache, *lease, text("0123")); }));
+        CHECK(refused([&] { cache.restore(*lease, {}, {}); }));
+        CHECK(refused([&] { (void)cache.block_table(*lease); }));
+        CHECK(refused([&] { cache.reserve(*lease, 4_tokens); }));
+    }
+    for (auto const* lease : leases{&moved, &released, &empty}) {
+        auto const refused = [&](auto&& call) {
+            return refusal<contract_violation>(cache, call) ==
+                   "the lease is empty: stale, released or moved from";
+        };
+        CHECK(refused([&] { (void)lease->resume_at(); }));
+        CHECK(refused([&] { (void)lease->position(); }));
+        CHECK(refused([&] { (void)lease->capture_at(); }));
+        CHECK(refused([&] { (void)lease->should_capture(1_tokens); }));
+        CHECK(lease->stale());
+    }
+}
+
+TEST_CASE("a plan of this cache") {
+    small_cache cache{room_for(hybrid(), 100)};
+    small_cache other{room_for(hybrid(), 100)};
+    auto const plan = other.plan(other.match({}, text("0123")));
+    CHECK(refusal<contract_violation>(cache, [&] { (void)cache.acquire(plan); }) ==
+          "acquire: the plan was made by another cache");
+}

@@ -1,0 +1,307 @@
+// What the cache tells an eviction policy, and what becomes of a victim.
+
+#include <cache/short_requests.hpp>
+
+#include <marconi/policy/eviction/usage_history.hpp>
+
+#include <map>
+#include <memory>
+#include <random>
+
+using namespace cache_tests;
+
+namespace {
+
+/// What a policy was told, kept where the test can see it.
+struct notes {
+    std::map<node_id, policy::candidate_facts> candidates;
+    std::map<node_id, policy::usage> histories;
+    node_id next; ///< the victim to name; none: names nobody
+    std::uint64_t wrong_calls = 0;
+};
+
+template <bool RefreshesPath>
+struct note_taker : policy::usage_history {
+    static constexpr bool refreshes_path = RefreshesPath;
+    std::shared_ptr<notes> told = std::make_shared<notes>();
+
+    void insert(node_id n, policy::usage const& h, policy::candidate_facts const& facts) {
+        told->wrong_calls += !told->candidates.emplace(n, facts).second;
+        told->histories[n] = h;
+    }
+    void update(node_id n, policy::usage const& h, policy::candidate_facts const& facts) {
+        told->wrong_calls += told->candidates.count(n) == 0;
+        told->candidates[n] = facts;
+        told->histories[n] = h;
+    }
+    void erase(node_id n) { told->wrong_calls += told->candidates.erase(n) == 0; }
+    void evicted(node_id n) {
+        told->wrong_calls += n != told->next;
+        erase(n);
+        told->next = {};
+    }
+    [[nodiscard]] std::optional<node_id> victim(tick) const {
+        if (!told->next) return std::nullopt;
+        return told->next;
+    }
+    [[nodiscard]] std::size_t size() const { return told->candidates.size(); }
+};
+using noting = note_taker<false>;
+static_assert(policy::eviction_policy<noting>);
+using noting_cache = counting_cache<noting>;
+
+struct facts {
+    std::uint64_t pages_freed;
+    double flops_saved;
+    std::uint64_t depth, parent_depth, resume_above;
+    bool is_leaf, has_checkpoint;
+
+    friend bool operator==(facts const&, facts const&) = default;
+    friend std::ostream& operator<<(std::ostream& out, facts const& f) {
+        return out << f.pages_freed << " pages, " << f.flops_saved << " FLOPs, [" << f.parent_depth
+                   << ", " << f.depth << ") above " << f.resume_above
+                   << (f.is_leaf ? ", a leaf" : "") << (f.has_checkpoint ? ", a checkpoint" : "");
+    }
+};
+
+/// The candidates' facts by depth; each depth is here once.
+template <class Cache>
+std::map<std::uint64_t, facts> told(Cache const& cache) {
+    std::map<std::uint64_t, facts> all;
+    for (auto const& [id, f] : cache.eviction().told->candidates) {
+        CHECK(f.page_bytes == cache.store().layout().page_bytes());
+        all[f.depth.value()] = {f.bytes_freed / f.page_bytes,
+                                f.flops_saved.value(),
+                                f.depth.value(),
+                                f.parent_depth.value(),
+                                f.resume_above.value(),
+                                f.is_leaf,
+                                f.has_checkpoint};
+    }
+    CHECK(all.size() == cache.eviction().size());
+    CHECK(cache.eviction().told->wrong_calls == 0);
+    CHECK_SOUND(cache);
+    return all;
+}
+
+/// Evicts the candidate that ends at a depth; the pages that this freed.
+template <class Cache>
+std::uint64_t evict_at(Cache& cache, std::uint64_t depth) {
+    for (auto const& [id, f] : cache.eviction().told->candidates)
+        if (f.depth.value() == depth) {
+            cache.eviction().told->next = id;
+            return cache.evict(1_B) / cache.store().layout().page_bytes();
+        }
+    FAIL("no candidate at " << depth);
+    return 0;
+}
+
+using told_facts = std::map<std::uint64_t, facts>;
+
+} // namespace
+
+TEST_CASE("a policy is told what evicting would free and lose") {
+    noting_cache cache{room_for(hybrid(), 100)};
+    serve(cache, "0123456789");
+    CHECK(told(cache) == told_facts{{10, {12, 100, 10, 0, 0, true, true}}});
+    serve(cache, "0123456789abcd");
+    CHECK(told(cache) == told_facts{{10, {2, 100, 10, 0, 0, false, true}},
+                                    {14, {6, 196 - 100, 14, 10, 10, true, true}}});
+
+    SECTION("a leaf goes whole") {
+        CHECK(evict_at(cache, 14) == 6);
+        CHECK(told(cache) == told_facts{{10, {12, 100, 10, 0, 0, true, true}}});
+        CHECK(cache.stats().nodes_evicted[2] == 1);
+        CHECK(evict_at(cache, 10) == 12);
+        CHECK(told(cache).empty());
+        CHECK(cache.holds().scopes == 0);
+    }
+    SECTION("a node with one child loses its checkpoint, and the child takes its edge") {
+        CHECK(evict_at(cache, 10) == 2);
+        CHECK(told(cache) == told_facts{{14, {16, 196, 14, 0, 0, true, true}}});
+        CHECK(cache.holds().nodes == 1);
+        CHECK(cache.stats().checkpoints_evicted[2] == 1);
+        CHECK(cache.stats().merges == 1);
+        CHECK(cache.stats().largest_ripple == 1);
+        CHECK(look(cache, "0123456789abcde") == depths{14, 14, 0, 0});
+    }
+    SECTION("a node with two children is no candidate") {
+        serve(cache, "0123456789xyz");
+        CHECK(told(cache) == told_facts{{14, {6, 96, 14, 10, 10, true, true}},
+                                        {13, {5, 69, 13, 10, 10, true, true}}});
+        CHECK(evict_at(cache, 13) == 5);
+        CHECK(told(cache).count(10) == 1);
+    }
+    SECTION("nobody is evicted if the policy names nobody") {
+        CHECK(cache.evict(1_B) == 0_B);
+        auto const lease = acquire(cache, numbered(1, 99));
+        CHECK(commit(cache, lease, numbered(1, 99), {99}).stored_tokens == 0_tokens);
+        CHECK(told(cache).size() == 2);
+    }
+}
+
+TEST_CASE("FLOPs are counted from the nearest checkpoint that lives") {
+    noting_cache cache{room_for(hybrid(), 100)};
+    serve(cache, "01");
+    serve(cache, "0123");
+    serve(cache, "012345");
+    serve(cache, "01234567");
+    CHECK(told(cache) == told_facts{{2, {2, 4, 2, 0, 0, false, true}},
+                                    {4, {2, 16 - 4, 4, 2, 2, false, true}},
+                                    {6, {2, 36 - 16, 6, 4, 4, false, true}},
+                                    {8, {4, 64 - 36, 8, 6, 6, true, true}}});
+    CHECK(evict_at(cache, 4) == 2);
+    CHECK(told(cache) == told_facts{{2, {2, 4, 2, 0, 0, false, true}},
+                                    {6, {2, 36 - 4, 6, 2, 2, false, true}},
+                                    {8, {4, 64 - 36, 8, 6, 6, true, true}}});
+    CHECK(evict_at(cache, 6) == 2);
+    CHECK(evict_at(cache, 2) == 2);
+    CHECK(told(cache) == told_facts{{8, {10, 64, 8, 0, 0, true, true}}});
+}
+
+TEST_CASE("a node without a checkpoint saves nothing") {
+    noting_cache cache{room_for(hybrid(), 100)};
+    auto lease = acquire(cache, text("0123456789"));
+    commit(cache, lease, text("0123456789"), {4});
+    CHECK(told(cache) == told_facts{{4, {2, 16, 4, 0, 0, false, true}}}); // the leaf is held
+    lease.release();
+    CHECK(told(cache) ==
+          told_facts{{4, {2, 16, 4, 0, 0, false, true}}, {10, {6, 0, 10, 4, 4, true, false}}});
+    CHECK(evict_at(cache, 4) == 2);
+    CHECK(told(cache) == told_facts{{10, {10, 0, 10, 0, 0, true, false}}});
+    // A branch without a checkpoint is none either; its leaf loses the sibling, and merges.
+    lease = acquire(cache, text("01234-"));
+    commit(cache, lease, text("01234-"));
+    lease.release();
+    CHECK(told(cache) ==
+          told_facts{{10, {5, 0, 10, 5, 0, true, false}}, {6, {1, 0, 6, 5, 0, true, false}}});
+    CHECK(evict_at(cache, 6) == 1);
+    CHECK(told(cache) == told_facts{{10, {10, 0, 10, 0, 0, true, false}}});
+}
+
+TEST_CASE("without per-position state a node saves its own tokens") {
+    noting_cache cache{room_for(attention_only(), 100)};
+    serve(cache, "0123456789");
+    serve(cache, "0123--");
+    CHECK(told(cache) == told_facts{{10, {6, 100 - 16, 10, 4, 4, true, false}},
+                                    {6, {2, 36 - 16, 6, 4, 4, true, false}}});
+    CHECK(evict_at(cache, 10) == 6);
+    CHECK(told(cache) == told_facts{{6, {6, 36, 6, 0, 0, true, false}}});
+}
+
+TEST_CASE("pages that two nodes share are freed by the last") {
+    noting_cache cache{room_for(hybrid(), 100, 4)}; // a checkpoint is one page of 1 KiB
+    SECTION("one request went on in its own page") {
+        auto lease = acquire(cache, text("0123456789"));
+        commit(cache, lease, text("012345"), {6});
+        commit(cache, lease, text("0123456789"), {10});
+        lease.release();
+        CHECK(told(cache) ==
+              told_facts{{6, {1, 36, 6, 0, 0, false, true}}, {10, {2, 64, 10, 6, 6, true, true}}});
+        CHECK(pages_used(cache) == 5);
+        CHECK(evict_at(cache, 10) == 2);
+        CHECK(told(cache) == told_facts{{6, {3, 36, 6, 0, 0, true, true}}});
+    }
+    SECTION("another request repeated the tokens in a page of its own") {
+        serve(cache, "012345");
+        serve(cache, "0123456789");
+        CHECK(told(cache) ==
+              told_facts{{6, {2, 36, 6, 0, 0, false, true}}, {10, {3, 64, 10, 6, 6, true, true}}});
+        CHECK(pages_used(cache) == 6);
+        CHECK(evict_at(cache, 6) == 2); // the checkpoint and the duplicate
+        CHECK(told(cache) == told_facts{{10, {4, 100, 10, 0, 0, true, true}}});
+    }
+    SECTION("a leaf within its parent's page frees nothing but its checkpoint") {
+        auto lease = acquire(cache, text("012"));
+        commit(cache, lease, text("0123"), {2});
+        lease.release();
+        CHECK(told(cache) ==
+              told_facts{{2, {1, 4, 2, 0, 0, false, true}}, {4, {0, 0, 4, 2, 2, true, false}}});
+        CHECK(evict_at(cache, 4) == 0);
+        CHECK(told(cache) == told_facts{{2, {2, 4, 2, 0, 0, true, true}}});
+    }
+}
+
+TEST_CASE("whatever is evicted frees what the policy was told, and no page is lost") {
+    for (std::uint64_t const block : {1u, 3u, 16u}) {
+        CAPTURE(block);
+        noting_cache cache{room_for(hybrid(), 4000, block)};
+        std::mt19937_64 random{block};
+        for (int i = 0; i < 120; ++i) {
+            sequence tokens;
+            for (std::uint64_t n = 1 + random() % 40; tokens.size() < n;)
+                tokens.push_back(static_cast<std::int32_t>(random() % 2));
+            auto const lease = acquire(cache, tokens);
+            std::size_t const from = lease.position().value();
+            std::size_t const half = from + (tokens.size() - from) / 2;
+            if (half > from) commit(cache, lease, first(tokens, half), {half});
+            if (tokens.size() > half && random() % 2) commit(cache, lease, tokens, {tokens.size()});
+        }
+        CHECK(cache.holds().nodes > 60);
+        while (cache.eviction().size() != 0) {
+            auto const& candidates = cache.eviction().told->candidates;
+            auto victim = candidates.begin();
+            std::advance(victim, random() % candidates.size());
+            auto const [id, known] = *victim;
+            auto const used = pages_used(cache);
+            auto const merges = cache.stats().merges;
+            cache.eviction().told->next = id;
+            // One that frees nothing leaves the cache asking for more, and nobody is named.
+            std::uint64_t const freed = cache.evict(1_B) / known.page_bytes;
+            CHECK(used - pages_used(cache) == freed);
+            // Where a leaf goes and its parent merges into the sibling, a duplicate may go too.
+            bool const sibling_merged = known.is_leaf && cache.stats().merges != merges;
+            std::uint64_t const promised = known.bytes_freed / known.page_bytes;
+            CHECK(freed >= promised);
+            CHECK(freed <= promised + sibling_merged);
+            auto const faults = cache::audit(cache);
+            REQUIRE(faults == std::vector<std::string>{});
+        }
+        CHECK(cache.holds().used == 0_B);
+        CHECK(cache.eviction().told->wrong_calls == 0);
+    }
+}
+
+TEST_CASE("only what was resumed from is refreshed") {
+    small_cache cache{room_for(hybrid(), 100)};
+    serve(cache, "0123");     // ticks 1 and 2
+    serve(cache, "01234567"); // 3 (resumes at 4) and 4
+    serve(cache, "other");    // 5 and 6
+    acquire(cache, text("01234567-")).release();
+    (void)cache.evict(1_B);
+    CHECK(look(cache, "0123----") == depths{4, 0, 0, 4}); // not used since 3
+    (void)cache.evict(1_B);
+    CHECK(look(cache, "other-") == depths{});
+    CHECK(look(cache, "01234567-") == depths{8, 8, 0, 0});
+}
+
+TEST_CASE("a policy may wish that a hit refreshes its path") {
+    auto const last_uses = [](auto& cache) {
+        serve(cache, "0123");     // ticks 1 and 2
+        serve(cache, "01234567"); // 3 and 4
+        acquire(cache, text("01234567-")).release();
+        std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> by_depth;
+        for (auto const& [id, h] : cache.eviction().told->histories)
+            by_depth[cache.eviction().told->candidates.at(id).depth.value()] = {h.last_use.value(),
+                                                                                h.uses};
+        return by_depth;
+    };
+    using uses = std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>>;
+    noting_cache node_only{room_for(hybrid(), 100)};
+    CHECK(last_uses(node_only) == uses{{4, {3, 1}}, {8, {5, 1}}});
+    counting_cache<note_taker<true>> path{room_for(hybrid(), 100)};
+    CHECK(last_uses(path) == uses{{4, {5, 2}}, {8, {5, 1}}});
+}
+
+TEST_CASE("evict frees at least what was asked for, and says how much") {
+    small_cache cache{room_for(hybrid(), 100)};
+    for (int i = 0; i < 5; ++i)
+        serve(cache, numbered(i, 10)); // 12 pages each
+    CHECK(cache.evict(0_B) == 0_B);
+    CHECK(cache.evict(1_B) == byte_count{12 * 256});
+    CHECK(cache.evict(byte_count{13 * 256}) == byte_count{24 * 256});
+    CHECK(cache.evict(1_GiB) == byte_count{24 * 256});
+    CHECK(cache.evict(1_GiB) == 0_B);
+    CHECK(cache.stats().nodes_evicted[2] == 5);
+    CHECK(cache.stats().bytes_evicted == byte_count{60 * 256});
+}

@@ -1,0 +1,252 @@
+// Engines that read and write the arena's pages themselves.
+
+#include <cache/short_requests.hpp>
+
+#include <marconi/memory/host_store.hpp>
+
+#include <support/engine.hpp>
+
+#include <algorithm>
+
+using namespace cache_tests;
+
+namespace {
+
+using host_cache = cache::prefix_cache<memory::host_store, policy::branch_and_tail, policy::lru>;
+using table = std::vector<page_id>;
+
+/// An engine that has no KV memory of its own.
+class in_place_engine {
+public:
+    explicit in_place_engine(host_cache const& cache)
+        : store_{cache.store()}, right_{cache.store().layout().model()} {}
+
+    void compute(table const& pages, sequence const& tokens, std::size_t from, std::size_t to) {
+        each_row(pages, tokens, from, to,
+                 [](auto const& right, auto slot) { std::ranges::copy(right, slot.begin()); });
+    }
+    [[nodiscard]] bool can_read(table const& pages, sequence const& tokens, std::size_t to) {
+        bool right = true;
+        each_row(pages, tokens, 0, to, [&](auto const& expected, auto slot) {
+            right = right && std::ranges::equal(expected, slot);
+        });
+        return right;
+    }
+
+private:
+    template <class Visit>
+    void each_row(table const& pages, sequence const& tokens, std::size_t from, std::size_t to,
+                  Visit visit) {
+        auto const& layout = store_.layout();
+        for (std::size_t t = from; t < to; ++t) {
+            auto const row = t % layout.block_tokens();
+            auto const page = store_.page(pages.at(t / layout.block_tokens()));
+            for (std::size_t l = 0; l < layout.model().kv_layers.size(); ++l) {
+                auto const& bytes = layout.model().kv_layers[l];
+                visit(right_.row(tokens, t, l, 0),
+                      page.subspan(layout.key_offset(l, row), bytes.key_bytes));
+                visit(right_.row(tokens, t, l, 1),
+                      page.subspan(layout.value_offset(l, row), bytes.value_bytes));
+            }
+        }
+    }
+
+    memory::host_store const& store_;
+    support::engine_request right_;
+};
+
+memory::host_store host_room(footprint const& model, std::uint64_t pages, std::uint64_t block) {
+    memory::page_options const cut = blocks_of(block);
+    return {model, memory::page_layout{model, cut}.page_bytes() * pages, cut};
+}
+
+/// Computes in place up to the end of `tokens` and commits.
+cache::commit_outcome run_in_place(host_cache& cache, host_cache::lease const& lease,
+                                   sequence const& tokens) {
+    std::size_t const from = lease.position().value();
+    CHECK(cache.reserve(lease, token_count{tokens.size()}) == token_count{tokens.size()});
+    in_place_engine{cache}.compute(cache.block_table(lease), tokens, from, tokens.size());
+    return cache.commit(lease, tokens);
+}
+
+} // namespace
+
+TEST_CASE("a reservation covers what was asked for, or what there is room for") {
+    small_cache cache{room_for(hybrid(), 10, 4)};
+    auto const lease = acquire(cache, text("0123456789"));
+    CHECK(cache.block_table(lease).empty());
+    CHECK(cache.reserve(lease, 0_tokens) == 0_tokens);
+    CHECK(cache.reserve(lease, 1_tokens) == 1_tokens);
+    CHECK(pages_used(cache) == 1);
+    CHECK(cache.reserve(lease, 4_tokens) == 4_tokens);
+    CHECK(pages_used(cache) == 1);
+    CHECK(cache.reserve(lease, 10_tokens) == 10_tokens);
+    CHECK(pages_used(cache) == 3);
+    CHECK(cache.reserve(lease, 2_tokens) == 2_tokens); // it has more
+    CHECK(cache.block_table(lease).size() == 3);
+    CHECK(cache.reserve(lease, 41_tokens) == 40_tokens);
+    CHECK(pages_used(cache) == 10);
+    CHECK(cache.reserve(lease, 41_tokens) == 40_tokens);
+    auto const other = acquire(cache, text("other"));
+    CHECK(cache.reserve(other, 5_tokens) == 0_tokens);
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("a reservation evicts what may go") {
+    small_cache cache{room_for(hybrid(), 10)};
+    serve(cache, "abcdef"); // 8 pages
+    auto const lease = acquire(cache, text("0123456789"));
+    CHECK(cache.reserve(lease, 2_tokens) == 2_tokens);
+    CHECK(cache.stats().evictions() == 0);
+    CHECK(cache.reserve(lease, 3_tokens) == 3_tokens);
+    CHECK(cache.stats().nodes_evicted[1] == 1); // for a reservation
+    CHECK(look(cache, "abcdef") == depths{});
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("reserved pages are adopted, and indices handed out never change") {
+    small_cache cache{room_for(hybrid(), 100, 4)};
+    auto lease = acquire(cache, text("0123456789abcdef"));
+    (void)cache.reserve(lease, 10_tokens);
+    auto const before = cache.block_table(lease);
+    CHECK(commit(cache, lease, text("012345"), {6}).stored_tokens == 6_tokens);
+    CHECK(cache.block_table(lease) == before);
+    CHECK(pages_used(cache) == 3 + 1);
+    serve(cache, "0123-");      // cuts the node in two, inside a block
+    serve(cache, "012345----"); // goes another way from inside a block
+    cache.clear();              // the node is whole again
+    CHECK(cache.holds().nodes == 1);
+    CHECK(cache.block_table(lease) == before);
+    (void)cache.reserve(lease, 14_tokens);
+    CHECK(commit(cache, lease, text("0123456789abcd"), {14}).stored_tokens == 8_tokens);
+    auto const after = cache.block_table(lease);
+    CHECK(after.size() == 4);
+    CHECK(std::equal(before.begin(), before.end(), after.begin()));
+    CHECK_SOUND(cache);
+    lease.release();
+    auto const reader = acquire(cache, text("0123456789abcdef"));
+    CHECK(cache.block_table(reader) == after);
+}
+
+TEST_CASE("pages of what another request published first stay the lease's until release") {
+    small_cache cache{room_for(hybrid(), 100)};
+    auto const one = acquire(cache, text("0123456789"));
+    auto other = acquire(cache, text("0123456789"));
+    (void)cache.reserve(one, 10_tokens);
+    (void)cache.reserve(other, 10_tokens);
+    auto const pages = cache.block_table(other);
+    CHECK(pages_used(cache) == 20);
+    (void)commit(cache, one, text("0123456789"), {10});
+    CHECK(pages_used(cache) == 22);
+    auto const outcome = commit(cache, other, text("0123456789"), {10});
+    CHECK(outcome.stored_tokens == 0_tokens);
+    CHECK(outcome.known_checkpoints == 1);
+    CHECK(pages_used(cache) == 22);
+    CHECK(cache.block_table(other) == pages);
+    CHECK(cache.block_table(one) != pages);
+    CHECK_SOUND(cache);
+    other.release();
+    CHECK(pages_used(cache) == 12);
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("KV written in place is read by later requests") {
+    for (std::uint64_t const block : {1u, 4u, 7u, 16u}) {
+        CAPTURE(block);
+        host_cache cache{host_room(support::attention_model(), 200, block)};
+        in_place_engine engine{cache};
+        sequence const tokens = text("the quick brown fox jumps over the lazy dog");
+
+        auto const lease = acquire(cache, tokens);
+        CHECK(run_in_place(cache, lease, first(tokens, 10)).stored_tokens == 10_tokens);
+        CHECK(run_in_place(cache, lease, first(tokens, 13)).stored_tokens == 3_tokens);
+        CHECK(run_in_place(cache, lease, tokens).stored_tokens == 30_tokens);
+        CHECK(engine.can_read(cache.block_table(lease), tokens, tokens.size()));
+
+        // From inside a block: the first of it is copied, for this lease alone to go on.
+        sequence const branch = first(tokens, 14) + text("ad road");
+        auto const fork = acquire(cache, branch);
+        CHECK(fork.resume_at() == 14_tokens);
+        CHECK(engine.can_read(cache.block_table(fork), branch, 14));
+        CHECK(run_in_place(cache, fork, branch).stored_tokens == 7_tokens);
+        CHECK(engine.can_read(cache.block_table(fork), branch, branch.size()));
+        CHECK(engine.can_read(cache.block_table(lease), tokens, tokens.size()));
+
+        // An engine with memory of its own may restore it.
+        support::engine_request copy{cache.store().layout().model()};
+        auto const reader = acquire(cache, branch + text("s"));
+        CHECK(reader.resume_at() == token_count{branch.size()});
+        cache.restore(reader, copy.kv(), copy.state());
+        CHECK(copy.holds(branch, branch.size()));
+        CHECK_SOUND(cache);
+    }
+}
+
+TEST_CASE("KV that a copying request committed is read in place") {
+    host_cache cache{host_room(support::attention_model(), 200, 4)};
+    sequence const tokens = text("the quick brown fox");
+    support::engine_request engine{cache.store().layout().model()};
+    engine.compute(tokens, 0, tokens.size());
+    auto lease = acquire(cache, tokens);
+    (void)cache.commit(lease, first(tokens, 6), {.kv = engine.kv()});
+    (void)cache.commit(lease, tokens, {.kv = engine.kv()});
+    CHECK(in_place_engine{cache}.can_read(cache.block_table(lease), tokens, tokens.size()));
+    // From here on the same lease works in place.
+    sequence const more = tokens + text(" jumps");
+    CHECK(run_in_place(cache, lease, more).stored_tokens == 6_tokens);
+    CHECK(in_place_engine{cache}.can_read(cache.block_table(lease), more, more.size()));
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("a recurrent model has no pages to hand out") {
+    small_cache cache{room_for(recurrent_only(), 10)};
+    auto const lease = acquire(cache, text("0123456789"));
+    CHECK(cache.reserve(lease, 1000_tokens) == 1000_tokens);
+    CHECK(cache.block_table(lease).empty());
+    CHECK(pages_used(cache) == 0);
+}
+
+TEST_CASE("the same calls hand out the same pages") {
+    auto const play = [] {
+        small_cache cache{room_for(hybrid(), 60, 4)};
+        std::vector<std::uint32_t> pages;
+        std::uint64_t state = 1;
+        auto const below = [&](std::uint64_t n) {
+            state = state * 6364136223846793005u + 1442695040888963407u;
+            return (state >> 33) % n;
+        };
+        for (int i = 0; i < 500; ++i) {
+            auto const tokens =
+                first(numbered(static_cast<std::int32_t>(below(9)), 30), 1 + below(20)) +
+                numbered(static_cast<std::int32_t>(below(3)), below(9));
+            auto const lease = acquire(cache, tokens);
+            if (below(2)) (void)cache.reserve(lease, token_count{tokens.size()});
+            if (tokens.size() > lease.position().value())
+                (void)commit(cache, lease, tokens, {tokens.size()});
+            for (page_id const page : cache.block_table(lease))
+                pages.push_back(page.value());
+        }
+        CHECK(cache.stats().evictions() > 100);
+        return std::pair{pages, inventory(cache)};
+    };
+    auto const first_time = play();
+    CHECK(first_time.first.size() > 1000);
+    CHECK(play() == first_time);
+}
+
+TEST_CASE("a lease that let go of its KV has no pages to hand out") {
+    small_cache cache{room_for(hybrid(), 100, 4)};
+    serve(cache, "0123456789");
+    auto lease = acquire(cache, text("0123456789abcdef"));
+    (void)cache.reserve(lease, 16_tokens);
+    CHECK(cache.block_table(lease).size() == 4);
+    lease.let_go_kv();
+    CHECK(cache.block_table(lease).empty());
+    CHECK(pages_used(cache) == 4);
+    // Once it has committed again, it has those.
+    CHECK(commit(cache, lease, text("0123456789abcd"), {14}).stored_tokens == 4_tokens);
+    CHECK(cache.block_table(lease).size() == 4);
+    CHECK(cache.reserve(lease, 18_tokens) == 18_tokens);
+    CHECK(cache.block_table(lease).size() == 5);
+    CHECK_SOUND(cache);
+}

@@ -1,0 +1,2 @@
+// This program's operator new, which can be told to fail.
+#include <index/no_memory.cpp>
