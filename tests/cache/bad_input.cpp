@@ -75,10 +75,10 @@ TEST_CASE("blocks of 1 to 256 tokens") {
 TEST_CASE("a capacity of one page or more, and of no more than can be numbered") {
     CHECK(invalid([] {
               memory::ledger_store{hybrid(), 255_B, blocks_of(1)};
-          }) == "capacity in pages is 0; expected 1 to 4294967294");
+          }) == "capacity in bytes is 255; expected at least one page of this model, 256");
     CHECK(invalid([] {
               memory::host_store{hybrid(), 0_B, blocks_of(1)};
-          }) == "capacity in pages is 0; expected 1 to 4294967294");
+          }) == "capacity in bytes is 0; expected at least one page of this model, 256");
     CHECK(invalid([] {
               memory::ledger_store{hybrid(), byte_count{1ull << 63}, blocks_of(1)};
           }) == "capacity in pages is 36028797018963968; expected 1 to 4294967294");
@@ -155,7 +155,7 @@ TEST_CASE("a sequence at least as long as what the lease has committed, and with
     CHECK(commit(cache, lease, text("0123456789"), {10}).stored_tokens == 4_tokens);
 }
 
-TEST_CASE("checkpoints past the lease's position, within the tokens, ascending") {
+TEST_CASE("checkpoints from the lease's position on, within the tokens, ascending") {
     small_cache cache{room_for(hybrid(), 100)};
     auto const lease = acquire(cache, text("0123456789"));
     commit(cache, lease, text("0123"), {4});
@@ -163,16 +163,15 @@ TEST_CASE("checkpoints past the lease's position, within the tokens, ascending")
         return refusal<invalid_argument>(
             cache, [&] { commit(cache, lease, text("01234567"), positions); });
     };
-    std::string const past = " (the lease's position, or the checkpoint before), at most 8 (the "
-                             "tokens committed)";
-    CHECK(refused({0}) == "checkpoint position is 0; expected more than 4" + past);
-    CHECK(refused({3}) == "checkpoint position is 3; expected more than 4" + past);
-    CHECK(refused({4}) == "checkpoint position is 4; expected more than 4" + past);
-    CHECK(refused({9}) == "checkpoint position is 9; expected more than 4" + past);
-    CHECK(refused({7, 6}) == "checkpoint position is 6; expected more than 7" + past);
-    CHECK(refused({6, 6}) == "checkpoint position is 6; expected more than 6" + past);
+    std::string const past = " (the lease's position, or past the checkpoint before), at most 8 "
+                             "(the tokens committed)";
+    CHECK(refused({0}) == "checkpoint position is 0; expected at least 4" + past);
+    CHECK(refused({3}) == "checkpoint position is 3; expected at least 4" + past);
+    CHECK(refused({9}) == "checkpoint position is 9; expected at least 4" + past);
+    CHECK(refused({7, 6}) == "checkpoint position is 6; expected at least 8" + past);
+    CHECK(refused({6, 6}) == "checkpoint position is 6; expected at least 7" + past);
     CHECK(refused({5, 1ull << 40}) ==
-          "checkpoint position is 1099511627776; expected more than 5" + past);
+          "checkpoint position is 1099511627776; expected at least 6" + past);
     CHECK(commit(cache, lease, text("01234567"), {5, 8}).stored_checkpoints == 2);
 }
 
@@ -258,8 +257,9 @@ TEST_CASE("views that fit the model, in a restore") {
     support::engine_request engine{engine_model()};
     auto const lease = acquire(cache, tokens + text("a"));
     REQUIRE(lease.resume_at() == 10_tokens);
-    CHECK(refusal<invalid_argument>(cache, [&] { cache.restore(lease, {}, engine.state()); }) ==
-          "number of layers in the kv_view is 0; expected 2");
+    CHECK(refusal<invalid_argument>(cache, [&] {
+              cache.restore(lease, {engine.kv().layers.first(1)}, engine.state());
+          }) == "number of layers in the kv_view is 1; expected 2");
     CHECK(refusal<invalid_argument>(cache, [&] { cache.restore(lease, engine.kv(), {}); }) ==
           "number of pieces in the state_view is 0; expected 2");
     CHECK_FALSE(engine.holds(tokens, 10));
@@ -273,11 +273,16 @@ TEST_CASE("a restore of what the lease still holds") {
     small_cache cache{room_for(hybrid(), 100)};
     serve(cache, "0123");
     auto lease = acquire(cache, text("0123456"));
-    cache.restore(lease, {}, {});
+    memory::kv_layer_view const layer{};
+    memory::kv_view const kv{{&layer, 1}};
+    cache.restore(lease, kv, {});
     SECTION("not the checkpoint that was let go") { lease.let_go_checkpoint(); }
-    SECTION("not the KV that was let go") { lease.let_go_kv(); }
+    SECTION("not the KV that was let go") {
+        lease.let_go_kv();
+        CHECK_NOTHROW(cache.restore(lease, {}, {})); // the checkpoint alone
+    }
     SECTION("not what it came from, once it went on") { commit(cache, lease, text("01234")); }
-    CHECK(refusal<contract_violation>(cache, [&] { cache.restore(lease, {}, {}); }) == text_of);
+    CHECK(refusal<contract_violation>(cache, [&] { cache.restore(lease, kv, {}); }) == text_of);
     auto const fresh = acquire(cache, text("other"));
     CHECK_NOTHROW(cache.restore(fresh, {}, {})); // nothing to do
 }
@@ -309,7 +314,8 @@ TEST_CASE("a lease that holds something, of this cache") {
     for (auto const* lease : leases{&foreign, &moved, &released, &empty}) {
         auto const refused = [&](auto&& call) {
             return refusal<contract_violation>(cache, call) ==
-                   "the lease is empty, or of another cache";
+                   (*lease ? "the lease is of another cache"
+                           : "the lease is empty: stale, released or moved from");
         };
         CHECK(refused([&] { commit(cache, *lease, text("0123")); }));
         CHECK(refused([&] { cache.restore(*lease, {}, {}); }));

@@ -177,8 +177,8 @@ TEST_CASE("a request's events, one by one") {
                    "1 checkpoint 7\n"
                    "2 split 4\n"
                    "3 kv 7 hen\n"
-                   "4 checkpoint 4\n"
-                   "5 checkpoint 7\n");
+                   "4 checkpoint 7\n"
+                   "5 checkpoint 4\n");
     heard.clear();
     (void)cache.evict(1_B); // the cat, oldest
     CHECK(heard == "6 no checkpoint 7\n"
