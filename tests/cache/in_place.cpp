@@ -250,3 +250,24 @@ TEST_CASE("a lease that let go of its KV has no pages to hand out") {
     CHECK(cache.block_table(lease).size() == 5);
     CHECK_SOUND(cache);
 }
+
+TEST_CASE("a reservation after a commit that went past the one before") {
+    host_cache cache{host_room(support::attention_model(), 200, 16)};
+    auto const& model = cache.store().layout().model();
+    sequence const tokens = numbered(1, 100);
+    support::engine_request engine{model};
+    engine.compute(tokens, 0, tokens.size());
+    auto lease = acquire(cache, tokens);
+    CHECK(cache.reserve(lease, 32_tokens) == 32_tokens);
+    (void)cache.commit(lease, first(tokens, 60), {.kv = engine.kv()});
+    CHECK(run_in_place(cache, lease, first(tokens, 80)).stored_tokens == 20_tokens);
+    CHECK(in_place_engine{cache}.can_read(cache.block_table(lease), tokens, 80));
+    lease.release();
+
+    support::engine_request copy{model};
+    auto const reader = acquire(cache, tokens);
+    CHECK(reader.resume_at() == 80_tokens);
+    cache.restore(reader, copy.kv(), copy.state());
+    CHECK(copy.holds(tokens, 80));
+    CHECK_SOUND(cache);
+}
