@@ -1,6 +1,6 @@
 #pragma once
 
-// Everything but gpu/, and the names that most programs use.
+// Everything that needs no GPU, and the names that most programs use.
 
 #include <marconi/cache/audit.hpp>
 #include <marconi/cache/prefix_cache.hpp>
@@ -22,10 +22,13 @@
 
 namespace marconi {
 
+using cache::audit;
 using cache::cache_options;
 using cache::captured_state;
 using cache::commit_outcome;
 using cache::computed;
+using cache::event;
+using cache::event_kind;
 using cache::match_options;
 using cache::match_result;
 using cache::prefix_cache;
@@ -38,9 +41,14 @@ using memory::page_options;
 using memory::state_view;
 using policy::always;
 using policy::branch_and_tail;
+using policy::candidate_facts;
+using policy::capture_rule;
 using policy::flop_aware;
 using policy::gdsf;
 using policy::lru;
+using policy::request_facts;
+using policy::scored;
+using policy::usage;
 using tune::tuned_cache;
 using tune::tuning_options;
 

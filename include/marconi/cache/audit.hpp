@@ -60,8 +60,9 @@ private:
                     !entries_.has_checkpoint(lease.checkpoint_node))
                     fault(who + " pins a checkpoint that is gone");
             }
-            for (page_id const page : lease.pages)
-                ++owners_[page.value()];
+            for (auto const* owned : {&lease.pages, &lease.replaced})
+                for (page_id const page : *owned)
+                    ++owners_[page.value()];
         }
     }
 

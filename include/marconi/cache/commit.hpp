@@ -1,5 +1,6 @@
 #pragma once
 
+#include <marconi/cache/commit_checks.hpp>
 #include <marconi/cache/commit_size.hpp>
 #include <marconi/cache/evict.hpp>
 #include <marconi/cache/lease.hpp>
@@ -36,7 +37,7 @@ public:
     using base::base;
 
     commit_outcome run(stream_type const& stream) {
-        this->check_arguments();
+        check_commit(entries_, lease_, tokens_, brought_);
         std::uint64_t const evictions = entries_.counts().evictions();
         byte_count const evicted = entries_.counts().bytes_evicted;
 
@@ -75,11 +76,10 @@ private:
         page_loan kv{store_.pages(), this->fresh_blocks(end_)};
         std::vector<page_id> const blocks = block_pages(kv.pages());
         save(blocks, checkpoints, stream);
-        index::segment_id segment;
-        if (end_ > known_)
-            segment = tree_.paths().create(known_, tokens_.subspan(known_, end_ - known_));
-
         lease_.pages.reserve(1);
+        index::segment_id segment;
+        if (end_ > known_) // the last that may fail: nothing would free it
+            segment = tree_.paths().create(known_, tokens_.subspan(known_, end_ - known_));
 
         publish_kv(segment, blocks);
         (void)kv.keep(); // the nodes own them now
@@ -95,6 +95,7 @@ private:
     [[nodiscard]] std::vector<page_id> block_pages(std::span<page_id const> fresh) const {
         std::vector<page_id> pages;
         if (end_ == known_ || !entries_.has_kv()) return pages;
+        if (lease_.pages.empty()) return {fresh.begin(), fresh.end()};
         std::size_t used = 0;
         auto const last = static_cast<std::uint32_t>(divide_up(end_, block_));
         pages.reserve(last - known_ / block_);
@@ -153,11 +154,15 @@ private:
     /// page came with one, for the first node that touches it.
     void own_blocks(std::uint32_t begin, std::uint32_t end,
                     std::vector<page_id> const& blocks) noexcept {
-        std::uint32_t const first_block = known_ / block_;
-        for (std::uint32_t b = begin / block_; b < divide_up(end, block_); ++b) {
-            bool const repeated = begin != known_ && b == begin / block_ && begin % block_ != 0;
-            if (lease_.owns_block(b) || repeated) store_.pages().share(blocks[b - first_block]);
-        }
+        auto const share = [&](std::uint32_t b) {
+            store_.pages().share(blocks[b - known_ / block_]);
+        };
+        std::uint32_t first = begin / block_;
+        if (begin != known_ && begin % block_ != 0) share(first++); // the node above has it too
+        auto const last = static_cast<std::uint32_t>(divide_up(end, block_));
+        for (std::uint32_t b = std::max(first, lease_.first_block);
+             b < std::min(last, lease_.end_block()); ++b)
+            share(b);
     }
 
     node_id publish_checkpoint(node_id below, arrival const& a,
@@ -176,7 +181,10 @@ private:
         node_id const old = std::exchange(lease_.node, tree_.holding(attachment_, end_));
         bool const was_pinned = std::exchange(lease_.kv_pinned, true);
         entries_.pin_kv(lease_.node);
-        if (end_ == known_ && tree_[lease_.node].depth == end_) entries_.touch(lease_.node);
+        bool const touched = taken_ > 0 && arrivals_[taken_ - 1].position == end_;
+        if (end_ == known_ && end_ > lease_.position && !touched &&
+            tree_[lease_.node].depth == end_)
+            entries_.touch(lease_.node);
         if (was_pinned) entries_.unpin_kv(old);
         if (end_ > lease_.position && lease_.checkpoint_node)
             entries_.unpin_checkpoint(std::exchange(lease_.checkpoint_node, {}));
@@ -193,8 +201,7 @@ private:
             tail = blocks.back();
             store_.pages().share(tail);
         }
-        for (page_id const page : lease_.pages)
-            store_.pages().release(page);
+        store_.pages().release(lease_.pages);
         lease_.pages.clear();
         if (tail) {
             lease_.pages.push_back(tail);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <marconi/cache/commit_checks.hpp>
 #include <marconi/cache/evict.hpp>
 #include <marconi/cache/lease.hpp>
 #include <marconi/cache/outcome.hpp>
@@ -11,7 +12,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <cstring>
 #include <span>
 #include <string>
 #include <type_traits>
@@ -47,41 +47,6 @@ protected:
         std::uint64_t pages_so_far = 0; // of this and the arrivals before
     };
 
-    void check_arguments() const {
-        MARCONI_EXPECT(tokens_.size() >= lease_.position, "tokens.size()", tokens_.size(),
-                       "at least the lease's position, " + std::to_string(lease_.position));
-        MARCONI_EXPECT(tokens_.size() < max_tokens, "tokens.size()", tokens_.size(),
-                       "less than 2^31");
-        MARCONI_EXPECT(brought_.checkpoints.empty() || entries_.needs_checkpoint(),
-                       "number of checkpoints", brought_.checkpoints.size(),
-                       "0: this model's footprint has no per-position state");
-        token_count previous{lease_.position};
-        for (captured_state const& c : brought_.checkpoints) {
-            MARCONI_EXPECT(c.position > previous && c.position.value() <= tokens_.size(),
-                           "checkpoint position", c.position.value(),
-                           "more than " + std::to_string(previous.value()) +
-                               " (the lease's position, or the checkpoint before), at most " +
-                               std::to_string(tokens_.size()) + " (the tokens committed)");
-            previous = c.position;
-        }
-        check_continuation();
-    }
-
-    /// The last tokens before the lease's position must be those it stands on. (All of them would
-    /// cost a walk from the root.)
-    void check_continuation() const {
-        if (!lease_.kv_pinned || lease_.position == 0) return;
-        node_id const id = tree_.holding(lease_.node, lease_.position);
-        std::uint32_t const from =
-            std::max(tree_[id].start(), lease_.position - std::min(lease_.position, 64u));
-        auto const stored =
-            tree_.tokens(id).subspan(from - tree_[id].start(), lease_.position - from);
-        if (std::memcmp(stored.data(), tokens_.data() + from, stored.size_bytes()) != 0)
-            throw contract_violation{"commit: the tokens before position " +
-                                     std::to_string(lease_.position) +
-                                     " are not those that the lease stands on"};
-    }
-
     /// Follows the sequence from where the lease stands as far as it is stored.
     node_id follow() {
         index::location start{tree_.find_root(lease_.in), 0};
@@ -113,7 +78,9 @@ protected:
         while (!make_room(entries_, pages_needed(end_, taken_), eviction_reason::commit))
             shrink_to(store_.pages().available());
         outcome_.declined_tokens = token_count{wished - end_};
-        outcome_.declined_checkpoints = static_cast<std::uint32_t>(arrivals_.size() - taken_);
+        outcome_.known_checkpoints = still_known();
+        outcome_.declined_checkpoints = static_cast<std::uint32_t>(
+            brought_.checkpoints.size() - taken_ - outcome_.known_checkpoints);
     }
 
     /// From the last to the first, so that one climb along the path finds all their nodes.
@@ -125,7 +92,7 @@ protected:
             if (position <= known_) {
                 below = tree_.holding(below, position);
                 if (tree_[below].depth == position && entries_.has_checkpoint(below)) {
-                    ++outcome_.known_checkpoints;
+                    known_positions_.push_back(position);
                     continue;
                 }
             }
@@ -135,6 +102,17 @@ protected:
         std::uint64_t sum = 0;
         for (arrival& a : arrivals_)
             a.pages_so_far = sum += a.pages;
+    }
+
+    /// Of what was known, what has not been evicted to make room.
+    [[nodiscard]] std::uint32_t still_known() const {
+        std::uint32_t count = 0;
+        node_id below = attachment_;
+        for (std::uint32_t const position : known_positions_) {
+            below = tree_.holding(below, position);
+            count += tree_[below].depth == position && entries_.has_checkpoint(below);
+        }
+        return count;
     }
 
     Entries& entries_;
@@ -170,6 +148,8 @@ private:
         return count == 0 ? known_ : std::max(known_, arrivals_[count - 1].position);
     }
 
+    std::vector<std::uint32_t> known_positions_; ///< of checkpoints that were here, descending
+
     [[nodiscard]] std::uint64_t pages_needed(std::uint32_t end, std::size_t count) const {
         return fresh_blocks(end) + (count == 0 ? 0 : arrivals_[count - 1].pages_so_far);
     }
@@ -195,14 +175,13 @@ private:
     /// What is to be stored must come from somewhere.
     void check_sources() const {
         if constexpr (store_type::holds_bytes)
-            if (brought_.kv.layers.empty() && fresh_blocks(end_) != 0)
+            if (entries_.has_kv() && brought_.kv.layers.empty() && end_ > known_ &&
+                (!lease_.in_place || fresh_blocks(end_) != 0))
                 throw invalid_argument{"commit: tokens [" + std::to_string(known_) + ", " +
                                        std::to_string(end_) +
                                        ") are neither in the kv view nor all in pages that the "
                                        "lease reserved"};
     }
-
-    static constexpr std::uint64_t max_tokens = 1ull << 31;
 };
 
 } // namespace marconi::cache

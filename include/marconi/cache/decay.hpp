@@ -28,6 +28,7 @@ public:
         : base{std::move(store), std::move(eviction)}, observer_{std::move(observer)} {}
 
     [[nodiscard]] Observer& observer() { return observer_; }
+    [[nodiscard]] Observer const& observer() const { return observer_; }
     [[nodiscard]] counters& counts() { return counts_; }
     [[nodiscard]] counters const& counts() const { return counts_; }
     [[nodiscard]] std::uint64_t checkpoint_count() const { return checkpoints_.size(); }
@@ -57,9 +58,13 @@ protected:
     void remove_leaf(node_id id) noexcept {
         node_id const parent = tree_[id].parent;
         this->unrank(id);
-        store_.pages().release(this->pages(tree_[id]));
+        auto const& n = tree_[id];
+        std::uint32_t const first_block = n.start() / store_.layout().block_tokens();
+        page_id const first = this->pages(n).empty() ? page_id{} : this->pages(n).front();
+        store_.pages().release(this->pages(n));
         notify({.kind = event_kind::removed, .node = id, .parent = parent});
         tree_.remove_leaf(id);
+        if (first && store_.pages().owners(first) == 1) refresh_above(parent, first_block);
         settle(parent);
     }
 
@@ -99,16 +104,42 @@ protected:
         auto& child = tree_[n.first_child].payload;
         child.history = eviction_.merged(child.history, n.payload.history);
         // Inside a block both own a page for it: one and the same, or the upper one's duplicate.
+        std::uint32_t const block = store_.layout().block_tokens();
+        std::uint32_t const boundary = n.depth;
+        page_id dropped;
         if (std::span<page_id const> const own = this->pages(n);
-            !own.empty() && n.depth % store_.layout().block_tokens() != 0)
-            store_.pages().release(own.back());
+            !own.empty() && boundary % block != 0) {
+            dropped = own.back();
+            store_.pages().release(dropped);
+        }
         this->unrank(id);
         node_id const child_id = tree_.merge_into_child(id);
+        if (dropped && store_.pages().owners(dropped) == 1) {
+            refresh_above(parent, boundary / block);
+            refresh_below(child_id, boundary / block);
+        }
         ++counts_.merges;
         notify({.kind = event_kind::merged, .node = child_id, .parent = id});
         this->refresh(child_id);
         this->refresh(parent);
         return true;
+    }
+
+    /// A page of a block has one owner left, who would now free it. Owners need not be neighbours:
+    /// a lease goes on in its own page past what another request put in between. O(nodes that
+    /// touch the block).
+    void refresh_above(node_id id, std::uint32_t block) noexcept {
+        std::uint64_t const begin = std::uint64_t{block} * store_.layout().block_tokens();
+        for (; !tree_[id].is_root() && tree_[id].depth > begin; id = tree_[id].parent)
+            this->refresh(id);
+    }
+    void refresh_below(node_id top, std::uint32_t block) noexcept {
+        std::uint64_t const end = (std::uint64_t{block} + 1) * store_.layout().block_tokens();
+        if (tree_[top].depth >= end) return;
+        tree_.each_below(top, [&](node_id id) {
+            this->refresh(id);
+            return tree_[id].depth < end;
+        });
     }
 
     /// The nearest live checkpoint above the nodes below `top` is now at `depth`. O(nodes down to

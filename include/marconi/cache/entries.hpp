@@ -112,6 +112,10 @@ public:
         ++tree_[id].payload.checkpoint_pins;
         this->refresh(id);
     }
+    /// A lease gave back pages of blocks `first_block` and on, on the path of `id`.
+    void released_pages(node_id id, std::uint32_t first_block) noexcept {
+        this->refresh_above(id, first_block);
+    }
     void unpin_kv(node_id id) noexcept {
         --tree_[id].payload.kv_pins;
         settle(id);

@@ -4,6 +4,7 @@
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/types.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <unordered_set>
@@ -18,14 +19,29 @@ template <class Entries>
 [[nodiscard]] std::uint64_t locked_pages(Entries const& entries, lease_table const& leases,
                                          node_id also) {
     auto const& tree = entries.tree();
-    std::unordered_set<std::uint32_t> seen, seen_checkpoints;
+    std::uint32_t const block = entries.store().layout().block_tokens();
+    std::unordered_set<std::uint32_t> seen, seen_checkpoints, parents;
     std::uint64_t count = 0;
+    auto const lock_checkpoint = [&](node_id id) {
+        if (entries.has_checkpoint(id) && seen_checkpoints.insert(id.value()).second)
+            count += entries.checkpoint(id).pages.size();
+    };
+    // Whether a node above, not always its parent, shares its first page.
+    auto const shared_above = [&](node_id id) {
+        page_id const first = entries.pages(tree[id]).front();
+        std::uint32_t const begin = tree[id].start() / block * block;
+        for (id = tree[id].parent; !tree[id].is_root() && tree[id].depth > begin;
+             id = tree[id].parent)
+            if (entries.pages(tree[id]).back() == first) return true;
+        return false;
+    };
     auto const lock_path = [&](node_id id) {
         for (; !tree[id].is_root() && seen.insert(id.value()).second; id = tree[id].parent) {
             auto const own = entries.pages(tree[id]);
-            auto const above = entries.pages(tree[tree[id].parent]);
             count += own.size();
-            if (!own.empty() && !above.empty() && own.front() == above.back()) --count;
+            if (!own.empty() && shared_above(id)) --count;
+            // Where two locked paths part no checkpoint can go: the node is no candidate.
+            if (!parents.insert(tree[id].parent.value()).second) lock_checkpoint(tree[id].parent);
         }
     };
     if (also) lock_path(also);
@@ -35,11 +51,11 @@ template <class Entries>
         if (lease.kv_pinned) lock_path(lease.node);
         if (node_id const id = lease.checkpoint_node) {
             lock_path(id);
-            if (seen_checkpoints.insert(id.value()).second)
-                count += entries.checkpoint(id).pages.size();
+            lock_checkpoint(id);
         }
-        for (page_id const page : lease.pages)
-            if (entries.store().pages().owners(page) == 1) ++count;
+        for (auto const* owned : {&lease.pages, &lease.replaced})
+            for (page_id const page : *owned)
+                if (entries.store().pages().owners(page) == 1) ++count;
     }
     return count;
 }
@@ -51,7 +67,7 @@ template <class Entries>
     auto const& pool = entries.store().pages();
     std::uint64_t const cheap_bound = pool.available() + entries.candidate_pages();
     if (wanted <= cheap_bound) return cheap_bound;
-    return pool.capacity() - locked_pages(entries, leases, also);
+    return std::max(cheap_bound, pool.capacity() - locked_pages(entries, leases, also));
 }
 
 /// Evicts until `wanted` pages are free. False if the policy names no further victim first.

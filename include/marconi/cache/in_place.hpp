@@ -41,20 +41,38 @@ template <class Entries>
     return table;
 }
 
-/// Gives a lease writable pages up to `until` tokens, as far as there is room; the tokens covered
-/// are returned. Continuing inside a block that others share copies that block first.
+/// What other requests, or a copying commit, published past a lease's own pages: it shares these,
+/// so that its pages have no gap up to the block that it stands in.
+template <class Entries>
+void close_gap(Entries& entries, lease_record& lease) {
+    std::uint32_t const standing = lease.position / entries.store().layout().block_tokens();
+    if (lease.pages.empty() || lease.end_block() >= standing) return;
+    std::vector<page_id> const path = path_pages(entries, lease.node, lease.position);
+    lease.pages.reserve(standing - lease.first_block);
+    for (std::uint32_t b = lease.end_block(); b < standing; ++b) {
+        entries.store().pages().share(path[b]);
+        lease.pages.push_back(path[b]);
+    }
+}
+
+/// Gives a lease writable pages up to `until` tokens, as far as there is room; how many of these
+/// tokens have pages is returned. Where the lease stands inside a block that others share, the
+/// block is copied first; the page it had stays the lease's until release.
 template <class Entries, class Stream>
 std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_record& lease,
                             std::uint32_t until, Stream const& stream) {
     std::uint32_t const block = entries.store().layout().block_tokens();
-    auto const first = lease.pages.empty()
-                           ? lease.position / block
-                           : lease.first_block + static_cast<std::uint32_t>(lease.pages.size());
     auto const last = static_cast<std::uint32_t>(divide_up(until, block));
     auto const covered = [&](std::uint32_t blocks) {
         return std::max(lease.position, std::min(until, blocks * block));
     };
-    if (!entries.has_kv() || last <= first) return until;
+    if (!entries.has_kv()) return until;
+    close_gap(entries, lease);
+    if (!lease.pages.empty())
+        lease.in_place = true; // it may write the tail of its last commit, too
+    std::uint32_t const first =
+        std::max(lease.position / block, lease.pages.empty() ? 0 : lease.end_block());
+    if (last <= first) return until;
 
     std::uint64_t wanted = last - first;
     wanted = std::min(wanted, obtainable_pages(entries, leases, wanted));
@@ -63,13 +81,17 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
     if (wanted == 0) return covered(first);
 
     lease.pages.reserve(lease.pages.size() + wanted);
+    lease.replaced.reserve(lease.replaced.size() + 1);
     page_loan loan{entries.store().pages(), wanted};
-    if (lease.pages.empty() && lease.position % block != 0)
-        entries.store().copy_block(path_pages(entries, lease.node, lease.position).back(),
-                                   loan.pages().front(), stream);
+    if (first * block < lease.position) {
+        page_id const shared = path_pages(entries, lease.node, lease.position).back();
+        entries.store().copy_block(shared, loan.pages().front(), stream);
+        entries.store().pages().share(shared);
+        lease.replaced.push_back(shared);
+    }
     if (lease.pages.empty()) lease.first_block = first;
-    std::vector<page_id> const fresh = loan.keep();
-    lease.pages.insert(lease.pages.end(), fresh.begin(), fresh.end());
+    for (page_id const page : loan.keep())
+        lease.pages.push_back(page);
     lease.in_place = true;
     return covered(first + static_cast<std::uint32_t>(wanted));
 }

@@ -7,6 +7,8 @@
 #include <marconi/policy/facts.hpp>
 
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <span>
 #include <utility>
 #include <vector>
@@ -34,13 +36,26 @@ struct lease_record {
     /// partly filled one of what it published.
     std::vector<page_id> pages;
     std::uint32_t first_block = 0;
+    /// Pages of which it got a copy to go on in; tables handed out may still name them.
+    std::vector<page_id> replaced;
 
+    [[nodiscard]] std::uint32_t end_block() const {
+        return first_block + static_cast<std::uint32_t>(pages.size());
+    }
     [[nodiscard]] bool owns_block(std::uint32_t block) const {
-        return block >= first_block && block < first_block + pages.size();
+        return block >= first_block && block < end_block();
     }
 };
 
 using lease_table = index::arena<lease_record, lease_id>;
+
+/// Leases that outlive their cache would write through dead references: the program ends here.
+inline void stop_if_leased(lease_table const& leases) noexcept {
+    if (leases.size() == 0) return;
+    std::fprintf(stderr, "marconi: a prefix_cache was destroyed under %zu live leases\n",
+                 leases.size());
+    std::abort();
+}
 
 /// A request's hold on the cache: what it resumes from cannot go while the lease lives. Move-only;
 /// dropping it gives back everything but what was committed. It must not outlive its cache.
@@ -69,11 +84,14 @@ public:
     [[nodiscard]] token_count resume_at() const { return record().resume_at; }
     /// Tokens published so far on this request's path.
     [[nodiscard]] token_count position() const { return token_count{record().position}; }
-    /// Positions within the prompt where the prefill is to copy the recurrent state, ascending.
+    /// Positions within the prompt where the prefill is to copy the recurrent state, ascending. The
+    /// tail is not among them, nor is what lies past the prompt: ask should_capture().
     [[nodiscard]] std::span<token_count const> capture_at() const { return record().captures.at; }
-    /// Whether to copy it at `position`; `last` says that no further token will be processed.
+    /// Whether to copy it at `position`, in the prompt or past it; `last` says that no further
+    /// token will be processed, so that this is the tail.
     [[nodiscard]] bool should_capture(token_count position, bool last = false) const {
-        return position > record().resume_at && names(record().captures, position, last);
+        lease_record const& r = record();
+        return position > r.resume_at && names(r.captures, r.prompt, position, last);
     }
 
     /// Lets the checkpoint go early: after restore(), if it will not be restored again. O(log N).

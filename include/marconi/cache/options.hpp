@@ -5,8 +5,10 @@
 namespace marconi::cache {
 
 struct cache_options {
-    /// Prefill positions to capture at are rounded down to multiples of this: 1 where the engine
-    /// can stop anywhere, else its chunk size.
+    /// Positions within a prompt to capture at are multiples of this, counted from token 0: 1 where
+    /// the engine can stop anywhere, else its chunk size (a prefill that resumes inside a chunk
+    /// cuts its first one short). branch_and_tail rounds down; what another policy names off the
+    /// grid is dropped. The tail is never rounded.
     token_count checkpoint_grid{1};
 };
 

@@ -17,8 +17,9 @@ struct captured_state {
     memory::state_view state = {};
 };
 
-/// What the engine brings to a commit. `kv` covers the whole sequence, or is empty if the lease
-/// reserved the pages and the engine wrote in place. `checkpoints` ascend by position.
+/// What the engine brings to a commit. `kv` is addressed by position; rows from the start of the
+/// block that the lease stands in are read. It is empty if the lease reserved the pages and the
+/// engine wrote every token's KV in place. `checkpoints` ascend by position.
 struct computed {
     memory::kv_view kv = {};
     std::span<captured_state const> checkpoints = {};

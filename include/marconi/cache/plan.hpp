@@ -44,11 +44,14 @@ struct request_plan {
     [[nodiscard]] token_count resume_at() const { return match.resumable; }
 };
 
-/// Whether the rule names a position; `last` says that no token with KV follows it.
-[[nodiscard]] inline bool names(policy::capture_rule const& rule, token_count position,
-                                bool last = false) {
+/// Whether the rule of a request with that prompt names a position; `last` says that no token with
+/// KV follows it. Within the prompt `at` says it all.
+[[nodiscard]] inline bool names(policy::capture_rule const& rule, token_count prompt,
+                                token_count position, bool last = false) {
     if (last && rule.tail) return true;
-    if (rule.every > token_count{} && position.value() % rule.every.value() == 0) return true;
+    if (position > prompt && rule.every > token_count{} &&
+        position.value() % rule.every.value() == 0)
+        return true;
     return std::binary_search(rule.at.begin(), rule.at.end(), position);
 }
 

@@ -130,7 +130,8 @@ void restore_lease(Entries const& entries, lease_record const& lease, memory::kv
                    memory::state_view state, Stream const& on) {
     if (lease.resume_at == token_count{}) return;
     bool const with_kv = entries.has_kv() && !kv.layers.empty();
-    if ((with_kv && !lease.kv_pinned) || (entries.needs_checkpoint() && !lease.checkpoint_node))
+    bool const let_go = !lease.kv_pinned || lease.position < lease.resume_at.value();
+    if ((with_kv && let_go) || (entries.needs_checkpoint() && !lease.checkpoint_node))
         throw contract_violation{"restore: the lease has let go of its KV or its checkpoint, or "
                                  "has committed since"};
     auto const end = static_cast<std::uint32_t>(lease.resume_at.value());
@@ -157,6 +158,8 @@ template <class Entries>
 void close_kv(Entries& entries, lease_record& lease) noexcept {
     entries.store().pages().release(lease.pages);
     entries.store().pages().release(lease.replaced);
+    if (lease.kv_pinned && !(lease.pages.empty() && lease.replaced.empty()))
+        entries.released_pages(lease.node, lease.first_block);
     lease.pages = {};
     lease.replaced = {};
     lease.first_block = 0;

@@ -9,7 +9,7 @@
 namespace marconi::cache {
 
 /// Why something was evicted.
-enum class eviction_reason { commit, reserve, request };
+enum class eviction_reason { commit, reserve, on_demand };
 inline constexpr std::size_t eviction_reasons = 3;
 
 /// What has happened since the cache was made. All sums; copy one and subtract to watch an

@@ -193,7 +193,7 @@ private:
             payload_bytes_ -= bytes_for(s.capacity);
             s.memory.reset();
             segments_.release(id);
-        } else if (s.capacity > 4 * (s.last - s.first + block_)) {
+        } else if (s.capacity > std::uint64_t{4} * (s.last - s.first + block_)) {
             try {
                 reallocate(s, s.first, s.last);
             } catch (std::bad_alloc const&) { // the room stays; nothing else depends on it

@@ -47,14 +47,18 @@ inline void copy_kv(direction way, std::byte* arena, page_layout const& layout,
             kv_layer_view const& engine = t.engine.layers[l];
             kv_layer const& bytes = layout.model().kv_layers[l];
             auto const at = static_cast<std::ptrdiff_t>(from);
+            auto const stride = [](std::ptrdiff_t given, std::uint64_t row_bytes) {
+                return given != 0 ? given : static_cast<std::ptrdiff_t>(row_bytes);
+            };
+            std::ptrdiff_t const key_stride = stride(engine.key_stride, bytes.key_bytes);
+            std::ptrdiff_t const value_stride = stride(engine.value_stride, bytes.value_bytes);
             if (bytes.key_bytes)
                 copy_rows(way, page + layout.key_offset(l, from - start),
-                          engine.key + at * engine.key_stride, engine.key_stride, bytes.key_bytes,
-                          to - from);
+                          engine.key + at * key_stride, key_stride, bytes.key_bytes, to - from);
             if (bytes.value_bytes)
                 copy_rows(way, page + layout.value_offset(l, from - start),
-                          engine.value + at * engine.value_stride, engine.value_stride,
-                          bytes.value_bytes, to - from);
+                          engine.value + at * value_stride, value_stride, bytes.value_bytes,
+                          to - from);
         }
     }
 }

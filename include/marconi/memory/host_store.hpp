@@ -29,7 +29,7 @@ public:
     basic_host_store(footprint model, byte_count capacity, page_options options = {},
                      Resource resource = {})
         : layout_{std::move(model), options},
-          pages_{capacity.value() / layout_.page_bytes().value()},
+          pages_{whole_pages(capacity, layout_)},
           arena_{std::move(resource), pages_.capacity() * layout_.page_bytes().value()} {}
 
     [[nodiscard]] page_layout const& layout() const { return layout_; }

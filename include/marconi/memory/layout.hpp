@@ -97,4 +97,12 @@ private:
     std::vector<std::uint64_t> key_offsets_, value_offsets_;
 };
 
+/// Pages that fit in `capacity`. Throws invalid_argument if that is not even one.
+[[nodiscard]] inline std::uint64_t whole_pages(byte_count capacity, page_layout const& layout) {
+    MARCONI_EXPECT(capacity >= layout.page_bytes(), "capacity in bytes", capacity.value(),
+                   "at least one page of this model, " +
+                       std::to_string(layout.page_bytes().value()));
+    return capacity / layout.page_bytes();
+}
+
 } // namespace marconi::memory

@@ -20,8 +20,7 @@ public:
 
     /// As much of `capacity` as whole pages fill. Throws invalid_argument if that is not one page.
     ledger_store(footprint model, byte_count capacity, page_options options = {})
-        : layout_{std::move(model), options},
-          pages_{capacity.value() / layout_.page_bytes().value()} {}
+        : layout_{std::move(model), options}, pages_{whole_pages(capacity, layout_)} {}
 
     [[nodiscard]] page_layout const& layout() const { return layout_; }
     [[nodiscard]] page_pool& pages() { return pages_; }

@@ -13,7 +13,9 @@
 
 namespace marconi::memory {
 
-/// The KV of one layer of one request: token t's key at key + t * key_stride bytes.
+/// The KV of one layer of one request, by absolute position: token t's key is at
+/// key + t * key_stride bytes; stride 0 stands for rows without a gap. Only rows that are copied
+/// need to exist.
 struct kv_layer_view {
     std::byte* key = nullptr;
     std::ptrdiff_t key_stride = 0;
@@ -27,7 +29,9 @@ struct kv_view {
 };
 
 /// The per-position state of one request: where each of the footprint's state_pieces lies, in that
-/// order. A window's rows stand in the order of their positions.
+/// order. A piece at position p is its fixed bytes, then a row for each of the last min(p, window)
+/// tokens, oldest first (a ring buffer has to be unrolled); a buffer of fixed_bytes + window *
+/// bytes_per_window_token holds it at any position.
 struct state_view {
     std::span<std::byte* const> pieces;
 };

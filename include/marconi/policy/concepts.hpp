@@ -42,7 +42,8 @@ concept admission_policy = std::copyable<P> && requires(P const policy, request_
 ///
 /// Expected costs, N candidates: victim and the four changes O(log N). Decisions must be a pure
 /// function of the sequence of calls, so that replicas agree. insert may throw std::bad_alloc and
-/// then has changed nothing; update, erase and evicted do not throw.
+/// then has changed nothing; update, erase and evicted do not throw: the program
+/// ends if they do.
 template <class P>
 concept eviction_policy = std::copyable<P> && std::regular<typename P::history> &&
     requires(P policy, P const view, typename P::history history, node_id node,

@@ -72,7 +72,7 @@ replayed replay(Cache& cache, replay_request<typename Cache::token_type> const& 
     cache::request_plan plan =
         cache.plan(cache.match(request.in, prompt, {.limit = request.limit}));
     plan.captures.tail = plan.captures.tail && request.ended;
-    auto const lease = cache.acquire(plan);
+    auto lease = cache.acquire(plan);
     auto const captured =
         captures_of(plan, token_count{request.tokens.size()}, cache.options().checkpoint_grid);
     flop_curve const& flops = cache.store().layout().model().flops;

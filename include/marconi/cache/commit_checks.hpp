@@ -1,0 +1,55 @@
+#pragma once
+
+#include <marconi/cache/lease.hpp>
+#include <marconi/cache/outcome.hpp>
+#include <marconi/core/error.hpp>
+#include <marconi/core/types.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <cstring>
+#include <span>
+#include <string>
+
+namespace marconi::cache {
+
+/// The last tokens before the lease's position must be those it stands on. (All of them would
+/// cost a walk from the root.)
+template <class Entries, class Token>
+void check_continuation(Entries const& entries, lease_record const& lease,
+                        std::span<Token const> tokens) {
+    auto const& tree = entries.tree();
+    if (!lease.kv_pinned || lease.position == 0) return;
+    node_id const id = tree.holding(lease.node, lease.position);
+    std::uint32_t const from =
+        std::max(tree[id].start(), lease.position - std::min(lease.position, 64u));
+    auto const stored = tree.tokens(id).subspan(from - tree[id].start(), lease.position - from);
+    if (std::memcmp(stored.data(), tokens.data() + from, stored.size_bytes()) != 0)
+        throw contract_violation{"commit: the tokens before position " +
+                                 std::to_string(lease.position) +
+                                 " are not those that the lease stands on"};
+}
+
+/// What a commit's arguments must be, before anything is done with them.
+template <class Entries, class Token>
+void check_commit(Entries const& entries, lease_record const& lease, std::span<Token const> tokens,
+                  computed const& brought) {
+    MARCONI_EXPECT(tokens.size() >= lease.position, "tokens.size()", tokens.size(),
+                   "at least the lease's position, " + std::to_string(lease.position));
+    MARCONI_EXPECT(tokens.size() < 1ull << 31, "tokens.size()", tokens.size(), "less than 2^31");
+    MARCONI_EXPECT(brought.checkpoints.empty() || entries.needs_checkpoint(),
+                   "number of checkpoints", brought.checkpoints.size(),
+                   "0: this model's footprint has no per-position state");
+    token_count previous{lease.position == 0 ? 0 : lease.position - 1};
+    for (captured_state const& c : brought.checkpoints) {
+        MARCONI_EXPECT(c.position > previous && c.position.value() <= tokens.size(),
+                       "checkpoint position", c.position.value(),
+                       "at least " + std::to_string(previous.value() + 1) +
+                           " (the lease's position, or past the checkpoint before), at most " +
+                           std::to_string(tokens.size()) + " (the tokens committed)");
+        previous = c.position;
+    }
+    check_continuation(entries, lease, tokens);
+}
+
+} // namespace marconi::cache
