@@ -12,6 +12,7 @@
 #include <marconi/cache/plan.hpp>
 #include <marconi/core/footprint.hpp>
 #include <marconi/core/types.hpp>
+#include <marconi/tune/replay.hpp>
 
 #include <algorithm>
 #include <chrono>
@@ -73,25 +74,6 @@ private:
     std::vector<double> ttft_, request_us_;
 };
 
-/// The positions that an engine doing as it is told copies the state at, up to `end` tokens.
-[[nodiscard]] inline std::vector<cache::captured_state>
-captures(policy::capture_rule const& rule, token_count resume, token_count end) {
-    std::vector<cache::captured_state> found;
-    for (token_count const at : rule.at)
-        if (at > resume && at <= end) found.push_back({at});
-    if (rule.every > token_count{}) {
-        std::uint64_t const step = rule.every.value();
-        for (std::uint64_t at = (resume.value() / step + 1) * step; at <= end.value(); at += step)
-            found.push_back({token_count{at}});
-    }
-    if (rule.tail && end > resume) found.push_back({end});
-    std::sort(found.begin(), found.end(),
-              [](auto const& a, auto const& b) { return a.position < b.position; });
-    auto const same = [](auto const& a, auto const& b) { return a.position == b.position; };
-    found.erase(std::unique(found.begin(), found.end(), same), found.end());
-    return found;
-}
-
 /// What happens where a request does not fit whole, whatever is evicted for it: the library knows
 /// beforehand and stores what fits; engines find out when they have evicted all there was.
 enum class when_full { stores_what_fits, empties };
@@ -116,7 +98,8 @@ void replay_trace(Cache& cache, trace const& requests, options const& chosen,
         auto const plan = cache.plan(cache.match({}, r.input(), match));
         auto lease = cache.acquire(plan);
         lease.let_go_checkpoint(); // restored
-        auto const states = captures(plan.captures, plan.resume_at(), token_count{whole.size()});
+        auto const states =
+            tune::captures_of(plan, token_count{whole.size()}, cache.options().checkpoint_grid);
         cache::commit_outcome const outcome = cache.commit(lease, whole, {.checkpoints = states});
         lease.release();
         if (full == when_full::empties && !outcome.complete()) cache.clear();

@@ -99,8 +99,8 @@ public:
 
     /// The page of every block that the lease can read, and those it reserved: entry i holds tokens
     /// [i * block_tokens, ...). Pages named stay valid until the KV is let go, and entries as they
-    /// are, but for a partly filled last block that the lease did not reserve: a reserve() or commit
-    /// that goes on inside it puts another page in its place. O(depth + blocks).
+    /// are, but for a partly filled last block that the lease did not reserve: a reserve() or
+    /// commit that goes on inside it puts another page in its place. O(depth + blocks).
     [[nodiscard]] std::vector<page_id> block_table(lease const& held) const {
         return cache::block_table(entries_, record(held));
     }
