@@ -6,7 +6,7 @@
 #include <marconi/memory/host_store.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
 
-#include <index/no_memory.hpp>
+#include <support/no_memory.hpp>
 
 #include <memory>
 #include <new>

@@ -1,4 +1,4 @@
-#include "no_memory.hpp"
+#include <support/no_memory.hpp>
 
 #include <marconi/core/types.hpp>
 #include <marconi/index/child_table.hpp>

@@ -1,5 +1,5 @@
-#include "no_memory.hpp"
 #include "tokens.hpp"
+#include <support/no_memory.hpp>
 
 #include <marconi/core/types.hpp>
 #include <marconi/index/paths.hpp>

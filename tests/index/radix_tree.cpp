@@ -1,6 +1,6 @@
 #include "checked_tree.hpp"
-#include "no_memory.hpp"
 #include "tokens.hpp"
+#include <support/no_memory.hpp>
 
 #include <marconi/index/audit.hpp>
 #include <marconi/index/radix_tree.hpp>

@@ -56,6 +56,7 @@ public:
         for (auto& piece : state_)
             pieces_.push_back(piece.data());
     }
+    explicit engine_request(footprint&&) = delete; // it is referred to
     engine_request(engine_request&&) = default;
     engine_request& operator=(engine_request&&) = default;
 

@@ -122,11 +122,11 @@ public:
     }
 
     /// Publishes what is new of the whole sequence so far: its KV, and the checkpoints captured
-    /// past the lease's position. May be called several times in a request's life. Lack of room
-    /// is no error: the outcome says what was stored and what not. Throws invalid_argument or
-    /// contract_violation if the arguments contradict the lease; then, as when memory or a copy
-    /// fails, the cache is as it was, but for victims already evicted. O(new tokens + depth), and
-    /// O(log N) a victim.
+    /// from the lease's position on. From then on the lease pins the KV of what it committed, not
+    /// the checkpoints. May be called several times in a request's life. Lack of room is no error:
+    /// the outcome says what was stored and what not. Throws invalid_argument or contract_violation
+    /// if the arguments contradict the lease; then, as when memory or a copy fails, the cache is as
+    /// it was, but for victims already evicted. O(new tokens + depth), and O(log N) a victim.
     commit_outcome commit(lease const& held, std::span<Token const> tokens,
                           computed const& brought = {}, stream const& on = {}) {
         entries_.advance_clock();

@@ -1,4 +1,4 @@
-#include "no_memory.hpp"
+#include <support/no_memory.hpp>
 
 #include <cstdlib>
 #include <new>
