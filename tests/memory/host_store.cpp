@@ -80,7 +80,7 @@ TEST_CASE("host_store: options that are refused cost no allocation") {
     account books;
     CHECK_THROWS_AS((counted_store{model(), 255_B, {}, {&books}}), invalid_argument);
     CHECK_THROWS_WITH((counted_store{model(), 255_B, {}, {&books}}),
-                      "capacity in pages is 0; expected 1 to 4294967294");
+                      "capacity in bytes is 255; expected at least one page of this model, 256");
     CHECK_THROWS_AS((counted_store{model(), 1_MiB, {.block_tokens = 0_tokens}, {&books}}),
                     invalid_argument);
     CHECK_THROWS_AS((counted_store{{}, 1_MiB, {}, {&books}}), invalid_argument);
