@@ -9,7 +9,7 @@ namespace marconi::replay {
 namespace {
 
 constexpr std::uint32_t observations_kept = 5;
-constexpr std::uint32_t placeholder_tokens = 12;
+constexpr std::uint32_t dropped_note_tokens = 12;
 
 std::uint64_t start_of(std::uint32_t session) { return std::uint64_t{1000} * session; }
 
@@ -81,7 +81,7 @@ void session_writer::write_continued(std::uint32_t session, session_shape const&
     auto const append = [](text& to, text const& from) {
         to.insert(to.end(), from.begin(), from.end());
     };
-    text const note = shared_text(placeholder_note, placeholder_tokens);
+    text const note = shared_text(dropped_note, dropped_note_tokens);
     std::vector<text> observations{shared_text(shared, shape.shared_tokens)};
     random.append_text(observations.front(), random.draw(shape.first_input) - shape.shared_tokens);
     std::vector<text> answers;

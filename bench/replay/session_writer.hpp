@@ -41,7 +41,7 @@ private:
         shared_chat,
         shared_software_agent,
         shared_service_agent,
-        placeholder_note,
+        dropped_note,
         template_instructions,
         template_examples,
     };
