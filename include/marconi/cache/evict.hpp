@@ -7,41 +7,36 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
-#include <unordered_set>
+#include <unordered_map>
 #include <utility>
 #include <vector>
 
 namespace marconi::cache {
 
-/// Pages that no eviction can free: those on the paths of pinned nodes, pinned checkpoints, and
-/// what leases own. O(leases * depth + pages that leases own); `also` is pinned but has no lease.
+/// Pages that no eviction can free: those on the paths of pinned nodes, but for duplicates that a
+/// merge drops; checkpoints that are pinned, or stand where such paths part; and what leases own.
+/// `also` is pinned but has no lease. O(leases * depth + pages found).
 template <class Entries>
 [[nodiscard]] std::uint64_t locked_pages(Entries const& entries, lease_table const& leases,
                                          node_id also) {
     auto const& tree = entries.tree();
     std::uint32_t const block = entries.store().layout().block_tokens();
-    std::unordered_set<std::uint32_t> seen, seen_checkpoints, parents;
-    std::uint64_t count = 0;
-    auto const lock_checkpoint = [&](node_id id) {
-        if (entries.has_checkpoint(id) && seen_checkpoints.insert(id.value()).second)
-            count += entries.checkpoint(id).pages.size();
-    };
-    // Whether a node above, not always its parent, shares its first page.
-    auto const shared_above = [&](node_id id) {
-        page_id const first = entries.pages(tree[id]).front();
-        std::uint32_t const begin = tree[id].start() / block * block;
-        for (id = tree[id].parent; !tree[id].is_root() && tree[id].depth > begin;
-             id = tree[id].parent)
-            if (entries.pages(tree[id]).back() == first) return true;
-        return false;
-    };
+    std::unordered_map<std::uint32_t, std::uint32_t> locked; // nodes, with their locked children
     auto const lock_path = [&](node_id id) {
-        for (; !tree[id].is_root() && seen.insert(id.value()).second; id = tree[id].parent) {
-            auto const own = entries.pages(tree[id]);
-            count += own.size();
-            if (!own.empty() && shared_above(id)) --count;
-            // Where two locked paths part no checkpoint can go: the node is no candidate.
-            if (!parents.insert(tree[id].parent.value()).second) lock_checkpoint(tree[id].parent);
+        std::uint32_t from_below = 0;
+        for (; !tree[id].is_root(); id = tree[id].parent) {
+            auto const [at, fresh] = locked.try_emplace(id.value(), 0u);
+            at->second += from_below;
+            if (!fresh) break;
+            from_below = 1;
+        }
+    };
+    std::vector<bool> held(entries.store().pages().touched());
+    std::uint64_t count = 0;
+    auto const hold = [&](std::span<page_id const> pages) {
+        for (page_id const page : pages) {
+            count += !held[page.value()];
+            held[page.value()] = true;
         }
     };
     if (also) lock_path(also);
@@ -49,13 +44,18 @@ template <class Entries>
         if (!leases.live(lease_id{i})) continue;
         lease_record const& lease = leases[lease_id{i}];
         if (lease.kv_pinned) lock_path(lease.node);
-        if (node_id const id = lease.checkpoint_node) {
-            lock_path(id);
-            lock_checkpoint(id);
-        }
-        for (auto const* owned : {&lease.pages, &lease.replaced})
-            for (page_id const page : *owned)
-                if (entries.store().pages().owners(page) == 1) ++count;
+        if (lease.checkpoint_node) lock_path(lease.checkpoint_node);
+        hold(lease.pages);
+        hold(lease.replaced);
+    }
+    for (auto const& [number, children] : locked) {
+        node_id const id{number};
+        auto const& n = tree[id];
+        bool const checkpoint_stays = n.payload.checkpoint_pins != 0 || children > 1;
+        if (entries.has_checkpoint(id) && checkpoint_stays) hold(entries.checkpoint(id).pages);
+        bool const merges = !checkpoint_stays && n.payload.kv_pins == 0;
+        auto const own = entries.pages(n);
+        hold(merges && n.depth % block != 0 && !own.empty() ? own.first(own.size() - 1) : own);
     }
     return count;
 }
