@@ -3,6 +3,7 @@
 #include <marconi/cache/commit_checks.hpp>
 #include <marconi/cache/commit_size.hpp>
 #include <marconi/cache/evict.hpp>
+#include <marconi/cache/in_place.hpp>
 #include <marconi/cache/lease.hpp>
 #include <marconi/cache/outcome.hpp>
 #include <marconi/core/types.hpp>
@@ -124,6 +125,7 @@ private:
                            .pages = blocks,
                            .engine = brought_.kv};
             }
+            save_known(entries_, lease_, known_, brought_.kv, stream);
             store_.save(work, stream);
         }
     }

@@ -6,9 +6,12 @@
 #include <marconi/cache/lease.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/core/units.hpp>
+#include <marconi/memory/views.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <vector>
 
 namespace marconi::cache {
@@ -53,6 +56,25 @@ void close_gap(Entries& entries, lease_record& lease) {
         entries.store().pages().share(path[b]);
         lease.pages.push_back(path[b]);
     }
+}
+
+/// A lease that has reserved pages, and commits a copy all the same, gets what others published up
+/// to `known` in its own pages too: its block table names these.
+template <class Entries, class Stream>
+void save_known(Entries& entries, lease_record const& lease, std::uint32_t known,
+                memory::kv_view kv, Stream const& stream) {
+    std::uint32_t const block = entries.store().layout().block_tokens();
+    std::uint32_t const end = std::min(known, lease.end_block() * block);
+    if (!lease.in_place || kv.layers.empty() || lease.position >= end) return;
+    std::size_t const first = lease.position / block;
+    auto const pages =
+        std::span{lease.pages}.subspan(first - lease.first_block, divide_up(end, block) - first);
+    entries.store().save({.kv = {.begin = token_count{lease.position},
+                                 .end = token_count{end},
+                                 .pages = pages,
+                                 .engine = kv},
+                          .checkpoints = {}},
+                         stream);
 }
 
 /// Gives a lease writable pages up to `until` tokens, as far as there is room; how many of these
