@@ -1,0 +1,65 @@
+#pragma once
+
+// One call of a history, complete in itself: what a failing history is printed as, and compiled
+// from. Plans and leases are named by small numbers, sequences by a letter a token.
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace histories {
+
+struct call {
+    enum kind {
+        match,           ///< and plan, into slot `plan`
+        acquire,         ///< slot `plan` into slot `lease`
+        restore,         ///< and, in place, read what the block table names
+        commit,          ///< copied from the engine's memory
+        commit_in_place, ///< reserved, written and committed
+        reserve,         ///< `amount` tokens
+        let_go_checkpoint,
+        let_go_kv,
+        release,
+        evict, ///< `amount` bytes
+        clear, ///< one scope
+        clear_all,
+    } what;
+    int lease = 0;
+    int plan = 0;
+    char scope = 'A';
+    std::string tokens = {};
+    std::optional<std::uint32_t> limit = {};
+    std::vector<std::uint32_t> checkpoints = {};
+    std::uint32_t amount = 0;
+};
+
+using history = std::vector<call>;
+
+/// As C++: an initialiser of a call.
+inline std::string to_code(call const& c) {
+    static char const* const names[] = {
+        "match",   "acquire",           "restore",   "commit",  "commit_in_place",
+        "reserve", "let_go_checkpoint", "let_go_kv", "release", "evict",
+        "clear",   "clear_all"};
+    std::string text = std::string{"{.what = call::"} + names[c.what];
+    auto const is = [&](auto... kinds) { return ((c.what == kinds) || ...); };
+    if (!is(call::match, call::evict, call::clear, call::clear_all))
+        text += ", .lease = " + std::to_string(c.lease);
+    if (is(call::match, call::acquire)) text += ", .plan = " + std::to_string(c.plan);
+    if (is(call::match, call::clear)) text += std::string{", .scope = '"} + c.scope + "'";
+    if (is(call::match, call::commit, call::commit_in_place))
+        text += ", .tokens = \"" + c.tokens + "\"";
+    if (is(call::match) && c.limit) text += ", .limit = " + std::to_string(*c.limit);
+    if (!c.checkpoints.empty()) {
+        text += ", .checkpoints = {";
+        for (std::size_t i = 0; i < c.checkpoints.size(); ++i)
+            text += (i ? ", " : "") + std::to_string(c.checkpoints[i]);
+        text += "}";
+    }
+    if (is(call::reserve, call::evict)) text += ", .amount = " + std::to_string(c.amount);
+    return text + "}";
+}
+
+} // namespace histories

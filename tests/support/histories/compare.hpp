@@ -1,0 +1,275 @@
+#pragma once
+
+// Everything that a cache holds, against what the reference holds: tree, pages, owners,
+// checkpoints, pins, leases, the policy's index, counters; and every byte in its pages.
+
+#include <support/histories/engine.hpp>
+#include <support/histories/watch.hpp>
+#include <support/reference/cache.hpp>
+
+#include <marconi/cache/audit.hpp>
+#include <marconi/cache/prefix_cache.hpp>
+
+#include <cmath>
+#include <limits>
+#include <map>
+#include <string>
+#include <vector>
+
+namespace histories {
+
+using marconi::byte_count;
+using marconi::token_count;
+using reference::disagreement;
+
+using tested_cache =
+    marconi::cache::prefix_cache<failing_store, any_admission, watched_eviction, recorder>;
+
+inline void agree_on(bool truth, std::string const& what) {
+    if (!truth) throw disagreement{what + ": wrong"};
+}
+inline void agree(char const* what, double found, double right) {
+    if (found == right) return;
+    throw disagreement{std::string{what} + " is " + std::to_string(found) + "; expected " +
+                       std::to_string(right)};
+}
+template <std::integral A, std::integral B>
+void agree(char const* what, A found, B right) {
+    if (static_cast<std::uint64_t>(found) == static_cast<std::uint64_t>(right)) return;
+    throw disagreement{std::string{what} + " is " + std::to_string(found) + "; expected " +
+                       std::to_string(right)};
+}
+
+class comparison {
+public:
+    comparison(tested_cache const& cache, reference::cache const& right, journal const& notes,
+               bool tolerant)
+        : cache_{cache},
+          entries_{cache.internals()},
+          tree_{entries_.tree()},
+          right_{right},
+          notes_{notes},
+          tolerant_{tolerant},
+          to_theirs_(right.capacity, none),
+          to_right_(right.capacity, none) {}
+
+    void run(std::map<std::uint64_t, int> const& slots) {
+        if (!notes_.fault.empty()) throw disagreement{notes_.fault};
+        if (!notes_.victims.empty()) throw disagreement{"evicted too much"};
+        compare_nodes();
+        compare_leases(slots);
+        compare_candidates();
+        compare_counters(cache_.stats(), right_.counts);
+        compare_holdings();
+        for (std::string const& fault : marconi::cache::audit(cache_))
+            if (!tolerant_ || !fault.ends_with(": not ranked"))
+                throw disagreement{"audit: " + fault};
+    }
+
+private:
+    static constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
+
+    [[nodiscard]] path const& key_of(marconi::node_id id) const {
+        auto const it = notes_.nodes.find(id.value());
+        if (it == notes_.nodes.end()) throw disagreement{"a node that no event told of"};
+        return it->second.key;
+    }
+
+    void compare_nodes() {
+        std::size_t count = 0;
+        for (std::uint32_t i = 0; i < tree_.slots(); ++i) {
+            marconi::node_id const id{i};
+            if (!tree_.live(id) || tree_[id].is_root()) continue;
+            ++count;
+            compare_node(id);
+        }
+        for (auto const& [in, root] : tree_.roots()) {
+            ++count;
+            agree_on(right_.nodes.contains(path(1, static_cast<char>(in.tenant))), "the scopes");
+            compare_pins(root, path(1, static_cast<char>(in.tenant)));
+        }
+        agree("number of nodes and scopes", count, right_.nodes.size());
+        agree("nodes by events", notes_.nodes.size(), count - tree_.roots().size());
+    }
+
+    void compare_node(marconi::node_id id) {
+        path const& key = key_of(id);
+        auto const& n = tree_[id];
+        auto const it = right_.nodes.find(key);
+        if (it == right_.nodes.end()) throw disagreement{"holds a node it should not: " + key};
+        reference::node const& r = it->second;
+        auto const tokens = tree_.tokens(id);
+        agree("depth", n.depth, reference::depth_of(key));
+        agree("start", n.start(), r.start);
+        agree("start by events", notes_.nodes.at(id.value()).start, r.start);
+        agree_on(std::equal(tokens.begin(), tokens.end(), key.begin() + 1 + r.start, key.end(),
+                            [](std::int32_t a, char b) { return a == b; }),
+                 "tokens of " + key);
+        auto const& h = n.payload.history;
+        agree("last use", h.last_use.value(), r.used.last_use.value());
+        agree("uses", h.uses, r.used.uses);
+        agree("clock at the last use", h.clock, r.used.clock);
+        auto const pages = entries_.pages(n);
+        same_pages({pages.begin(), pages.end()}, r.pages);
+        agree("checkpoint", bool{n.payload.checkpoint}, r.checkpoint.has_value());
+        agree("checkpoint by events", notes_.nodes.at(id.value()).checkpoint,
+              r.checkpoint.has_value());
+        if (r.checkpoint) same_pages(entries_.checkpoint(id).pages, *r.checkpoint);
+        compare_pins(id, key);
+    }
+    void compare_pins(marconi::node_id id, path const& key) {
+        agree("KV pins", tree_[id].payload.kv_pins, right_.kv_pins(key));
+        agree("checkpoint pins", tree_[id].payload.checkpoint_pins, right_.checkpoint_pins(key));
+    }
+
+    /// Page ids may differ, but only by names: one to one.
+    void same_pages(std::vector<marconi::page_id> const& theirs,
+                    std::vector<reference::page> const& right) {
+        agree("number of pages", theirs.size(), right.size());
+        for (std::size_t i = 0; i < right.size(); ++i) {
+            std::uint32_t const p = theirs[i].value();
+            agree_on(p < to_right_.size(), "a page's id");
+            if (to_theirs_[right[i]] == none && to_right_[p] == none) {
+                to_theirs_[right[i]] = p;
+                to_right_[p] = right[i];
+            }
+            agree_on(to_theirs_[right[i]] == p && to_right_[p] == right[i], "who shares a page");
+        }
+    }
+
+    void compare_leases(std::map<std::uint64_t, int> const& slots) {
+        auto const& leases = cache_.leases();
+        agree("leases", leases.size(), right_.leases.size());
+        for (std::uint32_t i = 0; i < leases.slots(); ++i) {
+            marconi::cache::lease_id const id{i};
+            if (!leases.live(id)) continue;
+            auto const& l = leases[id];
+            auto const slot = slots.find(l.request);
+            if (slot == slots.end()) throw disagreement{"a lease of no request"};
+            reference::lease const& r = right_.leases.at(slot->second);
+            agree("a lease's position", l.position, r.position);
+            agree("a lease's KV pinned", l.kv_pinned, r.stands.has_value());
+            if (r.stands && reference::depth_of(*r.stands) > 0)
+                agree_on(key_of(l.node) == *r.stands, "the node a lease stands on");
+            agree("a lease's checkpoint pinned", bool{l.checkpoint_node}, r.holds.has_value());
+            if (r.holds) agree_on(key_of(l.checkpoint_node) == *r.holds, "a lease's checkpoint");
+            agree("in place", l.in_place, r.in_place);
+            if (!r.pages.empty()) agree("first block", l.first_block, r.first_block);
+            same_pages(l.pages, r.pages);
+            same_pages(l.replaced, r.replaced);
+        }
+    }
+
+    void compare_candidates() {
+        auto const right = right_.candidates();
+        std::map<path, reference::candidate const*> by_key;
+        for (auto const& [key, c] : right)
+            by_key.emplace(key, &c);
+        auto const& rows = cache_.eviction().rows();
+        agree("candidates", cache_.eviction().size(), rows.size());
+        if (!tolerant_) agree("candidates", rows.size(), right.size());
+        for (auto const& [id, c] : rows) {
+            auto const it = by_key.find(key_of(id));
+            if (it == by_key.end()) throw disagreement{"ranks what is no candidate"};
+            compare_facts(c.facts, it->second->facts);
+            agree_on(c.used == it->second->used, "the history that the policy knows");
+        }
+    }
+    static void compare_facts(reference::candidate_facts const& f,
+                              reference::candidate_facts const& r) {
+        agree("bytes freed", f.bytes_freed.value(), r.bytes_freed.value());
+        agree("FLOPs saved", f.flops_saved.value(), r.flops_saved.value());
+        agree("page bytes", f.page_bytes.value(), r.page_bytes.value());
+        agree("a candidate's depth", f.depth.value(), r.depth.value());
+        agree("a candidate's start", f.parent_depth.value(), r.parent_depth.value());
+        agree("nearest checkpoint above", f.resume_above.value(), r.resume_above.value());
+        agree("is a leaf", f.is_leaf, r.is_leaf);
+        agree("has a checkpoint", f.has_checkpoint, r.has_checkpoint);
+    }
+
+    void compare_counters(reference::counters const& c, reference::counters const& r) {
+        agree("requests", c.requests, r.requests);
+        agree("hits", c.hits, r.hits);
+        agree("stale", c.stale, r.stale);
+        agree("tokens asked", c.tokens_asked.value(), r.tokens_asked.value());
+        agree("tokens matched", c.tokens_matched.value(), r.tokens_matched.value());
+        agree("tokens resumed", c.tokens_resumed.value(), r.tokens_resumed.value());
+        agree("FLOPs asked", c.flops_asked.value(), r.flops_asked.value());
+        agree("FLOPs saved in all", c.flops_saved.value(), r.flops_saved.value());
+        agree("commits", c.commits, r.commits);
+        agree("declined commits", c.declined_commits, r.declined_commits);
+        agree("tokens stored", c.tokens_stored.value(), r.tokens_stored.value());
+        agree("checkpoints stored", c.checkpoints_stored, r.checkpoints_stored);
+        for (std::size_t i = 0; i < marconi::cache::eviction_reasons; ++i) {
+            agree("nodes evicted", c.nodes_evicted[i], r.nodes_evicted[i]);
+            agree("checkpoints evicted", c.checkpoints_evicted[i], r.checkpoints_evicted[i]);
+        }
+        agree("bytes evicted", c.bytes_evicted.value(), r.bytes_evicted.value());
+        agree("merges", c.merges, right_.merges);
+        agree("the clock", entries_.now().value(), right_.now.value());
+    }
+
+    void compare_holdings() {
+        auto const o = cache_.holds();
+        auto const bytes = [&](std::uint64_t pages) {
+            return (right_.layout->page_bytes() * pages).value();
+        };
+        std::uint64_t checkpoints = 0, checkpoint_pages = 0, roots = 0;
+        for (auto const& [key, n] : right_.nodes) {
+            roots += reference::depth_of(key) == 0;
+            checkpoints += n.checkpoint.has_value();
+            if (n.checkpoint) checkpoint_pages += n.checkpoint->size();
+        }
+        agree("capacity", o.capacity.value(), bytes(right_.capacity));
+        agree("used", o.used.value(), bytes(right_.used()));
+        agree("peak", o.peak.value(), bytes(right_.peak));
+        agree("bytes of checkpoints", o.checkpoints.value(), bytes(checkpoint_pages));
+        agree("bytes of KV", o.kv_and_leased.value(), bytes(right_.used() - checkpoint_pages));
+        agree("checkpoint count", o.checkpoint_count, checkpoints);
+        agree("nodes", o.nodes, right_.nodes.size() - roots);
+        agree("scopes", o.scopes, roots);
+        agree("open leases", o.leases, right_.leases.size());
+    }
+
+    tested_cache const& cache_;
+    tested_cache::entries_type const& entries_;
+    tested_cache::entries_type::tree_type const& tree_;
+    reference::cache const& right_;
+    journal const& notes_;
+    bool tolerant_; // candidates that found no memory are ranked before the next eviction
+    std::vector<std::uint32_t> to_theirs_, to_right_;
+};
+
+inline void compare(tested_cache const& cache, reference::cache const& right, journal const& notes,
+                    std::map<std::uint64_t, int> const& slots, bool tolerant) {
+    comparison{cache, right, notes, tolerant}.run(slots);
+}
+
+/// Every token's KV and every checkpoint is in its pages. A block's page repeats what lies before
+/// the node in the block.
+inline void check_bytes(tested_cache const& cache, journal const& notes) {
+    auto const& entries = cache.internals();
+    auto const& layout = cache.store().layout();
+    for (auto const& [number, told] : notes.nodes) {
+        marconi::node_id const id{number};
+        auto const& n = entries.tree()[id];
+        engine const right{layout.model(), told.key.substr(1)};
+        auto const pages = entries.pages(n);
+        std::uint32_t const block = layout.block_tokens(), first = n.start() / block;
+        if (!pages.empty())
+            for (std::uint32_t t = first * block; t < n.depth; ++t)
+                agree_on(right.is_in(cache.store().page(pages[t / block - first]), layout, t),
+                         "the KV of token " + std::to_string(t) + " of " + told.key);
+        if (!n.payload.checkpoint) continue;
+        auto const state = right.state(n.depth);
+        auto const& parts = entries.checkpoint(id).pages;
+        std::size_t const in_page = layout.page_bytes().value() / 8;
+        for (std::size_t i = 0; i < state.size(); ++i) {
+            std::uint64_t word;
+            std::memcpy(&word, cache.store().page(parts[i / in_page]).data() + i % in_page * 8, 8);
+            agree_on(word == state[i], "the state at the end of " + told.key);
+        }
+    }
+}
+
+} // namespace histories

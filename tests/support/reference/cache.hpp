@@ -1,0 +1,198 @@
+#pragma once
+
+// A prefix cache that is obviously right: what marconi::cache::prefix_cache promises, said again
+// with maps and full scans. It does not order node and page ids, and asks the other cache which of
+// several equally ranked victims it took.
+
+#include <support/reference/committing.hpp>
+
+#include <string>
+#include <utility>
+
+namespace reference {
+
+struct rules {
+    rule eviction;
+    bool tail = true;        ///< branch_and_tail; else a checkpoint every so many tokens
+    std::uint32_t every = 0; ///< tokens
+    std::uint32_t grid = 1;
+};
+
+struct match {
+    path prompt;
+    std::uint32_t limit = 0, matched = 0, resumable = 0;
+    path resume; ///< the node that `resumable` is in
+    std::uint64_t tag = 0;
+};
+
+class cache : public committing {
+public:
+    cache(marconi::memory::page_layout const& cut, std::uint64_t pages, rules by)
+        : committing{cut, pages, by.eviction}, rules_{by} {}
+
+    std::uint64_t peak = 0;
+
+    commit_outcome commit(int slot, path const& tokens, std::vector<std::uint32_t> const& brought,
+                          commit_story& story) {
+        auto const outcome = publish(leases.at(slot), tokens, brought, story);
+        peak = std::max(peak, used());
+        return outcome;
+    }
+
+    [[nodiscard]] match look(path const& prompt, std::uint32_t limit) const {
+        match m{.prompt = prompt, .limit = limit, .resume = {}};
+        for (auto const& [key, n] : nodes)
+            if (key[0] == prompt[0]) {
+                m.matched = std::max(m.matched, common(key, prompt) - 1);
+                if (n.checkpoint && is_prefix(key, prompt) && depth_of(key) <= limit)
+                    m.resumable = std::max(m.resumable, depth_of(key));
+            }
+        if (!needs_checkpoint()) m.resumable = std::min(m.matched, limit);
+        if (m.resumable > 0) {
+            m.resume = holding(prompt, m.resumable);
+            m.tag = nodes.at(m.resume).tag;
+        }
+        return m;
+    }
+
+    [[nodiscard]] marconi::policy::capture_rule plan(match const& m) const {
+        marconi::policy::capture_rule found;
+        if (!needs_checkpoint()) return found;
+        std::uint32_t const fork = std::min(m.matched, m.limit) / rules_.grid * rules_.grid;
+        for (std::uint32_t p = m.resumable + 1; p <= m.limit; ++p) {
+            if (p % rules_.grid != 0) continue;
+            bool const named = rules_.tail ? p == fork && p - m.resumable >= std::min(block(), 16u)
+                                           : p % rules_.every == 0;
+            if (named) found.at.push_back(token_count{p});
+        }
+        found.tail = rules_.tail;
+        if (!rules_.tail) found.every = token_count{rules_.every};
+        return found;
+    }
+
+    /// False if what was matched went in between.
+    bool acquire(int slot, match const& m) {
+        now += tick{1};
+        auto const it = nodes.find(m.resume);
+        bool const there = it != nodes.end() && it->second.tag == m.tag;
+        if (m.resumable > 0 && (!there || (needs_checkpoint() && !it->second.checkpoint))) {
+            ++counts.stale;
+            return false;
+        }
+        lease l{.scope = m.prompt[0],
+                .resume_at = m.resumable,
+                .prompt = depth_of(m.prompt),
+                .captures = plan(m),
+                .stands = {},
+                .holds = {},
+                .position = m.resumable,
+                .pages = {},
+                .replaced = {}};
+        if (m.resumable > 0) {
+            l.stands = m.resume;
+            if (needs_checkpoint()) l.holds = m.resume;
+            touch(m.resume);
+        }
+        leases.emplace(slot, std::move(l));
+        auto const& flops = layout->model().flops;
+        ++counts.requests;
+        counts.hits += m.resumable > 0;
+        counts.tokens_asked += token_count{depth_of(m.prompt)};
+        counts.tokens_matched += token_count{m.matched};
+        counts.tokens_resumed += token_count{m.resumable};
+        counts.flops_asked += flops.up_to(token_count{depth_of(m.prompt)});
+        counts.flops_saved += flops.up_to(token_count{m.resumable});
+        return true;
+    }
+
+    [[nodiscard]] std::vector<std::optional<page>> block_table(lease const& l) const {
+        std::vector<std::optional<page>> table;
+        if (!has_kv()) return table;
+        if (l.stands)
+            for (page const p : path_pages(*l.stands, l.position))
+                table.emplace_back(p);
+        if (table.size() < l.end_block()) table.resize(l.end_block());
+        for (std::size_t i = 0; i < l.pages.size(); ++i)
+            table[l.first_block + i] = l.pages[i];
+        return table;
+    }
+
+    /// How many of the first `tokens` tokens the lease has pages for.
+    std::uint32_t reserve(int slot, std::uint32_t tokens) {
+        lease& l = leases.at(slot);
+        std::uint32_t covered = tokens;
+        if (has_kv()) covered = reserve_pages(l, tokens);
+        peak = std::max(peak, used());
+        return covered;
+    }
+
+    void let_go_checkpoint(int slot) {
+        leases.at(slot).holds.reset();
+        settle();
+    }
+    void let_go_kv(int slot) {
+        lease& l = leases.at(slot);
+        l.stands.reset();
+        l.pages.clear();
+        l.replaced.clear();
+        l.first_block = 0;
+        l.in_place = false;
+        settle();
+    }
+    void release(int slot) {
+        leases.erase(slot);
+        settle();
+    }
+
+    byte_count evict(byte_count bytes) {
+        byte_count const before = counts.bytes_evicted;
+        while (counts.bytes_evicted - before < bytes && evict_one(eviction_reason::on_demand)) {
+        }
+        return counts.bytes_evicted - before;
+    }
+    /// All that no lease holds, of one scope or (0) of all, children before parents.
+    void clear(char scope) {
+        for (bool found = true; found;) {
+            path deepest;
+            for (auto const& [key, n] : nodes)
+                if ((scope == 0 || key[0] == scope) && key.size() > deepest.size() &&
+                    is_candidate(key))
+                    deepest = key;
+            found = !deepest.empty();
+            if (found) evict_counted(deepest, eviction_reason::on_demand);
+        }
+    }
+
+private:
+    std::uint32_t reserve_pages(lease& l, std::uint32_t until) {
+        std::uint32_t const standing = l.position / block();
+        if (!l.pages.empty()) {
+            l.in_place = true;
+            // What was published past its own pages it shares, up to the block it stands in.
+            for (std::uint32_t b = l.end_block(); b < standing; ++b)
+                l.pages.push_back(path_pages(*l.stands, l.position).at(b));
+        }
+        std::uint32_t const first = std::max(standing, l.pages.empty() ? 0 : l.end_block());
+        std::uint32_t const last = (until + block() - 1) / block();
+        if (last <= first) return until;
+
+        std::uint64_t wanted = last - first;
+        if (wanted > available()) wanted = std::min(wanted, obtainable());
+        make_room(wanted, eviction_reason::reserve);
+        if (wanted > 0) {
+            auto const fresh = unowned(wanted);
+            if (first * block() <
+                l.position) // stands inside a block that is not its own: copies it
+                l.replaced.push_back(path_pages(*l.stands, l.position).back());
+            if (l.pages.empty()) l.first_block = first;
+            l.pages.insert(l.pages.end(), fresh.begin(), fresh.end());
+            l.in_place = true;
+        }
+        auto const blocks = first + static_cast<std::uint32_t>(wanted);
+        return std::max(l.position, std::min(until, blocks * block()));
+    }
+
+    rules rules_;
+};
+
+} // namespace reference

@@ -1,0 +1,207 @@
+#pragma once
+
+// Commit, step by step.
+
+#include <support/reference/evicting.hpp>
+
+#include <marconi/cache/outcome.hpp>
+
+#include <map>
+
+namespace reference {
+
+using marconi::cache::commit_outcome;
+
+/// What a commit met, for those who count.
+struct commit_story {
+    std::uint32_t known = 0; ///< how far its tokens were stored already
+    bool cut_edge = false;
+    bool mid_block =
+        false; ///< and went on inside a block: in the lease's own page, or in a new one
+    bool own_page = false;
+    bool cut_for_checkpoint = false;
+    std::uint32_t checkpoints_on_known = 0;
+    std::uint32_t known_evicted = 0; ///< checkpoints that had to make room
+};
+
+class committing : public evicting {
+public:
+    using evicting::evicting;
+
+protected:
+    /// `tokens` is the path of the whole sequence so far; checkpoints are brought for `positions`.
+    commit_outcome publish(lease& l, path const& tokens,
+                           std::vector<std::uint32_t> const& positions, commit_story& story) {
+        now += tick{1};
+        work w{.tokens = tokens};
+        find_known(l, w);
+        story.known = w.known;
+        if (w.known != depth_of(tokens) && w.known != depth_of(w.attachment)) {
+            working = w.attachment = split(w.attachment, w.known);
+            story.cut_edge = true;
+        }
+        std::vector<std::uint32_t> here;
+        for (std::uint32_t const p : positions)
+            (has_checkpoint(tokens, p) ? here : w.arrivals).push_back(p);
+        std::uint32_t const wished = choose_how_much(l, w);
+        std::uint64_t const evictions = counts.evictions();
+        byte_count const evicted = counts.bytes_evicted;
+        make_room(pages_needed(l, w, w.end, w.arrivals.size()), eviction_reason::commit);
+
+        commit_outcome outcome;
+        outcome.declined_tokens = token_count{wished - w.end};
+        for (std::uint32_t const p : here)
+            outcome.known_checkpoints += has_checkpoint(tokens, p);
+        story.known_evicted = static_cast<std::uint32_t>(here.size()) - outcome.known_checkpoints;
+        outcome.stored_checkpoints = static_cast<std::uint32_t>(w.arrivals.size());
+        outcome.declined_checkpoints = static_cast<std::uint32_t>(
+            positions.size() - w.arrivals.size() - outcome.known_checkpoints);
+        outcome.stored_tokens = token_count{w.end - w.known};
+        outcome.position = token_count{w.end};
+        outcome.evicted_entries = counts.evictions() - evictions;
+        outcome.evicted_bytes = counts.bytes_evicted - evicted;
+
+        auto const blocks = store(l, w, story);
+        advance(l, w, blocks);
+        working.reset();
+        settle();
+        ++counts.commits;
+        counts.declined_commits += !outcome.complete();
+        counts.tokens_stored += outcome.stored_tokens;
+        counts.checkpoints_stored += outcome.stored_checkpoints;
+        return outcome;
+    }
+
+private:
+    struct work {
+        path const& tokens;
+        std::uint32_t known = 0, end = 0;
+        path attachment = {};                     // the node that position `known` is in
+        std::vector<std::uint32_t> arrivals = {}; // checkpoints that are to be stored
+    };
+    using block_pages = std::map<std::uint32_t, page>;
+
+    [[nodiscard]] bool has_checkpoint(path const& tokens, std::uint32_t position) const {
+        auto const it = nodes.find(tokens.substr(0, 1 + position));
+        return it != nodes.end() && it->second.checkpoint;
+    }
+
+    void find_known(lease const& l, work& w) {
+        path const root(1, l.scope);
+        if (!nodes.contains(root))
+            nodes.emplace(root, node{.tag = ++tags, .pages = {}, .checkpoint = {}, .used = {}});
+        for (auto const& [key, n] : nodes)
+            if (key[0] == l.scope) w.known = std::max(w.known, common(key, w.tokens) - 1);
+        working = w.attachment = holding(w.tokens, w.known);
+    }
+
+    // ---- how much ----
+
+    [[nodiscard]] std::uint64_t fresh_blocks(lease const& l, work const& w,
+                                             std::uint32_t end) const {
+        std::uint64_t count = 0;
+        if (end > w.known && has_kv())
+            for (std::uint32_t b = w.known / block(); b * block() < end; ++b)
+                count += !l.owns(b);
+        return count;
+    }
+    [[nodiscard]] std::uint64_t pages_needed(lease const& l, work const& w, std::uint32_t end,
+                                             std::size_t checkpoints) const {
+        std::uint64_t sum = fresh_blocks(l, w, end);
+        for (std::size_t i = 0; i < checkpoints; ++i)
+            sum += layout->checkpoint_pages(token_count{w.arrivals[i]});
+        return sum;
+    }
+
+    /// "What does not fit whole is stored up to the last captured checkpoint that fits
+    /// (attention-only: any token) or declined." What was wished for is returned: where tokens
+    /// have no KV, there is nothing to store past the last checkpoint.
+    std::uint32_t choose_how_much(lease const& l, work& w) {
+        auto const end_with = [&](std::size_t n) {
+            return n == 0 ? w.known : std::max(w.known, w.arrivals[n - 1]);
+        };
+        std::size_t taken = w.arrivals.size();
+        std::uint32_t const wished = has_kv() ? depth_of(w.tokens) : end_with(taken);
+        w.end = wished;
+        std::uint64_t room = available();
+        if (pages_needed(l, w, w.end, taken) > room) room = obtainable();
+        if (pages_needed(l, w, w.end, taken) > room) {
+            if (needs_checkpoint()) {
+                for (w.end = end_with(taken); pages_needed(l, w, w.end, taken) > room;)
+                    w.end = end_with(--taken);
+                w.arrivals.resize(taken);
+            } else {
+                while (pages_needed(l, w, w.end, 0) > room)
+                    --w.end;
+            }
+        }
+        return wished;
+    }
+
+    // ---- publish ----
+
+    block_pages store(lease const& l, work& w, commit_story& story) {
+        auto fresh = unowned(pages_needed(l, w, w.end, w.arrivals.size()));
+        auto const take = [&] {
+            page const p = fresh.back();
+            fresh.pop_back();
+            return p;
+        };
+        block_pages blocks;
+        if (has_kv() && w.end > w.known)
+            for (std::uint32_t b = w.known / block(); b * block() < w.end; ++b)
+                blocks[b] = l.owns(b) ? l.pages[b - l.first_block] : take();
+        story.mid_block = !blocks.empty() && w.known % block() != 0;
+        story.own_page = l.owns(w.known / block());
+
+        std::vector<std::uint32_t> ends = w.arrivals;
+        ends.push_back(w.end);
+        std::uint32_t begin = w.known;
+        for (std::uint32_t const end : ends) {
+            if (end <= begin) continue;
+            node n{.tag = ++tags,
+                   .start = begin,
+                   .pages = {},
+                   .checkpoint = {},
+                   .used = {now, 0, clock}};
+            for (auto const& [b, p] : blocks)
+                if (b >= begin / block() && b * block() < end) n.pages.push_back(p);
+            nodes.emplace(w.tokens.substr(0, 1 + end), std::move(n));
+            begin = end;
+        }
+        for (auto p = w.arrivals.rbegin(); p != w.arrivals.rend(); ++p) {
+            path key = holding(w.tokens, *p);
+            if (depth_of(key) != *p) {
+                key = split(key, *p);
+                story.cut_for_checkpoint = true;
+            }
+            auto& checkpoint = nodes.at(key).checkpoint.emplace();
+            for (auto n = layout->checkpoint_pages(token_count{*p}); n > 0; --n)
+                checkpoint.push_back(take());
+            if (*p > w.known) continue;
+            touch(key); // what was here found a second use
+            ++story.checkpoints_on_known;
+        }
+        return blocks;
+    }
+
+    /// The lease moves on to the end of what is stored.
+    void advance(lease& l, work const& w, block_pages const& blocks) {
+        if (!l.in_place && w.end != l.position) {
+            l.pages.clear();
+            if (!blocks.empty() && w.end % block() != 0) { // the block it goes on in
+                l.first_block = w.end / block();
+                l.pages.push_back(blocks.rbegin()->second);
+            }
+        }
+        path const key = holding(w.tokens, w.end);
+        bool const touched = !w.arrivals.empty() && w.arrivals.back() == w.end;
+        if (w.end == w.known && w.end > l.position && !touched && depth_of(key) == w.end)
+            touch(key);
+        if (w.end > l.position) l.holds.reset();
+        l.stands = key;
+        l.position = w.end;
+    }
+};
+
+} // namespace reference

@@ -1,0 +1,77 @@
+#pragma once
+
+// Who goes first: the published formulas of the eviction policies, as full scans.
+
+#include <marconi/core/types.hpp>
+#include <marconi/policy/eviction/gdsf.hpp>
+#include <marconi/policy/facts.hpp>
+
+#include <algorithm>
+#include <array>
+#include <limits>
+#include <vector>
+
+namespace reference {
+
+using marconi::flop_count;
+using marconi::tick;
+using marconi::policy::candidate_facts;
+
+/// What any of the policies remembers of a node; the clock is gdsf's and stays 0 for the others.
+using history = marconi::policy::gdsf::history;
+
+struct rule {
+    enum kind { lru, gdsf, flop_aware } by = lru;
+    double alpha = 0;
+};
+
+struct candidate {
+    history used;
+    candidate_facts facts;
+};
+
+/// Smaller goes first; what is equal goes by node id.
+using rank = std::array<double, 3>;
+
+inline std::vector<rank> ranks_by_score(double alpha, std::vector<candidate> const& all, tick now) {
+    auto const recency = [&](candidate const& c) {
+        std::uint64_t const age = now > c.used.last_use ? (now - c.used.last_use).value() : 1;
+        return 1.0 / static_cast<double>(age);
+    };
+    constexpr double most = std::numeric_limits<double>::infinity();
+    double r_least = most, r_most = -most, e_least = most, e_most = -most;
+    for (candidate const& c : all) {
+        r_least = std::min(r_least, recency(c));
+        r_most = std::max(r_most, recency(c));
+        e_least = std::min(e_least, c.facts.flop_efficiency());
+        e_most = std::max(e_most, c.facts.flop_efficiency());
+    }
+    std::vector<rank> ranks;
+    for (candidate const& c : all) {
+        double const e = c.facts.flop_efficiency();
+        double const score = (r_most > r_least ? (recency(c) - r_least) / (r_most - r_least) : 0) +
+                             (e_most > e_least ? alpha * (e - e_least) / (e_most - e_least) : 0);
+        ranks.push_back({score, static_cast<double>(c.used.last_use.value()), e});
+    }
+    return ranks;
+}
+
+inline double gdsf_priority(candidate const& c) {
+    return c.used.clock + (static_cast<double>(c.used.uses) + 1) * c.facts.flop_efficiency();
+}
+
+/// The rank of each candidate.
+inline std::vector<rank> ranks_of(rule const& by, std::vector<candidate> const& all, tick now) {
+    if (by.by == rule::flop_aware) return ranks_by_score(by.alpha, all, now);
+    std::vector<rank> ranks;
+    for (candidate const& c : all) {
+        double const use = static_cast<double>(c.used.last_use.value());
+        if (by.by == rule::lru)
+            ranks.push_back({use, 0, 0});
+        else
+            ranks.push_back({gdsf_priority(c), use, 0});
+    }
+    return ranks;
+}
+
+} // namespace reference
