@@ -11,6 +11,7 @@
 #include <marconi/core/units.hpp>
 #include <marconi/memory/host_store.hpp>
 #include <marconi/memory/ledger_store.hpp>
+#include <marconi/memory/tensors.hpp>
 #include <marconi/model/presets.hpp>
 #include <marconi/policy/admission/always.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>
@@ -33,11 +34,16 @@ using cache::match_options;
 using cache::match_result;
 using cache::prefix_cache;
 using cache::request_plan;
+using memory::head_order;
+using memory::head_shape;
 using memory::host_store;
 using memory::kv_layer_view;
 using memory::kv_view;
+using memory::layer_in;
 using memory::ledger_store;
 using memory::page_options;
+using memory::slot_of;
+using memory::state_tensor;
 using memory::state_view;
 using policy::always;
 using policy::branch_and_tail;

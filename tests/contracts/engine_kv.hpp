@@ -5,8 +5,10 @@
 #include <marconi/core/footprint.hpp>
 #include <marconi/memory/views.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <random>
 #include <string>
 #include <vector>
@@ -26,49 +28,87 @@ enum class engine_order {
     separate,    ///< all keys of a layer, then all its values
     interleaved, ///< a layer's key and value of one token beside each other
     token_major, ///< all layers of one token beside each other
-    reversed     ///< as separate, from the last token to the first
+    reversed,    ///< as separate, from the last token to the first
+    head_major,  ///< as separate, all tokens of one head beside each other
+    paged,       ///< blocks of [keys, values], anywhere
+    paged_heads  ///< the same, head-major within a block
 };
 
 struct engine_shape {
     engine_order order;
-    std::size_t gap; ///< bytes of something else after every row
+    std::size_t gap; ///< bytes of something else after every row, or head, or block
 };
 
 constexpr engine_shape engine_shapes[] = {
     {engine_order::separate, 0},    {engine_order::separate, 5},    {engine_order::interleaved, 0},
-    {engine_order::interleaved, 3}, {engine_order::token_major, 1}, {engine_order::reversed, 0}};
+    {engine_order::interleaved, 3}, {engine_order::token_major, 1}, {engine_order::reversed, 0},
+    {engine_order::head_major, 0},  {engine_order::head_major, 3},  {engine_order::paged, 0},
+    {engine_order::paged, 16},      {engine_order::paged_heads, 0}, {engine_order::paged_heads, 7}};
 
 /// The KV of one request in an engine's memory, of random bytes.
 template <class Access>
 struct engine_kv {
     using offset = std::ptrdiff_t;
+    /// The keys, or the values, of one layer.
     struct part {
-        offset base;
-        offset stride;
-        std::size_t row_bytes;
-        [[nodiscard]] offset at(std::uint64_t token) const {
-            return base + static_cast<offset>(token) * stride;
-        }
+        offset base = 0;
+        offset stride = 0;
+        std::size_t row_bytes = 0;
+        std::size_t heads = 1;
+        offset head_stride = 0;
+        offset block_stride = 0;
     };
 
     engine_kv(marconi::footprint const& model, std::uint64_t tokens, engine_shape shape,
               std::uint32_t seed)
-        : memory_{random_bytes(lay_out(model, static_cast<offset>(tokens), shape), seed)} {
+        : memory_{random_bytes(lay_out(model, static_cast<offset>(tokens), shape, seed), seed)} {
         for (std::size_t l = 0; l < keys.size(); ++l)
             layers_.push_back({.key = memory_.data() + keys[l].base,
                                .key_stride = keys[l].stride,
                                .value = memory_.data() + values[l].base,
-                               .value_stride = values[l].stride});
+                               .value_stride = values[l].stride,
+                               .heads = static_cast<std::uint32_t>(keys[l].heads),
+                               .key_head_stride = keys[l].head_stride,
+                               .value_head_stride = values[l].head_stride,
+                               .key_block_stride = keys[l].block_stride,
+                               .value_block_stride = values[l].block_stride});
     }
 
-    [[nodiscard]] marconi::memory::kv_view view() const { return {layers_}; }
+    [[nodiscard]] marconi::memory::kv_view view() const {
+        return {layers_, blocks_, blocks_.empty() ? 0u : block};
+    }
     [[nodiscard]] bytes contents() const { return memory_.contents(); }
+
+    /// Calls visit(offset in the row, offset in the engine's memory, bytes) for each head of a row.
+    template <class Visit>
+    void each_head(part const& of, std::uint64_t token, Visit&& visit) const {
+        offset row = of.base;
+        if (blocks_.empty())
+            row += static_cast<offset>(token) * of.stride;
+        else
+            row += blocks_[token / block] * of.block_stride +
+                   static_cast<offset>(token % block) * of.stride;
+        std::size_t const head_bytes = of.row_bytes / of.heads;
+        for (std::size_t h = 0; h < of.heads; ++h)
+            visit(h * head_bytes, row + static_cast<offset>(h) * of.head_stride, head_bytes);
+    }
+
+    /// Tokens in a block of the paged shapes: no divisor of the cache's block.
+    static constexpr std::uint32_t block = 5;
 
     std::vector<part> keys{}, values{};
 
 private:
-    std::size_t lay_out(marconi::footprint const& model, offset tokens, engine_shape shape) {
+    /// The most heads into which both of a layer's rows part.
+    static std::size_t heads_of(marconi::kv_layer const& layer) {
+        return std::gcd(layer.key_bytes, layer.value_bytes);
+    }
+
+    std::size_t lay_out(marconi::footprint const& model, offset tokens, engine_shape shape,
+                        std::uint32_t seed) {
         auto const gap = static_cast<offset>(shape.gap);
+        if (shape.order == engine_order::paged || shape.order == engine_order::paged_heads)
+            return lay_out_blocks(model, tokens, shape, seed);
         offset end = 0;
         for (marconi::kv_layer const& layer : model.kv_layers) {
             auto const key = static_cast<offset>(layer.key_bytes);
@@ -93,9 +133,43 @@ private:
                       end + tokens * key + (tokens - 1) * value, -value);
                 end += tokens * (key + value);
                 break;
+            case engine_order::head_major: {
+                auto const heads = static_cast<offset>(heads_of(layer));
+                offset const values_at = end + tokens * key + heads * gap;
+                place(layer, end, key / heads, values_at, value / heads);
+                part_heads(layer, tokens * key / heads + gap, tokens * value / heads + gap);
+                end = values_at + tokens * value + heads * gap;
+                break;
+            }
+            case engine_order::paged:
+            case engine_order::paged_heads:
+                break;
             }
         }
         if (shape.order == engine_order::token_major) end = (end + gap) * tokens;
+        return static_cast<std::size_t>(end);
+    }
+    std::size_t lay_out_blocks(marconi::footprint const& model, offset tokens, engine_shape shape,
+                               std::uint32_t seed) {
+        auto const length = static_cast<offset>(block);
+        offset const count = tokens / length + 1;
+        for (offset b = 0; b < count; ++b)
+            blocks_.push_back(static_cast<std::int32_t>(b));
+        std::shuffle(blocks_.begin(), blocks_.end(), std::mt19937{seed});
+        offset end = 0;
+        for (marconi::kv_layer const& layer : model.kv_layers) {
+            auto const key = static_cast<offset>(layer.key_bytes);
+            auto const value = static_cast<offset>(layer.value_bytes);
+            auto const heads = static_cast<offset>(heads_of(layer));
+            offset const block_bytes = length * (key + value) + static_cast<offset>(shape.gap);
+            bool const apart = shape.order == engine_order::paged_heads;
+            place(layer, end, apart ? key / heads : key, end + length * key,
+                  apart ? value / heads : value);
+            part_heads(layer, apart ? length * key / heads : key / heads,
+                       apart ? length * value / heads : value / heads);
+            keys.back().block_stride = values.back().block_stride = block_bytes;
+            end += count * block_bytes;
+        }
         return static_cast<std::size_t>(end);
     }
     void place(marconi::kv_layer const& layer, offset key, offset key_stride, offset value,
@@ -103,7 +177,13 @@ private:
         keys.push_back({key, key_stride, layer.key_bytes});
         values.push_back({value, value_stride, layer.value_bytes});
     }
+    void part_heads(marconi::kv_layer const& layer, offset key_head, offset value_head) {
+        keys.back().heads = values.back().heads = heads_of(layer);
+        keys.back().head_stride = key_head;
+        values.back().head_stride = value_head;
+    }
 
+    std::vector<std::int32_t> blocks_{};
     typename Access::engine_memory memory_;
     std::vector<marconi::memory::kv_layer_view> layers_{};
 };

@@ -11,7 +11,7 @@
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/index/match.hpp>
-#include <marconi/memory/views.hpp>
+#include <marconi/memory/transfer.hpp>
 #include <marconi/policy/facts.hpp>
 
 #include <algorithm>

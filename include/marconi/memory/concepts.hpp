@@ -3,10 +3,11 @@
 #include <marconi/core/types.hpp>
 #include <marconi/memory/layout.hpp>
 #include <marconi/memory/page_pool.hpp>
-#include <marconi/memory/views.hpp>
+#include <marconi/memory/transfer.hpp>
 
 #include <concepts>
 #include <cstddef>
+#include <span>
 
 namespace marconi::memory {
 
@@ -42,6 +43,32 @@ concept store = std::movable<S> && std::default_initializable<typename S::stream
     s.save(t, on);
     view.load(t, on);
     s.copy_block(page, page, on);
+};
+
+/// A store whose copies go on after their calls, beside the host and beside each other on several
+/// streams. Its own copies wait for each other where they must: a reader of a page for its last
+/// write, a writer for that and for all reads since, pages with a new owner included. For pages
+/// that an engine reads and writes in place the cache says the rest:
+///
+///   admit_reader(pages, s)  before work is enqueued on s that reads the pages.
+///   admit_writer(pages, s)  before work is enqueued on s that writes them.
+///   written(pages, s)       when that is enqueued: from here on others may read them.
+///   mark(s)                 stands for all that is enqueued on s so far. Cannot fail.
+///   used(pages, m)          what the mark stands for may have read or written the pages: whoever
+///                           gets them next waits for it. Cannot fail; O(pages).
+///
+/// None of them waits on the host. What the cache calls as const must be safe beside itself.
+template <class S>
+concept ordered_store = store<S> &&
+    requires(S s, S const& view, std::span<page_id const> pages, typename S::stream const& on,
+             typename S::mark_type mark) {
+    view.admit_reader(pages, on);
+    s.admit_writer(pages, on);
+    s.written(pages, on);
+    { s.mark(on) }
+    noexcept->std::same_as<typename S::mark_type>;
+    { s.used(pages, mark) }
+    noexcept;
 };
 
 /// The stream of stores on the host: every copy is done when its call returns.

@@ -7,7 +7,7 @@
 #include <marconi/memory/host_resource.hpp>
 #include <marconi/memory/layout.hpp>
 #include <marconi/memory/page_pool.hpp>
-#include <marconi/memory/views.hpp>
+#include <marconi/memory/transfer.hpp>
 
 #include <cstddef>
 #include <cstring>

@@ -5,7 +5,7 @@
 #include <marconi/memory/concepts.hpp>
 #include <marconi/memory/layout.hpp>
 #include <marconi/memory/page_pool.hpp>
-#include <marconi/memory/views.hpp>
+#include <marconi/memory/transfer.hpp>
 
 #include <utility>
 

@@ -1,0 +1,223 @@
+#pragma once
+
+// Where a byte of a page lies in an engine's memory: the arithmetic that copies on the host and the
+// kernels of gpu/ share. All offsets are in bytes.
+//
+//     page     | part 0: row row row ... | part 1: row row ... | ... |     a part: the keys, or the
+//                         └ head head head                                 values, of one layer
+//     engine   base + block * block_stride + slot * token_stride + head * head_stride
+
+#include <marconi/core/config.hpp>
+#include <marconi/core/error.hpp>
+#include <marconi/core/units.hpp>
+#include <marconi/memory/divider.hpp>
+#include <marconi/memory/layout.hpp>
+#include <marconi/memory/transfer.hpp>
+#include <marconi/memory/views.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+
+namespace marconi::memory {
+
+/// One byte in both places, and how many from it on are neighbours in both.
+struct place {
+    std::byte* in_page = nullptr;
+    std::byte* in_engine = nullptr;
+    std::uint64_t run = 0;
+};
+
+/// The keys, or the values, of one layer.
+struct kv_part {
+    std::byte* engine = nullptr;
+    std::int64_t block_stride = 0;
+    std::int64_t token_stride = 0;
+    std::int64_t head_stride = 0;
+    divider row{};                 ///< by the bytes of a token
+    divider head{};                ///< by those of a head that stands alone, else of a token
+    std::uint32_t page_offset = 0; ///< of the part's first row
+    std::uint32_t alignment = 1;   ///< of every run on both sides: a power of two, up to 16
+};
+
+/// Which tokens are copied, and in which blocks they lie on both sides.
+struct kv_range {
+    std::uint32_t begin = 0;
+    std::uint32_t end = 0;
+    std::uint32_t block_tokens = 1;
+    std::uint32_t first_block = 0;
+    std::int32_t const* engine_blocks = nullptr; ///< null: by position
+    divider engine_block_tokens{};
+
+    /// The first token of the i-th page's block.
+    [[nodiscard]] MARCONI_HOST_DEVICE std::uint32_t block_start(std::uint32_t i) const {
+        return (first_block + i) * block_tokens;
+    }
+    /// Rows of the i-th page that are copied: [first_row, end_row).
+    [[nodiscard]] MARCONI_HOST_DEVICE std::uint32_t first_row(std::uint32_t i) const {
+        return i == 0 ? begin - block_start(0) : 0;
+    }
+    [[nodiscard]] MARCONI_HOST_DEVICE std::uint32_t end_row(std::uint32_t i) const {
+        std::uint32_t const left = end - block_start(i);
+        return left < block_tokens ? left : block_tokens;
+    }
+};
+
+/// Where byte `offset` of a part's rows in the i-th block lies; its page begins at `page`.
+[[nodiscard]] MARCONI_HOST_DEVICE inline place locate(kv_part const& part, kv_range const& range,
+                                                      std::byte* page, std::uint32_t i,
+                                                      std::uint32_t offset) {
+    std::uint32_t const row = part.row.quotient(offset);
+    std::uint32_t const in_row = offset - row * part.row.divisor();
+    std::uint32_t const head = part.head.quotient(in_row);
+    std::uint32_t const in_head = in_row - head * part.head.divisor();
+    std::uint32_t slot = range.block_start(i) + row;
+    std::uint64_t rows_left = std::uint64_t{range.end} - slot;
+    std::byte* at = part.engine;
+    if (range.engine_blocks) {
+        std::uint32_t const tokens = range.engine_block_tokens.divisor();
+        std::uint32_t const block = range.engine_block_tokens.quotient(slot);
+        slot -= block * tokens;
+        rows_left = tokens - slot;
+        at += range.engine_blocks[block] * part.block_stride;
+    }
+    at += slot * part.token_stride + head * part.head_stride + in_head;
+
+    std::uint64_t run = part.head.divisor() - in_head;
+    if (part.head.divisor() == part.row.divisor() && part.token_stride == part.row.divisor())
+        run += (rows_left - 1) * part.row.divisor();
+    return {page + part.page_offset + offset, at, run};
+}
+
+/// One piece of a checkpoint.
+struct state_part {
+    std::byte* engine = nullptr;
+    std::uint64_t bytes = 0;
+    std::uint64_t offset = 0;    ///< in the checkpoint as if its pages were neighbours
+    std::uint32_t alignment = 1; ///< of every run on both sides: a power of two, up to 16
+};
+
+/// By the size of a page, in units of 256 bytes, of which every page is a multiple.
+struct page_divider {
+    divider units{};
+
+    [[nodiscard]] MARCONI_HOST_DEVICE std::uint32_t page_of(std::uint64_t offset) const {
+        return units.quotient(static_cast<std::uint32_t>(offset >> 8));
+    }
+    [[nodiscard]] MARCONI_HOST_DEVICE std::uint64_t page_bytes() const {
+        return std::uint64_t{units.divisor()} << 8;
+    }
+};
+
+/// Where byte `at` of a piece lies: in which of its checkpoint's pages, and where in it.
+struct place_in_pages {
+    std::uint32_t page = 0;
+    std::uint64_t offset = 0;
+    std::byte* in_engine = nullptr;
+    std::uint64_t run = 0; ///< bytes from there on that are neighbours in both
+
+    [[nodiscard]] MARCONI_HOST_DEVICE place with(std::byte* page_begin) const {
+        return {page_begin + offset, in_engine, run};
+    }
+};
+[[nodiscard]] MARCONI_HOST_DEVICE inline place_in_pages
+locate(state_part const& part, page_divider const& cut, std::uint64_t at) {
+    std::uint64_t const offset = part.offset + at;
+    std::uint32_t const page = cut.page_of(offset);
+    std::uint64_t const in_page = offset - page * cut.page_bytes();
+    return {page, in_page, part.engine + at, cut.page_bytes() - in_page};
+}
+
+/// The largest power of two, up to 16, of which both a pointer and all offsets are multiples.
+[[nodiscard]] inline std::uint32_t common_alignment(std::byte const* pointer,
+                                                    std::uint64_t offsets) {
+    std::uint64_t const all = reinterpret_cast<std::uintptr_t>(pointer) | offsets | 16;
+    return static_cast<std::uint32_t>(all & (~all + 1));
+}
+
+enum class kv_kind { key, value };
+
+/// The part of one layer's keys or values, for checked views.
+[[nodiscard]] inline kv_part make_part(kv_kind kind, kv_view const& engine, std::size_t layer,
+                                       page_layout const& layout) {
+    kv_layer const& bytes = layout.model().kv_layers[layer];
+    kv_layer_view const& view = engine.layers[layer];
+    bool const key = kind == kv_kind::key;
+    auto const row = static_cast<std::uint32_t>(key ? bytes.key_bytes : bytes.value_bytes);
+    std::uint32_t const head = row / view.heads;
+    auto const given = [](std::ptrdiff_t stride, std::uint64_t dense) {
+        return stride != 0 ? stride : static_cast<std::ptrdiff_t>(dense);
+    };
+    kv_part part;
+    part.engine = key ? view.key : view.value;
+    part.token_stride = given(key ? view.key_stride : view.value_stride, row);
+    part.head_stride = given(key ? view.key_head_stride : view.value_head_stride, head);
+    part.block_stride = given(key ? view.key_block_stride : view.value_block_stride,
+                              std::uint64_t{row} * engine.block_tokens);
+    bool const heads_stand_alone = view.heads > 1 && part.head_stride != head;
+    part.row = divider{std::max(row, 1u)};
+    part.head = divider{std::max(heads_stand_alone ? head : row, 1u)};
+    part.page_offset = static_cast<std::uint32_t>(key ? layout.key_offset(layer, 0)
+                                                      : layout.value_offset(layer, 0));
+    auto offsets = static_cast<std::uint64_t>(part.token_stride) | row | part.page_offset;
+    if (heads_stand_alone) offsets |= static_cast<std::uint64_t>(part.head_stride) | head;
+    if (!engine.blocks.empty()) offsets |= static_cast<std::uint64_t>(part.block_stride);
+    part.alignment = common_alignment(part.engine, offsets);
+    return part;
+}
+
+[[nodiscard]] inline kv_range make_range(kv_transfer const& t, page_layout const& layout) {
+    return {.begin = static_cast<std::uint32_t>(t.begin.value()),
+            .end = static_cast<std::uint32_t>(t.end.value()),
+            .block_tokens = layout.block_tokens(),
+            .first_block = static_cast<std::uint32_t>(t.begin.value() / layout.block_tokens()),
+            .engine_blocks = t.engine.blocks.empty() ? nullptr : t.engine.blocks.data(),
+            .engine_block_tokens = divider{std::max(t.engine.block_tokens, 1u)}};
+}
+
+[[nodiscard]] inline page_divider make_page_divider(page_layout const& layout) {
+    return {divider{static_cast<std::uint32_t>(layout.page_bytes().value() >> 8)}};
+}
+
+/// Copies reckon within a page, and with its units, in 32 bits: pages of 4 GiB and more, and
+/// checkpoints of a TiB, throw size_overflow.
+inline void check_reach(transfer const& t, page_layout const& layout) {
+    auto const limit = [](std::uint64_t bytes, int bits, char const* what) {
+        if (bytes >> bits != 0)
+            throw size_overflow{"a copy: " + std::string{what} + " of " + std::to_string(bytes) +
+                                " bytes; the limit is 2^" + std::to_string(bits)};
+    };
+    limit(layout.page_bytes().value(), 32, "pages");
+    for (checkpoint_transfer const& c : t.checkpoints)
+        limit(layout.checkpoint_bytes(c.position).value(), 40, "a checkpoint");
+}
+
+/// Calls visit(part) for each piece of a checkpoint.
+template <class Visit>
+void each_piece(checkpoint_transfer const& t, page_layout const& layout, Visit&& visit) {
+    std::uint64_t offset = 0;
+    for (std::size_t p = 0; p < t.engine.pieces.size(); ++p) {
+        std::uint64_t const bytes = layout.model().state_pieces[p].bytes_at(t.position.value());
+        state_part part;
+        part.engine = t.engine.pieces[p];
+        part.bytes = bytes;
+        part.offset = offset;
+        part.alignment = common_alignment(part.engine, offset);
+        visit(part);
+        offset += round_up(bytes, page_layout::piece_alignment);
+    }
+}
+
+/// Calls visit(part) for the keys and the values of each layer that has any.
+template <class Visit>
+void each_part(kv_view const& engine, page_layout const& layout, Visit&& visit) {
+    for (std::size_t l = 0; l < engine.layers.size(); ++l) {
+        if (layout.model().kv_layers[l].key_bytes)
+            visit(make_part(kv_kind::key, engine, l, layout));
+        if (layout.model().kv_layers[l].value_bytes)
+            visit(make_part(kv_kind::value, engine, l, layout));
+    }
+}
+
+} // namespace marconi::memory

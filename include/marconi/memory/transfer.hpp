@@ -1,0 +1,97 @@
+#pragma once
+
+// What to copy between pages and an engine's memory.
+
+#include <marconi/core/error.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/memory/layout.hpp>
+#include <marconi/memory/views.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+
+namespace marconi::memory {
+
+/// KV of tokens [begin, end) between pages and an engine; pages[i] holds block
+/// begin / block_tokens + i.
+struct kv_transfer {
+    token_count begin;
+    token_count end;
+    std::span<page_id const> pages;
+    kv_view engine;
+};
+
+/// The checkpoint of one position between its pages and an engine.
+struct checkpoint_transfer {
+    token_count position;
+    std::span<page_id const> pages;
+    state_view engine;
+};
+
+/// Everything one restore, or one commit, moves: a store does it in one launch. Pages and the
+/// engine's memory do not overlap, and of what is written nothing lies twice in a transfer.
+struct transfer {
+    kv_transfer kv;
+    std::span<checkpoint_transfer const> checkpoints;
+};
+
+inline void expect_count(std::size_t found, std::size_t wanted, char const* what) {
+    if (found != wanted) throw_invalid(what, found, std::to_string(wanted));
+}
+
+/// The engine's blocks must hold the tokens that are copied.
+inline void check_engine_blocks(kv_transfer const& t) {
+    kv_view const& engine = t.engine;
+    if (engine.blocks.empty()) return;
+    MARCONI_EXPECT(engine.block_tokens >= 1, "block_tokens of the kv_view", engine.block_tokens,
+                   "at least 1, since it has blocks");
+    std::uint64_t const last = (t.end.value() - 1) / engine.block_tokens;
+    MARCONI_EXPECT(last < engine.blocks.size(), "number of blocks in the kv_view",
+                   engine.blocks.size(),
+                   "at least " + std::to_string(last + 1) + ", for " +
+                       std::to_string(t.end.value()) + " tokens");
+    for (std::uint64_t b = t.begin.value() / engine.block_tokens; b <= last; ++b)
+        MARCONI_EXPECT(engine.blocks[b] >= 0, "a block of the kv_view", engine.blocks[b],
+                       "0 or more, where its tokens are copied");
+}
+
+inline void check_layers(kv_transfer const& t, page_layout const& layout) {
+    auto const& layers = layout.model().kv_layers;
+    expect_count(t.engine.layers.size(), layers.size(), "number of layers in the kv_view");
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+        kv_layer_view const& view = t.engine.layers[i];
+        if ((layers[i].key_bytes && !view.key) || (layers[i].value_bytes && !view.value))
+            throw invalid_argument{"kv_view: layer " + std::to_string(i) + " has a null pointer"};
+        if (view.heads == 0 || layers[i].key_bytes % view.heads != 0 ||
+            layers[i].value_bytes % view.heads != 0)
+            throw invalid_argument{"kv_view: the keys and values of layer " + std::to_string(i) +
+                                   " do not part into " + std::to_string(view.heads) +
+                                   " equal heads"};
+    }
+}
+
+/// Throws invalid_argument unless the engine's views fit the layout and the pages fit the ranges.
+inline void check(transfer const& t, page_layout const& layout) {
+    MARCONI_EXPECT(t.kv.begin <= t.kv.end, "begin of the KV", t.kv.begin.value(),
+                   "at most its end, " + std::to_string(t.kv.end.value()));
+    if (t.kv.begin != t.kv.end) {
+        MARCONI_EXPECT(t.kv.end.value() <= 1ull << 31, "end of the KV", t.kv.end.value(),
+                       "at most 2^31 tokens");
+        expect_count(t.kv.pages.size(), layout.blocks_touched(t.kv.begin.value(), t.kv.end.value()),
+                     "number of pages for the KV");
+        check_layers(t.kv, layout);
+        check_engine_blocks(t.kv);
+    }
+    for (checkpoint_transfer const& c : t.checkpoints) {
+        expect_count(c.pages.size(), layout.checkpoint_pages(c.position),
+                     "number of pages for the checkpoint");
+        expect_count(c.engine.pieces.size(), layout.model().state_pieces.size(),
+                     "number of pieces in the state_view");
+        for (std::byte* piece : c.engine.pieces)
+            if (!piece) throw invalid_argument{"state_view: a piece is a null pointer"};
+    }
+}
+
+} // namespace marconi::memory

@@ -1,0 +1,149 @@
+#include <marconi/core/error.hpp>
+#include <marconi/memory/host_copy.hpp>
+#include <marconi/memory/host_store.hpp>
+#include <marconi/memory/tensors.hpp>
+#include <marconi/memory/transfer.hpp>
+
+#include <support/catch.hpp>
+
+#include <array>
+#include <cstddef>
+#include <numeric>
+#include <vector>
+
+using namespace marconi;
+using namespace marconi::literals;
+using memory::head_order;
+using memory::head_shape;
+using memory::kv_layer_view;
+using memory::layer_in;
+
+namespace {
+
+constexpr std::uint32_t heads = 3;
+constexpr std::uint64_t head_bytes = 4, row = heads * head_bytes;
+
+footprint model() { return {.kv_layers = {{row, row}}}; }
+
+/// One byte that says which token, head and part it is of.
+std::byte right(std::uint64_t token, std::uint64_t head, bool value) {
+    return static_cast<std::byte>(token * 16 + head * 2 + value);
+}
+
+/// Tokens [0, tokens) in a store's pages.
+memory::host_store filled_store(std::uint64_t tokens) {
+    memory::host_store store{model(), 1_MiB, {.block_tokens = 8_tokens}};
+    std::vector<page_id> pages(tokens / 8 + 1);
+    store.pages().allocate(pages);
+    for (std::uint64_t t = 0; t < tokens; ++t)
+        for (std::uint64_t i = 0; i < row; ++i) {
+            auto const page = store.page(pages[t / 8]);
+            page[store.layout().key_offset(0, t % 8) + i] = right(t, i / head_bytes, false);
+            page[store.layout().value_offset(0, t % 8) + i] = right(t, i / head_bytes, true);
+        }
+    return store;
+}
+
+void load(memory::host_store const& store, std::uint64_t tokens, memory::kv_view engine) {
+    std::vector<page_id> pages;
+    for (std::uint32_t i = 0; i < store.layout().blocks_touched(0, tokens); ++i)
+        pages.push_back(page_id{i});
+    store.load({.kv = {0_tokens, token_count{tokens}, pages, engine}, .checkpoints = {}}, {});
+}
+
+} // namespace
+
+TEST_CASE("layer_in: a paged engine's tensors [blocks, (key, value), tokens, heads, bytes]") {
+    constexpr std::uint64_t tokens = 21, block = 6;
+    std::array<std::int32_t, 4> const table{2, 0, 3, 1};
+    auto const store = filled_store(tokens);
+    for (head_order const order : {head_order::token_major, head_order::head_major})
+        for (bool const joint : {false, true}) {
+            CAPTURE(static_cast<int>(order), joint);
+            std::vector<std::byte> tensor(2 * 4 * block * row);
+            std::size_t const between = joint ? 2 * block * row : block * row;
+            std::byte* const values = tensor.data() + (joint ? block * row : 4 * block * row);
+            kv_layer_view const layer =
+                layer_in({order, heads, block}, model().kv_layers[0], tensor.data(), values,
+                         static_cast<std::ptrdiff_t>(between));
+            load(store, tokens, {{&layer, 1}, table, block});
+            bool all = true;
+            for (std::uint64_t t = 0; t < tokens; ++t)
+                for (std::uint64_t h = 0; h < heads; ++h)
+                    for (std::uint64_t b = 0; b < head_bytes; ++b) {
+                        std::size_t const slot = t % block;
+                        std::size_t const at =
+                            static_cast<std::size_t>(table[t / block]) * between +
+                            (order == head_order::token_major ? slot * row + h * head_bytes
+                                                              : (h * block + slot) * head_bytes) +
+                            b;
+                        all = all && tensor[at] == right(t, h, false) &&
+                              values[at] == right(t, h, true);
+                    }
+            CHECK(all);
+        }
+}
+
+TEST_CASE("layer_in: one request's tensor [heads, tokens, bytes]") {
+    constexpr std::uint64_t tokens = 21, room = 30;
+    std::vector<std::byte> keys(room * row), values(room * row);
+    kv_layer_view const layer = layer_in({head_order::head_major, heads, room},
+                                         model().kv_layers[0], keys.data(), values.data());
+    load(filled_store(tokens), tokens, {{&layer, 1}});
+    bool all = true;
+    for (std::uint64_t t = 0; t < tokens; ++t)
+        for (std::uint64_t h = 0; h < heads; ++h)
+            all = all && keys[(h * room + t) * head_bytes] == right(t, h, false) &&
+                  values[(h * room + t) * head_bytes + 3] == right(t, h, true);
+    CHECK(all);
+}
+
+TEST_CASE("a stride of 0 stands for no gap: heads in tokens in blocks") {
+    constexpr std::uint64_t tokens = 12;
+    std::array<std::int32_t, 3> const table{1, 2, 0};
+    std::vector<std::byte> keys(tokens * row), values(tokens * row);
+    kv_layer_view const layer{.key = keys.data(), .value = values.data(), .heads = heads};
+    load(filled_store(tokens), tokens, {{&layer, 1}, table, 4});
+    bool all = true;
+    for (std::uint64_t t = 0; t < tokens; ++t) {
+        std::size_t const at = (static_cast<std::size_t>(table[t / 4]) * 4 + t % 4) * row;
+        all = all && keys[at] == right(t, 0, false) && values[at + row - 1] == right(t, 2, true);
+    }
+    CHECK(all);
+}
+
+TEST_CASE("state tensors: a slot's pieces") {
+    std::vector<std::byte> memory(100);
+    std::array<memory::state_tensor, 2> const tensors{{{memory.data(), 10}, {&memory[99], -5}}};
+    CHECK(memory::slot_of(tensors, 3) == std::vector<std::byte*>{&memory[30], &memory[84]});
+}
+
+TEST_CASE("views of engines that do not fit are refused, and in which words") {
+    constexpr std::uint64_t tokens = 12;
+    auto const store = filled_store(tokens);
+    std::vector<std::byte> keys(2 * tokens * row), values(2 * tokens * row);
+    kv_layer_view layer{.key = keys.data(), .value = values.data()};
+    std::vector<std::int32_t> blocks{0, 1, 2};
+    std::uint32_t block = 4;
+    auto const says = [&](char const* words) {
+        CHECK_THROWS_AS(load(store, tokens, {{&layer, 1}, blocks, block}), invalid_argument);
+        CHECK_THROWS_WITH(load(store, tokens, {{&layer, 1}, blocks, block}), words);
+        CHECK(keys == std::vector<std::byte>(keys.size()));
+    };
+    layer.heads = 5;
+    says("kv_view: the keys and values of layer 0 do not part into 5 equal heads");
+    layer.heads = 0;
+    says("kv_view: the keys and values of layer 0 do not part into 0 equal heads");
+    layer.heads = 1;
+    block = 0;
+    says("block_tokens of the kv_view is 0; expected at least 1, since it has blocks");
+    block = 4;
+    blocks.pop_back();
+    says("number of blocks in the kv_view is 2; expected at least 3, for 12 tokens");
+    blocks.push_back(-1);
+    says("a block of the kv_view is -1; expected 0 or more, where its tokens are copied");
+    blocks = {0, 1, 2, -1};
+    CHECK_NOTHROW(load(store, tokens, {{&layer, 1}, blocks, block}));
+    CHECK(keys[0] == right(0, 0, false));
+    CHECK(keys[11 * row] == right(11, 0, false));
+}
