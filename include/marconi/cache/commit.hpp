@@ -9,8 +9,9 @@
 #include <marconi/core/types.hpp>
 #include <marconi/core/units.hpp>
 #include <marconi/index/paths.hpp>
+#include <marconi/memory/concepts.hpp>
 #include <marconi/memory/page_pool.hpp>
-#include <marconi/memory/views.hpp>
+#include <marconi/memory/transfer.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -126,6 +127,8 @@ private:
                            .engine = brought_.kv};
             }
             save_known(entries_, lease_, known_, brought_.kv, stream);
+            if constexpr (memory::ordered_store<store_type>)
+                if (brought_.kv.layers.empty() && !blocks.empty()) store_.written(blocks, stream);
             store_.save(work, stream);
         }
     }

@@ -6,12 +6,14 @@
 #include <marconi/cache/lease.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/core/units.hpp>
-#include <marconi/memory/views.hpp>
+#include <marconi/memory/concepts.hpp>
+#include <marconi/memory/transfer.hpp>
 
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <type_traits>
 #include <vector>
 
 namespace marconi::cache {
@@ -105,6 +107,8 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
     lease.pages.reserve(lease.pages.size() + wanted);
     lease.replaced.reserve(lease.replaced.size() + 1);
     page_loan loan{entries.store().pages(), wanted};
+    if constexpr (memory::ordered_store<std::remove_cvref_t<decltype(entries.store())>>)
+        entries.store().admit_writer(loan.pages(), stream);
     if (first * block < lease.position) {
         page_id const shared = path_pages(entries, lease.node, lease.position).back();
         entries.store().copy_block(shared, loan.pages().front(), stream);

@@ -94,6 +94,16 @@ public:
         return position > r.resume_at && names(r.captures, r.prompt, position, last);
     }
 
+    /// On a store with streams, says that an engine works on this lease's pages in place on one: a
+    /// block table that was just taken is about to be read there. The stream waits (on the device)
+    /// for writes of these pages that are still in flight elsewhere; whoever gets the pages after
+    /// this lease waits for what the stream was given until then. Streams named in restore (with
+    /// no kv view) and reserve need no mention. It must live as long as the lease. O(blocks).
+    template <class Stream>
+    void used_on(Stream const& stream) const {
+        (void)record();
+        cache_->used_on(id_, stream);
+    }
     /// Lets the checkpoint go early: after restore(), if it will not be restored again. O(log N).
     void let_go_checkpoint() noexcept {
         if (cache_) cache_->let_go_checkpoint(id_);

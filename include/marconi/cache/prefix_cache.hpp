@@ -4,10 +4,12 @@
 #include <marconi/cache/entries.hpp>
 #include <marconi/cache/in_place.hpp>
 #include <marconi/cache/lease.hpp>
+#include <marconi/cache/lease_streams.hpp>
 #include <marconi/cache/observer.hpp>
 #include <marconi/cache/options.hpp>
 #include <marconi/cache/outcome.hpp>
 #include <marconi/cache/plan.hpp>
+#include <marconi/cache/purge.hpp>
 #include <marconi/cache/requests.hpp>
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/error.hpp>
@@ -81,6 +83,7 @@ public:
             return {};
         }
         leases_.reserve(1);
+        streams_.reserve(leases_.slots() + std::size_t{1});
         lease_record opened = open_lease(entries_, plan);
         lease_id const id = leases_.allocate();
         leases_[id] = std::move(opened);
@@ -94,7 +97,9 @@ public:
     /// if a view does not fit, contract_violation if the lease has let go of what is asked for.
     void restore(lease const& held, memory::kv_view kv, memory::state_view state,
                  stream const& on = {}) const {
-        restore_lease(entries_, record(held), kv, state, on);
+        lease_record const& r = record(held);
+        streams_.note_restore(entries_, r, held.id_, kv, on);
+        restore_lease(entries_, r, kv, state, on);
     }
 
     /// The page of every block that the lease can read, and those it reserved: entry i holds tokens
@@ -115,6 +120,7 @@ public:
                        tokens.value(), "the lease's position or more, less than 2^31");
         if (!r.kv_pinned && r.position != 0)
             throw contract_violation{"reserve: the lease has let go of its KV"};
+        streams_.note_reader(entries_, r, held.id_, on);
         token_count const covered{
             reserve_pages(entries_, leases_, r, static_cast<std::uint32_t>(tokens.value()), on)};
         note_peak();
@@ -130,8 +136,9 @@ public:
     commit_outcome commit(lease const& held, std::span<Token const> tokens,
                           computed const& brought = {}, stream const& on = {}) {
         entries_.advance_clock();
-        commit_operation<entries_type, Token> operation{entries_, leases_, record_of(held), tokens,
-                                                        brought};
+        lease_record& r = record_of(held);
+        streams_.note(held.id_, on);
+        commit_operation<entries_type, Token> operation{entries_, leases_, r, tokens, brought};
         commit_outcome const outcome = operation.run(on);
         count_commit(entries_, outcome);
         note_peak();
@@ -140,27 +147,12 @@ public:
 
     /// Evicts in the policy's order until `bytes` are freed or nothing more may go. The bytes
     /// freed.
-    byte_count evict(byte_count bytes) {
-        byte_count const before = entries_.counts().bytes_evicted;
-        auto const freed = [&] { return entries_.counts().bytes_evicted - before; };
-        while (freed() < bytes && entries_.evict_one(eviction_reason::on_demand)) {
-        }
-        return freed();
-    }
+    byte_count evict(byte_count bytes) { return evict_bytes(entries_, bytes); }
 
     /// Evicts all of a scope that no lease holds: a tenant that left, a revision that was replaced.
-    void clear(scope const& in) {
-        if (node_id const root = entries_.tree().find_root(in))
-            entries_.evict_all(root, eviction_reason::on_demand);
-    }
+    void clear(scope const& in) { evict_scope(entries_, in); }
     /// Evicts all that no lease holds.
-    void clear() {
-        std::vector<scope> all;
-        for (auto const& [in, root] : entries_.tree().roots())
-            all.push_back(in);
-        for (scope const& in : all)
-            clear(in);
-    }
+    void clear() { evict_all_scopes(entries_); }
 
     /// What has happened, and what is here. O(1).
     [[nodiscard]] counters const& stats() const { return entries_.counts(); }
@@ -198,12 +190,20 @@ private:
     }
 
     void let_go_checkpoint(lease_id id) noexcept { close_checkpoint(entries_, leases_[id]); }
-    void let_go_kv(lease_id id) noexcept { close_kv(entries_, leases_[id]); }
+    void let_go_kv(lease_id id) noexcept {
+        streams_.let_go(entries_, leases_[id], id);
+        close_kv(entries_, leases_[id]);
+    }
     void release(lease_id id) noexcept {
         close_checkpoint(entries_, leases_[id]);
-        close_kv(entries_, leases_[id]);
+        let_go_kv(id);
+        streams_.close(id);
         leases_[id] = {};
         leases_.release(id);
+    }
+
+    void used_on(lease_id id, stream const& on) {
+        streams_.note_reader(entries_, leases_[id], id, on);
     }
 
     void note_peak() { peak_pages_ = std::max(peak_pages_, entries_.store().pages().used()); }
@@ -212,6 +212,7 @@ private:
     MARCONI_NO_UNIQUE_ADDRESS Admission admission_;
     entries_type entries_;
     lease_table leases_;
+    MARCONI_NO_UNIQUE_ADDRESS mutable lease_streams<Store> streams_; ///< restore() notes its own
     std::uint64_t peak_pages_ = 0;
 };
 
