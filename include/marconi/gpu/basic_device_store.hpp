@@ -1,0 +1,114 @@
+#pragma once
+
+#include <marconi/core/error.hpp>
+#include <marconi/core/footprint.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/gpu/device_copies.hpp>
+#include <marconi/gpu/device_resource.hpp>
+#include <marconi/gpu/stream.hpp>
+#include <marconi/memory/concepts.hpp>
+#include <marconi/memory/host_resource.hpp>
+#include <marconi/memory/layout.hpp>
+#include <marconi/memory/page_pool.hpp>
+#include <marconi/memory/transfer.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <utility>
+
+namespace marconi::gpu {
+
+/// Pages in a CUDA device's memory. Copies are enqueued on the stream that the call names, one
+/// launch each, and the call returns: nothing waits on the host. Views point to memory that the
+/// device can reach, and stay valid, memory and all, until the copy is done; their arrays (layers,
+/// blocks, pieces) are read before the call returns.
+///
+/// Streams may meet: a copy waits, on the device, for what it must not overtake on other streams
+/// (see stream_order). A stream must not be destroyed while a lease remembers it, nor be captured
+/// into a graph. Give device_store's kernels through `Launcher`; tests bring another.
+template <launcher Launcher>
+class basic_device_store {
+public:
+    using stream = stream_ref;
+    using mark_type = ticket;
+    static constexpr bool holds_bytes = true;
+
+    /// On the current device, an arena of its own: as many whole pages as fit in `capacity`. Throws
+    /// invalid_argument if that is not one page, std::bad_alloc if the device has not so much,
+    /// cuda_error.
+    basic_device_store(footprint model, byte_count capacity, memory::page_options options = {})
+        : layout_{std::move(model), options},
+          pages_{memory::whole_pages(capacity, layout_)},
+          own_{std::in_place, device_resource{}, pages_.capacity() * layout_.page_bytes().value()},
+          copies_{std::make_unique<device_copies<Launcher>>(own_->data(), layout_)} {}
+
+    /// The same in memory of the current device that the caller lends for the store's life, at a
+    /// multiple of 256. The caller waits for all copies before taking it back.
+    basic_device_store(footprint model, std::span<std::byte> arena,
+                       memory::page_options options = {})
+        : layout_{std::move(model), options},
+          pages_{memory::whole_pages(byte_count{arena.size()}, layout_)},
+          copies_{std::make_unique<device_copies<Launcher>>(aligned(arena.data()), layout_)} {}
+
+    [[nodiscard]] memory::page_layout const& layout() const { return layout_; }
+    [[nodiscard]] memory::page_pool& pages() { return pages_; }
+    [[nodiscard]] memory::page_pool const& pages() const { return pages_; }
+
+    void save(memory::transfer const& t, stream_ref on) {
+        copies_->copy(direction::to_pages, t, layout_, pages_.touched(), on);
+    }
+    void load(memory::transfer const& t, stream_ref on) const {
+        copies_->copy(direction::to_engine, t, layout_, pages_.touched(), on);
+    }
+    void copy_block(page_id from, page_id to, stream_ref on) {
+        copies_->copy_pages({&from, 1}, {&to, 1}, pages_.touched(), on);
+    }
+
+    // ---- order with engines that work in place: see memory::ordered_store ----
+
+    void admit_reader(std::span<page_id const> pages, stream_ref on) const {
+        copies_->admit_reader(pages, pages_.touched(), on);
+    }
+    void admit_writer(std::span<page_id const> pages, stream_ref on) {
+        copies_->admit_writer(pages, pages_.touched(), on);
+    }
+    void written(std::span<page_id const> pages, stream_ref on) {
+        copies_->written(pages, pages_.touched(), on);
+    }
+    [[nodiscard]] ticket mark(stream_ref on) noexcept {
+        return copies_->mark(pages_.touched(), on);
+    }
+    void used(std::span<page_id const> pages, ticket by) noexcept { copies_->used(pages, by); }
+
+    // ---- what only this store has ----
+
+    /// A page's memory on the device, for engines that compute in place. Published slots must not
+    /// be written.
+    [[nodiscard]] std::span<std::byte> page(page_id id) const {
+        std::size_t const bytes = layout_.page_bytes().value();
+        return {copies_->arena() + id.value() * bytes, bytes};
+    }
+    /// Copies take at most so many multiprocessors from now on, since they run beside the model's
+    /// own kernels; 0, as at first: all.
+    void limit_multiprocessors(std::uint32_t most) { copies_->limit_multiprocessors(most); }
+    /// The copies themselves, for moving pages to other arenas.
+    [[nodiscard]] device_copies<Launcher>& copies() const { return *copies_; }
+
+private:
+    static std::byte* aligned(std::byte* arena) {
+        auto const address = reinterpret_cast<std::uintptr_t>(arena);
+        MARCONI_EXPECT(arena && address % 256 == 0, "address of the arena", address,
+                       "a multiple of 256, not null");
+        return arena;
+    }
+
+    memory::page_layout layout_;
+    memory::page_pool pages_;
+    std::optional<memory::arena_memory<device_resource>> own_;
+    std::unique_ptr<device_copies<Launcher>> copies_; ///< goes first: its buffers may be in use
+};
+
+} // namespace marconi::gpu

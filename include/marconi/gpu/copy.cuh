@@ -1,0 +1,53 @@
+#pragma once
+
+#include <marconi/gpu/device_copies.hpp>
+#include <marconi/gpu/error.hpp>
+#include <marconi/gpu/stream.hpp>
+#include <marconi/gpu/tiles.hpp>
+
+#include <cuda_runtime.h>
+
+#include <cstdint>
+
+namespace marconi::gpu {
+
+inline constexpr unsigned threads_per_block = warps_per_block * lanes;
+
+/// Warps of one number are spread over all blocks before the next: where the last round of tiles
+/// does not fill all warps, every multiprocessor has a share of it.
+[[nodiscard]] __device__ inline std::uint32_t warp_in_grid() {
+    return threadIdx.x / lanes * gridDim.x + blockIdx.x;
+}
+[[nodiscard]] __device__ inline std::uint32_t warps_in_grid() {
+    return blockDim.x / lanes * gridDim.x;
+}
+
+template <direction Way>
+__global__ void __launch_bounds__(threads_per_block) copy_kernel(copy_job const job) {
+    copy_tiles<Way>(job, warp_in_grid(), warps_in_grid(), threadIdx.x % lanes);
+}
+
+/// A template, so that it can be in a header.
+template <class Job>
+__global__ void __launch_bounds__(threads_per_block) copy_pages_kernel(Job const job) {
+    copy_page_tiles(job, warp_in_grid(), warps_in_grid(), threadIdx.x % lanes);
+}
+
+/// One block for each multiprocessor that a copy may take: it cannot be on more of them.
+struct kernel_launcher {
+    static void copy(direction way, copy_job const& job, std::uint32_t blocks, stream_ref on) {
+        if (way == direction::to_pages)
+            copy_kernel<direction::to_pages><<<blocks, threads_per_block, 0, on.get()>>>(job);
+        else
+            copy_kernel<direction::to_engine><<<blocks, threads_per_block, 0, on.get()>>>(job);
+        check(cudaGetLastError(), "launching copy_kernel");
+    }
+    static void copy_pages(page_job const& job, std::uint32_t blocks, stream_ref on) {
+        copy_pages_kernel<<<blocks, threads_per_block, 0, on.get()>>>(job);
+        check(cudaGetLastError(), "launching copy_pages_kernel");
+    }
+};
+
+static_assert(launcher<kernel_launcher>);
+
+} // namespace marconi::gpu

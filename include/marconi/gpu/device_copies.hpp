@@ -1,0 +1,218 @@
+#pragma once
+
+#include <marconi/core/types.hpp>
+#include <marconi/gpu/error.hpp>
+#include <marconi/gpu/job_tables.hpp>
+#include <marconi/gpu/staging.hpp>
+#include <marconi/gpu/stream.hpp>
+#include <marconi/gpu/stream_order.hpp>
+#include <marconi/memory/host_copy.hpp>
+#include <marconi/memory/layout.hpp>
+#include <marconi/memory/transfer.hpp>
+
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <mutex>
+#include <span>
+
+namespace marconi::gpu {
+
+/// Starts a kernel on a stream and returns: `blocks` blocks of warps_per_block warps, each of them
+/// running copy_tiles or copy_page_tiles. Throws cuda_error.
+template <class L>
+concept launcher = requires(copy_job const& job, page_job const& pages, std::uint32_t blocks,
+                            stream_ref on) {
+    L::copy(direction::to_pages, job, blocks, on);
+    L::copy_pages(pages, blocks, on);
+};
+
+/// Enqueues copies in and out of one arena on a device, in the order that stream_order gives them.
+/// Several host threads may call.
+template <launcher Launcher>
+class device_copies {
+    using order = stream_order<cuda_events>;
+
+public:
+    /// On the current device.
+    device_copies(std::byte* arena, memory::page_layout const& layout)
+        : arena_{arena},
+          page_bytes_{layout.page_bytes().value()},
+          device_{current_device()},
+          staging_{device_} {
+        int count = 0;
+        check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device_),
+              "cudaDeviceGetAttribute");
+        all_multiprocessors_ = static_cast<std::uint32_t>(count);
+    }
+
+    [[nodiscard]] int device() const { return device_; }
+    [[nodiscard]] std::byte* arena() const { return arena_; }
+
+    /// Copies take at most so many multiprocessors from now on; 0: all.
+    void limit_multiprocessors(std::uint32_t most) {
+        std::scoped_lock const alone{mutex_};
+        most_multiprocessors_ = most;
+    }
+
+    /// All of a transfer in one launch. `touched` is above the number of every page.
+    void copy(direction way, memory::transfer const& t, memory::page_layout const& layout,
+              std::uint64_t touched, stream_ref on) {
+        memory::check(t, layout);
+        memory::check_reach(t, layout);
+        job_tables const tables{t, layout};
+        if (tables.bytes() == 0) return;
+        std::scoped_lock const alone{mutex_};
+        device_scope const here{device_};
+        order_.reserve(touched);
+        order::operation work{order_, on};
+        auto const each_list = [&](auto&& visit) {
+            if (t.kv.begin != t.kv.end) visit(t.kv.pages);
+            for (memory::checkpoint_transfer const& c : t.checkpoints)
+                visit(c.pages);
+        };
+        each_list([&](std::span<page_id const> pages) {
+            way == direction::to_pages ? work.writes(pages) : work.reads(pages);
+        });
+        staging::loan const buffer = staging_.take(tables.bytes(), order_);
+        copy_job const job = tables.write(buffer.host(), buffer.device(), arena_);
+        buffer.send(tables.bytes(), on);
+        if (job.tiles != 0) Launcher::copy(way, job, blocks_for(job.tiles), on);
+        ticket const done = work.finish();
+        buffer.used_by(done);
+        each_list([&](std::span<page_id const> pages) {
+            way == direction::to_pages ? order_.note_written(done, pages)
+                                       : order_.note_read(done, pages);
+        });
+    }
+
+    /// Whole pages within the arena; no page is named twice.
+    void copy_pages(std::span<page_id const> from, std::span<page_id const> to,
+                    std::uint64_t touched, stream_ref on) {
+        (void)move_pages(
+            arena_, arena_, from, to, touched, on,
+            [&](order::operation& work) {
+                work.reads(from);
+                work.writes(to);
+            },
+            [&](ticket done) {
+                order_.note_read(done, from);
+                order_.note_written(done, to);
+            });
+    }
+    /// Pages of the arena to those of another one, that the device can write: pinned host memory.
+    /// The other one's pages are ordered by the stream alone.
+    ticket copy_out(std::span<page_id const> from, std::byte* other, std::span<page_id const> to,
+                    std::uint64_t touched, stream_ref on) {
+        return move_pages(
+            arena_, other, from, to, touched, on, [&](order::operation& work) { work.reads(from); },
+            [&](ticket done) { order_.note_read(done, from); });
+    }
+    /// And back.
+    ticket copy_in(std::byte const* other, std::span<page_id const> from,
+                   std::span<page_id const> to, std::uint64_t touched, stream_ref on) {
+        return move_pages(
+            other, arena_, from, to, touched, on, [&](order::operation& work) { work.writes(to); },
+            [&](ticket done) { order_.note_written(done, to); });
+    }
+
+    // ---- pages that an engine reads and writes in place ----
+
+    /// What is enqueued on the stream from now on may read, or write, the pages.
+    void admit_reader(std::span<page_id const> pages, std::uint64_t touched, stream_ref on) {
+        std::scoped_lock const alone{mutex_};
+        order_.reserve(touched);
+        order::operation{order_, on}.reads(pages);
+    }
+    void admit_writer(std::span<page_id const> pages, std::uint64_t touched, stream_ref on) {
+        std::scoped_lock const alone{mutex_};
+        order_.reserve(touched);
+        order::operation{order_, on}.writes(pages);
+    }
+    /// What was enqueued on the stream until now has written the pages.
+    void written(std::span<page_id const> pages, std::uint64_t touched, stream_ref on) {
+        std::scoped_lock const alone{mutex_};
+        order_.reserve(touched);
+        order::operation work{order_, on};
+        work.writes(pages);
+        order_.note_written(work.finish(), pages);
+    }
+    /// Stands for what was enqueued on the stream until now. Where no event can be had for it, it
+    /// waits on the host until all that is done.
+    [[nodiscard]] ticket mark(std::uint64_t touched, stream_ref on) noexcept {
+        try {
+            std::scoped_lock const alone{mutex_};
+            order_.reserve(touched);
+            return order::operation{order_, on}.finish();
+        } catch (...) {
+            cuda_events::finish(on);
+            return {};
+        }
+    }
+    /// What the mark stands for may have read the pages.
+    void used(std::span<page_id const> pages, ticket by) noexcept {
+        if (by.when == 0) return;
+        std::scoped_lock const alone{mutex_};
+        order_.note_read(by, pages);
+    }
+
+    [[nodiscard]] bool done(ticket t) {
+        std::scoped_lock const alone{mutex_};
+        return order_.done(t);
+    }
+    /// Events and staging buffers in existence: what they come to is bounded by what is in flight.
+    [[nodiscard]] std::size_t events() const { return order_.events(); }
+    [[nodiscard]] std::size_t staging_slots() const { return staging_.slots(); }
+
+private:
+    static int current_device() {
+        int device = 0;
+        check(cudaGetDevice(&device), "cudaGetDevice");
+        return device;
+    }
+    /// A block runs on one multiprocessor; a small copy is spread over as many as there are.
+    [[nodiscard]] std::uint32_t blocks_for(std::uint32_t tiles) const {
+        std::uint32_t const most =
+            most_multiprocessors_ == 0 ? all_multiprocessors_ : most_multiprocessors_;
+        return std::min({tiles, most, all_multiprocessors_});
+    }
+
+    template <class Wait, class Note>
+    ticket move_pages(std::byte const* from_arena, std::byte* to_arena,
+                      std::span<page_id const> from, std::span<page_id const> to,
+                      std::uint64_t touched, stream_ref on, Wait&& wait, Note&& note) {
+        memory::expect_count(to.size(), from.size(), "number of pages to copy to");
+        if (from.empty()) return {};
+        std::scoped_lock const alone{mutex_};
+        device_scope const here{device_};
+        order_.reserve(touched);
+        order::operation work{order_, on};
+        wait(work);
+        std::size_t const lists = from.size_bytes();
+        staging::loan const buffer = staging_.take(2 * lists, order_);
+        std::memcpy(buffer.host(), from.data(), lists);
+        std::memcpy(buffer.host() + lists, to.data(), lists);
+        if (from.size() > 1) buffer.send(2 * lists, on); // one pair goes with the launch
+        page_job const job =
+            make_page_job(from_arena, to_arena, page_bytes_, from, to, buffer.device());
+        Launcher::copy_pages(job, blocks_for(job.tiles), on);
+        ticket const done = work.finish();
+        buffer.used_by(done);
+        note(done);
+        return done;
+    }
+
+    std::byte* arena_;
+    std::uint64_t page_bytes_;
+    int device_;
+    std::uint32_t all_multiprocessors_ = 1;
+    std::uint32_t most_multiprocessors_ = 0;
+    std::mutex mutex_;
+    order order_;
+    staging staging_;
+};
+
+} // namespace marconi::gpu

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <marconi/gpu/error.hpp>
+#include <marconi/gpu/stream.hpp>
+#include <marconi/memory/host_resource.hpp>
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+
+namespace marconi::gpu {
+
+/// A device's memory, from cudaMalloc: aligned to 256 bytes at least. deallocate waits until the
+/// device is done with all that was enqueued, as cudaFree does.
+class device_resource {
+public:
+    /// Of the current device.
+    device_resource() { check(cudaGetDevice(&device_), "cudaGetDevice"); }
+    explicit device_resource(int device) : device_{device} {}
+
+    [[nodiscard]] void* allocate(std::size_t bytes) {
+        device_scope const here{device_};
+        void* memory = nullptr;
+        check(cudaMalloc(&memory, bytes), "cudaMalloc");
+        return memory;
+    }
+    void deallocate(void* memory, std::size_t) noexcept { (void)cudaFree(memory); }
+
+private:
+    int device_ = 0;
+};
+
+static_assert(memory::resource<device_resource>);
+
+} // namespace marconi::gpu

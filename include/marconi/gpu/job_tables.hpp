@@ -1,0 +1,142 @@
+#pragma once
+
+// A transfer's tables, laid out one behind the other in one buffer, and the job that refers to
+// them. What the host writes and where the kernel reads it may be two addresses of one copy.
+//
+//     | KV parts | pieces of checkpoints | pages | the engine's blocks |
+
+#include <marconi/core/error.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/core/units.hpp>
+#include <marconi/gpu/tiles.hpp>
+#include <marconi/memory/layout.hpp>
+#include <marconi/memory/places.hpp>
+#include <marconi/memory/transfer.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <new>
+#include <span>
+
+namespace marconi::gpu {
+
+/// Tiles that `bytes` bytes take, in vectors of `alignment`.
+[[nodiscard]] constexpr std::uint64_t tiles_for(std::uint64_t bytes, std::uint32_t alignment) {
+    return divide_up(bytes, std::uint64_t{tile_vectors} * alignment);
+}
+
+/// Kernels count tiles in 32 bits: 8 TiB in one transfer where vectors are whole.
+[[nodiscard]] inline std::uint32_t checked_tiles(std::uint64_t tiles) {
+    if (tiles > std::numeric_limits<std::uint32_t>::max())
+        throw size_overflow{"a copy of " + std::to_string(tiles) + " tiles; at most 2^32 - 1"};
+    return static_cast<std::uint32_t>(tiles);
+}
+
+/// Where a transfer's tables lie in their buffer, in bytes.
+class job_tables {
+public:
+    job_tables(memory::transfer const& t, memory::page_layout const& layout)
+        : transfer_{t}, layout_{layout} {
+        if (t.kv.begin != t.kv.end)
+            memory::each_part(t.kv.engine, layout, [&](auto const&) { ++parts_; });
+        std::uint64_t pages = parts_ == 0 ? 0 : t.kv.pages.size();
+        for (memory::checkpoint_transfer const& c : t.checkpoints) {
+            pieces_ += c.engine.pieces.size();
+            pages += c.pages.size();
+        }
+        pieces_at_ = parts_ * sizeof(tiled_kv_part);
+        pages_at_ = pieces_at_ + pieces_ * sizeof(tiled_state_part);
+        blocks_at_ = pages_at_ + pages * sizeof(std::uint32_t);
+        bytes_ = blocks_at_;
+        if (parts_ != 0) bytes_ += t.kv.engine.blocks.size_bytes();
+    }
+
+    [[nodiscard]] std::size_t bytes() const { return bytes_; }
+
+    /// Fills `buffer`, at a multiple of 16, for a kernel that will find it at `seen`.
+    [[nodiscard]] copy_job write(std::byte* buffer, std::byte* seen, std::byte* arena) const {
+        copy_job job;
+        job.arena = arena;
+        job.cut = memory::make_page_divider(layout_);
+        job.parts = reinterpret_cast<tiled_kv_part const*>(seen);
+        job.pieces = reinterpret_cast<tiled_state_part const*>(seen + pieces_at_);
+        job.pages = reinterpret_cast<std::uint32_t const*>(seen + pages_at_);
+        std::uint32_t listed = 0;
+        auto const list = [&](std::span<page_id const> pages) {
+            static_assert(sizeof(page_id) == sizeof(std::uint32_t));
+            std::memcpy(buffer + pages_at_ + listed * sizeof(std::uint32_t), pages.data(),
+                        pages.size_bytes());
+            listed += static_cast<std::uint32_t>(pages.size());
+        };
+        if (parts_ != 0) {
+            list(transfer_.kv.pages);
+            write_kv(job, buffer, seen);
+        }
+        std::uint64_t tiles = 0;
+        for (memory::checkpoint_transfer const& c : transfer_.checkpoints) {
+            write_pieces(job, buffer, c, listed, tiles);
+            list(c.pages);
+        }
+        job.tiles = checked_tiles(job.kv_tiles + tiles);
+        return job;
+    }
+
+private:
+    void write_kv(copy_job& job, std::byte* buffer, std::byte* seen) const {
+        memory::kv_transfer const& t = transfer_.kv;
+        job.range = memory::make_range(t, layout_);
+        if (std::span<std::int32_t const> const blocks = t.engine.blocks; !blocks.empty()) {
+            std::memcpy(buffer + blocks_at_, blocks.data(), blocks.size_bytes());
+            job.range.engine_blocks = reinterpret_cast<std::int32_t const*>(seen + blocks_at_);
+        }
+        std::uint64_t tiles = 0;
+        memory::each_part(t.engine, layout_, [&](memory::kv_part const& part) {
+            std::uint64_t const most = std::uint64_t{layout_.block_tokens()} * part.row.divisor();
+            new (buffer + job.part_count++ * sizeof(tiled_kv_part))
+                tiled_kv_part{part, checked_tiles(tiles)};
+            tiles += tiles_for(most, part.alignment);
+        });
+        job.tiles_a_page = memory::divider{checked_tiles(tiles)};
+        job.kv_tiles = checked_tiles(tiles * t.pages.size());
+    }
+    void write_pieces(copy_job& job, std::byte* buffer, memory::checkpoint_transfer const& c,
+                      std::uint32_t first_page, std::uint64_t& tiles) const {
+        memory::each_piece(c, layout_, [&](memory::state_part const& piece) {
+            if (piece.bytes == 0) return;
+            new (buffer + pieces_at_ + job.piece_count++ * sizeof(tiled_state_part))
+                tiled_state_part{piece, first_page, checked_tiles(tiles)};
+            tiles += tiles_for(piece.bytes, piece.alignment);
+        });
+    }
+
+    memory::transfer const& transfer_;
+    memory::page_layout const& layout_;
+    std::size_t parts_ = 0, pieces_ = 0;
+    std::size_t pieces_at_ = 0, pages_at_ = 0, blocks_at_ = 0, bytes_ = 0;
+};
+
+/// Whole pages between two arenas; `lists` (if more than one pair) holds all sources, then all
+/// targets, where the kernel will read them.
+[[nodiscard]] inline page_job make_page_job(std::byte const* from_arena, std::byte* to_arena,
+                                            std::uint64_t page_bytes, std::span<page_id const> from,
+                                            std::span<page_id const> to, std::byte* lists) {
+    page_job job;
+    job.from_arena = from_arena;
+    job.to_arena = to_arena;
+    job.page_bytes = page_bytes;
+    std::uint64_t const tiles = tiles_for(page_bytes, sizeof(sixteen_bytes));
+    job.tiles_a_page = memory::divider{checked_tiles(tiles)};
+    job.tiles = checked_tiles(tiles * from.size());
+    if (from.size() == 1) {
+        job.single_from = from[0].value();
+        job.single_to = to[0].value();
+    } else {
+        job.from = reinterpret_cast<std::uint32_t const*>(lists);
+        job.to = job.from + from.size();
+    }
+    return job;
+}
+
+} // namespace marconi::gpu

@@ -1,0 +1,27 @@
+#pragma once
+
+#include <marconi/gpu/error.hpp>
+#include <marconi/memory/host_resource.hpp>
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+
+namespace marconi::gpu {
+
+/// Host memory that does not move: every device can read and write it at the host's address, and
+/// copies to and from it run beside the host. A basic_host_store may have its arena in it.
+class pinned_resource {
+public:
+    [[nodiscard]] void* allocate(std::size_t bytes) {
+        void* memory = nullptr;
+        check(cudaHostAlloc(&memory, bytes, cudaHostAllocPortable | cudaHostAllocMapped),
+              "cudaHostAlloc");
+        return memory;
+    }
+    void deallocate(void* memory, std::size_t) noexcept { (void)cudaFreeHost(memory); }
+};
+
+static_assert(memory::resource<pinned_resource>);
+
+} // namespace marconi::gpu

@@ -1,0 +1,101 @@
+#pragma once
+
+#include <marconi/gpu/error.hpp>
+
+#include <cuda_runtime_api.h>
+
+#include <cstdint>
+#include <utility>
+
+namespace marconi::gpu {
+
+/// A CUDA stream that somebody else owns. An empty one is CUDA's default stream.
+class stream_ref {
+public:
+    stream_ref() = default;
+    stream_ref(cudaStream_t handle) : handle_{handle} {}
+    [[nodiscard]] cudaStream_t get() const { return handle_; }
+    friend bool operator==(stream_ref, stream_ref) = default;
+
+private:
+    cudaStream_t handle_ = nullptr;
+};
+
+/// A stream of one's own, ordered with no other.
+class owned_stream {
+public:
+    owned_stream() {
+        check(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking),
+              "cudaStreamCreateWithFlags");
+    }
+    owned_stream(owned_stream&& other) noexcept : handle_{std::exchange(other.handle_, nullptr)} {}
+    owned_stream& operator=(owned_stream&& other) noexcept {
+        std::swap(handle_, other.handle_);
+        return *this;
+    }
+    /// Does not wait: work on the stream goes on.
+    ~owned_stream() {
+        if (handle_) (void)cudaStreamDestroy(handle_);
+    }
+    operator stream_ref() const { return {handle_}; }
+    [[nodiscard]] cudaStream_t get() const { return handle_; }
+
+    /// Waits on the host until all work on the stream is done.
+    void synchronize() const { check(cudaStreamSynchronize(handle_), "cudaStreamSynchronize"); }
+
+private:
+    cudaStream_t handle_ = nullptr;
+};
+
+/// Makes a device the current one while it lives, if it is not already.
+class device_scope {
+public:
+    explicit device_scope(int device) {
+        check(cudaGetDevice(&before_), "cudaGetDevice");
+        if (before_ == device) return;
+        check(cudaSetDevice(device), "cudaSetDevice");
+        changed_ = true;
+    }
+    device_scope(device_scope const&) = delete;
+    device_scope& operator=(device_scope const&) = delete;
+    ~device_scope() {
+        if (changed_) (void)cudaSetDevice(before_);
+    }
+
+private:
+    int before_ = 0;
+    bool changed_ = false;
+};
+
+/// What stream_order needs of CUDA.
+struct cuda_events {
+    using stream = stream_ref;
+    using event = cudaEvent_t;
+
+    /// A name of the stream that no other stream gets after it.
+    [[nodiscard]] static std::uint64_t name(stream s) {
+        unsigned long long id = 0;
+        check(cudaStreamGetId(s.get(), &id), "cudaStreamGetId");
+        return id;
+    }
+    [[nodiscard]] static event create() {
+        event e = nullptr;
+        check(cudaEventCreateWithFlags(&e, cudaEventDisableTiming), "cudaEventCreateWithFlags");
+        return e;
+    }
+    static void destroy(event e) noexcept { (void)cudaEventDestroy(e); }
+    static void record(event e, stream s) { check(cudaEventRecord(e, s.get()), "cudaEventRecord"); }
+    static void wait(stream s, event e) {
+        check(cudaStreamWaitEvent(s.get(), e, 0), "cudaStreamWaitEvent");
+    }
+    /// Whether all before the record is done. What cannot be told counts as not done.
+    [[nodiscard]] static bool done(event e) noexcept {
+        cudaError_t const code = cudaEventQuery(e);
+        if (code != cudaSuccess) (void)cudaGetLastError();
+        return code == cudaSuccess;
+    }
+    /// Waits on the host: the way out where no event can be had.
+    static void finish(stream s) noexcept { (void)cudaStreamSynchronize(s.get()); }
+};
+
+} // namespace marconi::gpu

@@ -1,0 +1,207 @@
+#pragma once
+
+// In which order streams may touch pages. Nothing here waits on the host.
+//
+//     stream A   ──save p──●3                  every operation gets a ticket, ascending over all
+//     stream B        wait 3 ┴─load p──●5      streams, and an event behind it on its stream
+//     stream A              wait 5 ┴──save p──●6
+//
+//     page p     written: 6 on A    read: none since
+//
+// A reader waits for a page's last write, a writer for that and for all reads since. A stream waits
+// for a ticket of another once: later waits for it, or for one before it, vanish. Tickets whose
+// event is done are retired, first ones first, and their events used again; pages may go on naming
+// them. A host thread at a time.
+
+#include <marconi/core/types.hpp>
+#include <marconi/gpu/timeline.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace marconi::gpu {
+
+/// Names an operation: when it was enqueued, and on which timeline. The empty one is long done.
+struct ticket {
+    std::uint64_t when = 0;
+    std::uint32_t line = 0;
+};
+
+/// `Events` has the calls of CUDA's events (see cuda_events), so that this is tested without them.
+template <class Events>
+class stream_order {
+public:
+    using stream = typename Events::stream;
+    using event = typename Events::event;
+
+    /// An operation while it is enqueued: say what it reads and writes, enqueue it, finish, note.
+    /// Dropped before, it leaves nothing behind but waits. One at a time.
+    class operation {
+    public:
+        /// Takes all memory that the rest needs. May throw what Events throws, or bad_alloc.
+        operation(stream_order& order, stream on)
+            : order_{&order}, on_{on}, line_{order.line_of(on)}, event_{order.pool_.take()} {}
+        operation(operation const&) = delete;
+        operation& operator=(operation const&) = delete;
+        ~operation() {
+            if (!finished_) order_->pool_.give_back(event_);
+        }
+
+        /// The stream waits until it may read these pages.
+        void reads(std::span<page_id const> pages) {
+            order_->need_to_read(pages);
+            order_->wait(line_, on_);
+        }
+        /// The stream waits until it may write these pages.
+        void writes(std::span<page_id const> pages) {
+            order_->need_to_read(pages);
+            order_->need_to_write(pages);
+            order_->wait(line_, on_);
+        }
+        /// Everything is enqueued.
+        ticket finish() {
+            Events::record(event_, on_);
+            finished_ = true;
+            return order_->add(line_, event_);
+        }
+
+    private:
+        stream_order* order_;
+        stream on_;
+        std::uint32_t line_;
+        event event_;
+        bool finished_ = false;
+    };
+
+    stream_order() = default;
+    stream_order(stream_order const&) = delete;
+    stream_order& operator=(stream_order const&) = delete;
+    ~stream_order() {
+        for (line_type& line : lines_)
+            line.forget(pool_);
+    }
+
+    /// Room for notes on pages below `count`: notes do not throw.
+    void reserve(std::uint64_t count) {
+        if (pages_.size() < count) pages_.resize(count);
+    }
+    /// The pages were read by that operation.
+    void note_read(ticket by, std::span<page_id const> pages) noexcept {
+        for (page_id const page : pages) {
+            page_use& use = pages_[page.value()];
+            use.last_read = by.when;
+            use.readers |= reader_bit(by.line);
+        }
+    }
+    /// The pages were written by that operation, which waited until it might.
+    void note_written(ticket by, std::span<page_id const> pages) noexcept {
+        for (page_id const page : pages)
+            pages_[page.value()] = {.written = by.when, .writer = by.line};
+    }
+
+    /// Whether an operation is known to be done; asks the device.
+    [[nodiscard]] bool done(ticket t) noexcept {
+        if (t.when == 0) return true;
+        line_type& line = lines_[t.line];
+        if (t.when > line.done()) line.retire(line.open(), pool_);
+        return t.when <= line.done();
+    }
+    /// Events in existence, and operations not known to be done: each has one of them.
+    [[nodiscard]] std::size_t events() const { return pool_.made(); }
+    [[nodiscard]] std::size_t open() const {
+        std::size_t sum = 0;
+        for (line_type const& line : lines_)
+            sum += line.open();
+        return sum;
+    }
+
+private:
+    using line_type = timeline<Events>;
+
+    struct page_use {
+        std::uint64_t written = 0;
+        std::uint64_t last_read = 0; ///< since it was written
+        std::uint64_t readers = 0;   ///< a bit for each timeline since; the last for all the others
+        std::uint32_t writer = 0;
+    };
+    static constexpr std::uint32_t last_bit = 63;
+    static constexpr std::size_t retired_at_once = 2;
+
+    static std::uint64_t reader_bit(std::uint32_t line) {
+        return std::uint64_t{1} << std::min(line, last_bit);
+    }
+
+    /// The stream's timeline, with room for one entry more. One with nothing open may be given to
+    /// another stream: pages that name it mean what is done.
+    std::uint32_t line_of(stream on) {
+        std::uint64_t const name = Events::name(on);
+        if (!lines_.empty()) lines_[turn_++ % lines_.size()].retire(retired_at_once, pool_);
+        auto found = std::find_if(lines_.begin(), lines_.end(),
+                                  [&](line_type const& l) { return l.name() == name; });
+        if (found == lines_.end()) {
+            found = std::find_if(lines_.begin(), lines_.end(),
+                                 [](line_type const& l) { return l.idle(); });
+            if (found == lines_.end()) {
+                needed_.reserve(lines_.size() + 1);
+                found = lines_.insert(lines_.end(), line_type{});
+                needed_.push_back(0);
+            }
+            found->rename(name, now_);
+        }
+        found->reserve_one();
+        return static_cast<std::uint32_t>(found - lines_.begin());
+    }
+    ticket add(std::uint32_t line, event behind) noexcept {
+        lines_[line].add(++now_, behind);
+        return {now_, line};
+    }
+
+    // ---- what a stream must wait for, by timeline: collected, then waited for ----
+
+    void need_to_read(std::span<page_id const> pages) noexcept {
+        for (page_id const page : pages) {
+            page_use const& use = pages_[page.value()];
+            if (use.written != 0) need(use.writer, use.written);
+        }
+    }
+    void need_to_write(std::span<page_id const> pages) noexcept {
+        for (page_id const page : pages) {
+            page_use const& use = pages_[page.value()];
+            for (std::uint64_t left = use.readers; left != 0; left &= left - 1) {
+                auto const bit = static_cast<std::uint32_t>(std::countr_zero(left));
+                need(bit, use.last_read);
+                if (bit == last_bit)
+                    for (std::uint32_t line = bit + 1; line < lines_.size(); ++line)
+                        need(line, use.last_read);
+            }
+        }
+    }
+    void need(std::uint32_t line, std::uint64_t when) noexcept {
+        needed_[line] = std::max(needed_[line], when);
+    }
+    void wait(std::uint32_t line, stream on) {
+        std::vector<std::uint64_t>& waited = lines_[line].waited(lines_.size());
+        for (std::uint32_t other = 0; other < lines_.size(); ++other) {
+            std::uint64_t const when = std::exchange(needed_[other], 0);
+            if (other == line || when <= lines_[other].done()) continue;
+            auto const* const last = lines_[other].last_until(when);
+            if (!last || last->when <= waited[other]) continue;
+            Events::wait(on, last->behind);
+            waited[other] = last->when;
+        }
+    }
+
+    std::vector<line_type> lines_;
+    event_pool<Events> pool_;
+    std::vector<page_use> pages_;
+    std::vector<std::uint64_t> needed_; ///< by timeline
+    std::uint64_t now_ = 0;
+    std::size_t turn_ = 0;
+};
+
+} // namespace marconi::gpu

@@ -1,0 +1,196 @@
+#pragma once
+
+// How a transfer is dealt out to the warps of one launch. A tile is what a warp copies at a time:
+// four vectors for each of its lanes, within one part of one page, or one piece of a checkpoint.
+//
+//     KV       page 0: | part 0: tiles | part 1: tiles | ... | page 1: | part 0: tiles | ...
+//     states   then    | piece 0: tiles | piece 1: tiles | ...
+//
+// A part's vectors are as wide as the alignment of its runs allows, so that none straddles two.
+// Everything here runs on the host, too: tests compare it with a plain loop.
+
+#include <marconi/core/config.hpp>
+#include <marconi/memory/host_copy.hpp>
+#include <marconi/memory/places.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace marconi::gpu {
+
+using memory::direction;
+
+inline constexpr std::uint32_t lanes = 32;
+inline constexpr std::uint32_t vectors_per_lane = 4; ///< loads in flight before the first store
+inline constexpr std::uint32_t tile_vectors = lanes * vectors_per_lane;
+/// 32 KiB in flight a multiprocessor, and registers enough that nothing spills.
+inline constexpr std::uint32_t warps_per_block = 16;
+
+struct tiled_kv_part : memory::kv_part {
+    std::uint32_t first_tile = 0; ///< among the tiles of a page
+};
+struct tiled_state_part : memory::state_part {
+    std::uint32_t first_page = 0; ///< of its checkpoint's, in the list of all pages
+    std::uint32_t first_tile = 0; ///< among the tiles of all pieces
+};
+
+/// A transfer as kernels take it: a value, with tables in memory that the kernel reads.
+struct copy_job {
+    std::byte* arena = nullptr; ///< at a multiple of 256
+    memory::page_divider cut{};
+    memory::kv_range range{};
+    tiled_kv_part const* parts = nullptr;
+    tiled_state_part const* pieces = nullptr;
+    std::uint32_t const* pages = nullptr; ///< of the KV, then of each checkpoint
+    std::uint32_t part_count = 0;
+    std::uint32_t piece_count = 0;
+    memory::divider tiles_a_page{};
+    std::uint32_t kv_tiles = 0;
+    std::uint32_t tiles = 0;
+
+    [[nodiscard]] MARCONI_HOST_DEVICE std::byte* page(std::uint32_t i) const {
+        return arena + pages[i] * cut.page_bytes();
+    }
+};
+
+/// Which of `count` parts, ascending by first_tile, a tile belongs to.
+template <class Part>
+[[nodiscard]] MARCONI_HOST_DEVICE std::uint32_t part_of(Part const* parts, std::uint32_t count,
+                                                        std::uint32_t tile) {
+    std::uint32_t low = 0;
+    while (count > 1) {
+        std::uint32_t const half = count / 2;
+        if (parts[low + half].first_tile <= tile) low += half;
+        count -= half;
+    }
+    return low;
+}
+
+/// Sixteen bytes that are loaded and stored at once.
+struct alignas(16) sixteen_bytes {
+    std::uint64_t low, high;
+};
+
+/// Copies a lane's share of one tile: vectors at first, first + lanes, ... below `end`, of which
+/// place(offset) says where they lie. All loads come before the first store.
+template <direction Way, class Vector, class Place>
+MARCONI_HOST_DEVICE void copy_vectors(std::uint64_t first, std::uint64_t end, Place const& place) {
+    Vector loaded[vectors_per_lane];
+    std::byte* target[vectors_per_lane];
+#if defined(__CUDA_ARCH__)
+#pragma unroll
+#endif
+    for (std::uint32_t v = 0; v < vectors_per_lane; ++v) {
+        std::uint64_t const at = first + std::uint64_t{v} * lanes * sizeof(Vector);
+        target[v] = nullptr;
+        if (at + sizeof(Vector) > end) continue;
+        memory::place const here = place(at);
+        std::byte const* const from = Way == direction::to_pages ? here.in_engine : here.in_page;
+        target[v] = Way == direction::to_pages ? here.in_page : here.in_engine;
+        loaded[v] = *reinterpret_cast<Vector const*>(from);
+    }
+#if defined(__CUDA_ARCH__)
+#pragma unroll
+#endif
+    for (std::uint32_t v = 0; v < vectors_per_lane; ++v)
+        if (target[v]) *reinterpret_cast<Vector*>(target[v]) = loaded[v];
+}
+
+/// The tile's share [begin, end) of a part's or piece's bytes, by vectors of its alignment. Bytes
+/// at the end that fill no vector go one by one.
+template <direction Way, class Place>
+MARCONI_HOST_DEVICE void copy_share(std::uint32_t alignment, std::uint32_t tile, std::uint32_t lane,
+                                    std::uint64_t begin, std::uint64_t end, Place const& place) {
+    std::uint64_t const first = begin + (std::uint64_t{tile} * tile_vectors + lane) * alignment;
+    switch (alignment) {
+    case 16:
+        copy_vectors<Way, sixteen_bytes>(first, end, place);
+        break;
+    case 8:
+        copy_vectors<Way, std::uint64_t>(first, end, place);
+        break;
+    case 4:
+        copy_vectors<Way, std::uint32_t>(first, end, place);
+        break;
+    case 2:
+        copy_vectors<Way, std::uint16_t>(first, end, place);
+        break;
+    default:
+        copy_vectors<Way, std::uint8_t>(first, end, place);
+        return;
+    }
+    std::uint64_t const rest = end - (end - begin) % alignment;
+    std::uint64_t const stop = begin + std::uint64_t{tile + 1} * tile_vectors * alignment;
+    std::uint64_t const at = rest + lane;
+    if (at < end && rest < stop && stop - rest <= tile_vectors * alignment)
+        copy_vectors<Way, std::uint8_t>(at, at + 1, place);
+}
+
+template <direction Way>
+MARCONI_HOST_DEVICE void copy_kv_tile(copy_job const& job, std::uint32_t tile, std::uint32_t lane) {
+    std::uint32_t const i = job.tiles_a_page.quotient(tile);
+    std::uint32_t const in_page = tile - i * job.tiles_a_page.divisor();
+    tiled_kv_part const part = job.parts[part_of(job.parts, job.part_count, in_page)];
+    std::byte* const page = job.page(i);
+    copy_share<Way>(part.alignment, in_page - part.first_tile, lane,
+                    job.range.first_row(i) * part.row.divisor(),
+                    job.range.end_row(i) * part.row.divisor(), [&](std::uint64_t offset) {
+                        return locate(part, job.range, page, i, static_cast<std::uint32_t>(offset));
+                    });
+}
+
+template <direction Way>
+MARCONI_HOST_DEVICE void copy_state_tile(copy_job const& job, std::uint32_t tile,
+                                         std::uint32_t lane) {
+    tiled_state_part const piece = job.pieces[part_of(job.pieces, job.piece_count, tile)];
+    copy_share<Way>(piece.alignment, tile - piece.first_tile, lane, 0, piece.bytes,
+                    [&](std::uint64_t at) {
+                        memory::place_in_pages const found = locate(piece, job.cut, at);
+                        return found.with(job.page(piece.first_page + found.page));
+                    });
+}
+
+/// What one lane of one warp of a launch does.
+template <direction Way>
+MARCONI_HOST_DEVICE void copy_tiles(copy_job const& job, std::uint32_t warp, std::uint32_t warps,
+                                    std::uint32_t lane) {
+    for (std::uint64_t tile = warp; tile < job.tiles; tile += warps) {
+        auto const t = static_cast<std::uint32_t>(tile);
+        if (t < job.kv_tiles)
+            copy_kv_tile<Way>(job, t, lane);
+        else
+            copy_state_tile<Way>(job, t - job.kv_tiles, lane);
+    }
+}
+
+/// Whole pages from one arena to another, or within one; the lists name no page twice.
+struct page_job {
+    std::byte const* from_arena = nullptr;
+    std::byte* to_arena = nullptr;
+    std::uint64_t page_bytes = 0;
+    std::uint32_t const* from = nullptr; ///< null: `single_from` alone
+    std::uint32_t const* to = nullptr;
+    std::uint32_t single_from = 0;
+    std::uint32_t single_to = 0;
+    memory::divider tiles_a_page{};
+    std::uint32_t tiles = 0;
+};
+
+MARCONI_HOST_DEVICE inline void copy_page_tiles(page_job const& job, std::uint32_t warp,
+                                                std::uint32_t warps, std::uint32_t lane) {
+    for (std::uint64_t tile = warp; tile < job.tiles; tile += warps) {
+        auto const t = static_cast<std::uint32_t>(tile);
+        std::uint32_t const i = job.tiles_a_page.quotient(t);
+        std::byte const* const source =
+            job.from_arena + (job.from ? job.from[i] : job.single_from) * job.page_bytes;
+        std::byte* const target =
+            job.to_arena + (job.to ? job.to[i] : job.single_to) * job.page_bytes;
+        copy_share<direction::to_engine>(
+            sizeof(sixteen_bytes), t - i * job.tiles_a_page.divisor(), lane, 0, job.page_bytes,
+            [&](std::uint64_t at) {
+                return memory::place{const_cast<std::byte*>(source) + at, target + at, 0};
+            });
+    }
+}
+
+} // namespace marconi::gpu

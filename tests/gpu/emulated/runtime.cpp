@@ -1,0 +1,307 @@
+#include <gpu/emulated/runtime.hpp>
+
+#include <marconi/gpu/tiles.hpp>
+
+#include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <deque>
+#include <map>
+#include <memory>
+#include <new>
+#include <random>
+#include <set>
+#include <utility>
+#include <vector>
+
+namespace {
+
+struct event_state {
+    std::uint64_t recorded = 0; // how often
+    std::uint64_t done = 0;     // up to which record
+};
+
+/// Work, or a wait until an event's record is done.
+struct operation {
+    std::function<void()> work{};
+    std::shared_ptr<event_state> waits_for{};
+    std::uint64_t record = 0;
+
+    [[nodiscard]] bool may_run() const { return !waits_for || waits_for->done >= record; }
+};
+
+struct device {
+    struct stream_state {
+        std::uint64_t id = 0;
+        std::deque<operation> queue{};
+        bool destroyed = false;
+    };
+
+    std::map<cudaStream_t, std::shared_ptr<stream_state>> streams;
+    std::vector<std::shared_ptr<stream_state>> working; // with something in the queue
+    std::map<cudaEvent_t, std::shared_ptr<event_state>> events;
+    std::map<void*, std::size_t> memory;
+    std::mt19937_64 random{1};
+    std::uint64_t next_id = 1;
+    std::uintptr_t next_handle = 0x1000;
+    emulated::call_counts counts;
+    bool limited = false, failed = false, no_waits = false;
+    std::size_t allowed = 0;
+    cudaError_t last_error = cudaSuccess;
+
+    device() { streams[nullptr] = std::make_shared<stream_state>(); }
+
+    stream_state& stream(cudaStream_t handle) {
+        auto const found = streams.find(handle);
+        if (found == streams.end()) {
+            std::fputs("emulated: a stream was used after it was destroyed\n", stderr);
+            std::abort();
+        }
+        return *found->second;
+    }
+
+    void push(cudaStream_t on, operation what) {
+        stream_state& s = stream(on);
+        if (s.queue.empty()) working.push_back(streams[on]);
+        s.queue.push_back(std::move(what));
+    }
+
+    /// Does one operation of a random stream. False if there is none that may run.
+    bool step() {
+        std::size_t const first = working.empty() ? 0 : random() % working.size();
+        for (std::size_t i = 0; i < working.size(); ++i) {
+            std::size_t const at = (first + i) % working.size();
+            std::shared_ptr<stream_state> const s = working[at];
+            if (!s->queue.front().may_run()) continue;
+            operation const now = std::move(s->queue.front());
+            s->queue.pop_front();
+            if (s->queue.empty()) working.erase(working.begin() + static_cast<std::ptrdiff_t>(at));
+            if (now.work) now.work();
+            return true;
+        }
+        return false;
+    }
+    void run_until(auto&& done) {
+        while (!done())
+            if (!step()) {
+                std::fputs("emulated: streams wait for each other, and for nothing else\n", stderr);
+                std::abort();
+            }
+    }
+    void run_all() {
+        run_until([&] { return working.empty(); });
+    }
+
+    /// Every call may find that the device has gone on.
+    void pass_time() {
+        if (random() % 8 == 0)
+            for (auto n = random() % 4; n-- > 0 && step();) {
+            }
+    }
+
+    /// Whether a call that takes something fails.
+    bool refuse() {
+        if (!limited) return false;
+        if (allowed > 0) {
+            --allowed;
+            return false;
+        }
+        failed = true;
+        return true;
+    }
+    cudaError_t fail(cudaError_t with) { return last_error = with; }
+
+    cudaError_t allocate(void** out, std::size_t bytes) {
+        if (refuse()) return fail(cudaErrorMemoryAllocation);
+        ++counts.allocations;
+        *out = ::operator new (bytes, std::align_val_t{256});
+        std::memset(*out, 0xCD, bytes); // nobody may rely on zeros
+        memory[*out] = bytes;
+        return cudaSuccess;
+    }
+    cudaError_t free(void* p) {
+        if (!p) return cudaSuccess;
+        run_all(); // as the real one: it waits for the device
+        if (memory.erase(p) == 0) {
+            std::fputs("emulated: memory was freed that was not allocated\n", stderr);
+            std::abort();
+        }
+        ::operator delete (p, std::align_val_t{256});
+        return cudaSuccess;
+    }
+};
+
+device& the() {
+    static device one;
+    return one;
+}
+
+template <class Handle>
+Handle new_handle() {
+    return reinterpret_cast<Handle>(the().next_handle += 16);
+}
+
+} // namespace
+
+namespace emulated {
+
+void restart(std::uint64_t seed) {
+    the().run_all();
+    the().random.seed(seed);
+    the().counts = {};
+}
+void enqueue(cudaStream_t on, std::function<void()> work) {
+    the().push(on, {.work = std::move(work)});
+    the().pass_time();
+}
+void finish_all() { the().run_all(); }
+
+failing::failing(std::size_t allowed) {
+    the().limited = true;
+    the().failed = false;
+    the().allowed = allowed;
+}
+failing::~failing() { the().limited = false; }
+bool failing::has_failed() const { return the().failed; }
+
+without_waits::without_waits() { the().no_waits = true; }
+without_waits::~without_waits() { the().no_waits = false; }
+
+call_counts counts() { return the().counts; }
+std::size_t live_objects() {
+    return the().memory.size() + the().events.size() + the().streams.size() - 1;
+}
+
+namespace {
+
+/// Every thread of a launch, as copy.cuh numbers them, blocks and threads in random order.
+template <class Body>
+void launch(std::uint32_t blocks, marconi::gpu::stream_ref on, Body body) {
+    if (the().refuse()) throw marconi::gpu::cuda_error{cudaErrorLaunchOutOfResources, "launching"};
+    ++the().counts.launches;
+    enqueue(on.get(), [=] {
+        std::vector<std::uint32_t> warps(blocks * marconi::gpu::warps_per_block);
+        for (std::uint32_t w = 0; w < warps.size(); ++w)
+            warps[w] = w;
+        std::shuffle(warps.begin(), warps.end(), the().random);
+        for (std::uint32_t const warp : warps)
+            for (std::uint32_t lane = 0; lane < marconi::gpu::lanes; ++lane)
+                body(warp, static_cast<std::uint32_t>(warps.size()), lane);
+    });
+}
+
+} // namespace
+
+void emulated_launcher::copy(marconi::gpu::direction way, marconi::gpu::copy_job const& job,
+                             std::uint32_t blocks, marconi::gpu::stream_ref on) {
+    using marconi::gpu::direction;
+    launch(blocks, on, [=](std::uint32_t warp, std::uint32_t warps, std::uint32_t lane) {
+        way == direction::to_pages
+            ? marconi::gpu::copy_tiles<direction::to_pages>(job, warp, warps, lane)
+            : marconi::gpu::copy_tiles<direction::to_engine>(job, warp, warps, lane);
+    });
+}
+void emulated_launcher::copy_pages(marconi::gpu::page_job const& job, std::uint32_t blocks,
+                                   marconi::gpu::stream_ref on) {
+    launch(blocks, on, [=](std::uint32_t warp, std::uint32_t warps, std::uint32_t lane) {
+        marconi::gpu::copy_page_tiles(job, warp, warps, lane);
+    });
+}
+
+} // namespace emulated
+
+// ---- the runtime's functions ----
+
+cudaError_t cudaGetDevice(int* device) {
+    *device = 0;
+    return cudaSuccess;
+}
+cudaError_t cudaSetDevice(int device) {
+    return device == 0 ? cudaSuccess : the().fail(cudaErrorInvalidDevice);
+}
+cudaError_t cudaGetDeviceCount(int* count) {
+    *count = 1;
+    return cudaSuccess;
+}
+cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
+    if (which != cudaDevAttrMultiProcessorCount) return the().fail(cudaErrorInvalidValue);
+    *value = emulated::multiprocessors;
+    return cudaSuccess;
+}
+cudaError_t cudaGetLastError() { return std::exchange(the().last_error, cudaSuccess); }
+char const* cudaGetErrorName(cudaError_t code) {
+    return code == cudaErrorLaunchOutOfResources ? "cudaErrorLaunchOutOfResources" : "an error";
+}
+char const* cudaGetErrorString(cudaError_t) { return "emulated"; }
+
+cudaError_t cudaMalloc(void** out, size_t bytes) { return the().allocate(out, bytes); }
+cudaError_t cudaHostAlloc(void** out, size_t bytes, unsigned) { return the().allocate(out, bytes); }
+cudaError_t cudaFree(void* p) { return the().free(p); }
+cudaError_t cudaFreeHost(void* p) { return the().free(p); }
+cudaError_t cudaMemcpyAsync(void* to, void const* from, size_t bytes, cudaMemcpyKind,
+                            cudaStream_t on) {
+    if (the().refuse()) return the().fail(cudaErrorInvalidValue);
+    emulated::enqueue(on, [=] { std::memcpy(to, from, bytes); });
+    return cudaSuccess;
+}
+
+cudaError_t cudaStreamCreateWithFlags(cudaStream_t* out, unsigned) {
+    if (the().refuse()) return the().fail(cudaErrorMemoryAllocation);
+    *out = new_handle<cudaStream_t>();
+    the().streams[*out] = std::make_shared<device::stream_state>();
+    the().streams[*out]->id = the().next_id++;
+    return cudaSuccess;
+}
+cudaError_t cudaStreamDestroy(cudaStream_t s) {
+    the().stream(s).destroyed = true; // what is in its queue goes on
+    the().streams.erase(s);
+    return cudaSuccess;
+}
+cudaError_t cudaStreamGetId(cudaStream_t s, unsigned long long* id) {
+    *id = the().stream(s).id;
+    return cudaSuccess;
+}
+cudaError_t cudaStreamSynchronize(cudaStream_t s) {
+    ++the().counts.host_waits;
+    auto const& queue = the().stream(s).queue;
+    the().run_until([&] { return queue.empty(); });
+    return cudaSuccess;
+}
+cudaError_t cudaDeviceSynchronize() {
+    ++the().counts.host_waits;
+    the().run_all();
+    return cudaSuccess;
+}
+cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned) {
+    if (the().refuse()) return the().fail(cudaErrorInvalidValue);
+    ++the().counts.waits;
+    auto const& state = the().events.at(e);
+    if (!the().no_waits) the().push(s, {.waits_for = state, .record = state->recorded});
+    the().pass_time();
+    return cudaSuccess;
+}
+
+cudaError_t cudaEventCreateWithFlags(cudaEvent_t* out, unsigned) {
+    if (the().refuse()) return the().fail(cudaErrorMemoryAllocation);
+    *out = new_handle<cudaEvent_t>();
+    the().events[*out] = std::make_shared<event_state>();
+    return cudaSuccess;
+}
+cudaError_t cudaEventDestroy(cudaEvent_t e) {
+    the().events.erase(e);
+    return cudaSuccess;
+}
+cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s) {
+    if (the().refuse()) return the().fail(cudaErrorInvalidValue);
+    ++the().counts.records;
+    auto const state = the().events.at(e);
+    std::uint64_t const record = ++state->recorded;
+    emulated::enqueue(s, [=] { state->done = std::max(state->done, record); });
+    return cudaSuccess;
+}
+cudaError_t cudaEventQuery(cudaEvent_t e) {
+    the().pass_time();
+    auto const& state = the().events.at(e);
+    return state->done >= state->recorded ? cudaSuccess : the().fail(cudaErrorNotReady);
+}

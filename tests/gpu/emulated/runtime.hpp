@@ -1,0 +1,74 @@
+#pragma once
+
+// The CUDA runtime in small, on the host, for tests on machines without a device. runtime.cpp
+// defines the functions of <cuda_runtime_api.h> that the library calls; link it instead of cudart.
+//
+// Work is done late, and in the worst order that is allowed: whenever the program calls the
+// runtime, now and then one operation at the head of a randomly chosen stream is done. Nothing but
+// the order within a stream and waits for events holds it back, the default stream included. So a
+// wait that is missing shows as wrong bytes, and memory that is used again too early as well.
+
+#include <marconi/gpu/device_copies.hpp>
+
+#include <cuda_runtime_api.h>
+
+#include <cstddef>
+#include <cstdint>
+#include <functional>
+
+namespace emulated {
+
+inline constexpr int multiprocessors = 3;
+
+/// Begins anew: nothing may be in flight. The seed decides in which order things happen.
+void restart(std::uint64_t seed);
+
+/// Enqueues work of a kernel, or of the test itself.
+void enqueue(cudaStream_t on, std::function<void()> work);
+
+/// Does all that is enqueued anywhere.
+void finish_all();
+
+/// While it lives, of the calls that take memory (cudaMalloc, cudaHostAlloc, event and stream
+/// creation) and those that enqueue something only the first `allowed` succeed.
+class failing {
+public:
+    explicit failing(std::size_t allowed);
+    ~failing();
+    failing(failing const&) = delete;
+    failing& operator=(failing const&) = delete;
+    [[nodiscard]] bool has_failed() const;
+};
+
+/// While it lives, waits for events are forgotten: what a library without them would do.
+class without_waits {
+public:
+    without_waits();
+    ~without_waits();
+    without_waits(without_waits const&) = delete;
+    without_waits& operator=(without_waits const&) = delete;
+};
+
+/// What has been called since the start.
+struct call_counts {
+    std::size_t waits = 0;       ///< of a stream for an event
+    std::size_t records = 0;     ///< of events
+    std::size_t launches = 0;    ///< of kernels
+    std::size_t host_waits = 0;  ///< of the host for the device
+    std::size_t allocations = 0; ///< of device and pinned memory
+};
+[[nodiscard]] call_counts counts();
+/// Allocations, events and streams that nobody gave back.
+[[nodiscard]] std::size_t live_objects();
+
+/// Runs the kernels' bodies, all threads of them, when their turn comes.
+struct emulated_launcher {
+    static void copy(marconi::gpu::direction way, marconi::gpu::copy_job const& job,
+                     std::uint32_t blocks, marconi::gpu::stream_ref on);
+    static void copy_pages(marconi::gpu::page_job const& job, std::uint32_t blocks,
+                           marconi::gpu::stream_ref on);
+};
+
+static_assert(marconi::gpu::launcher<emulated_launcher>);
+
+} // namespace emulated
