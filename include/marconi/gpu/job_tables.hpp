@@ -59,7 +59,7 @@ public:
     [[nodiscard]] copy_job write(std::byte* buffer, std::byte* seen, std::byte* arena) const {
         copy_job job;
         job.arena = arena;
-        job.cut = memory::make_page_divider(layout_);
+        job.cut = memory::page_divider::of(layout_);
         job.parts = reinterpret_cast<tiled_kv_part const*>(seen);
         job.pieces = reinterpret_cast<tiled_state_part const*>(seen + pieces_at_);
         job.pages = reinterpret_cast<std::uint32_t const*>(seen + pages_at_);

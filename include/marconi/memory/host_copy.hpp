@@ -45,7 +45,7 @@ inline void copy_kv(direction way, std::byte* arena, page_layout const& layout,
 
 inline void copy_checkpoint(direction way, std::byte* arena, page_layout const& layout,
                             checkpoint_transfer const& t) {
-    page_divider const cut = make_page_divider(layout);
+    page_divider const cut = page_divider::of(layout);
     each_piece(t, layout, [&](state_part const& part) {
         for (std::uint64_t at = 0; at < part.bytes;) {
             place_in_pages const found = locate(part, cut, at);

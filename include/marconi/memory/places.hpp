@@ -102,6 +102,9 @@ struct state_part {
 struct page_divider {
     divider units{};
 
+    [[nodiscard]] static page_divider of(page_layout const& layout) {
+        return {divider{static_cast<std::uint32_t>(layout.page_bytes().value() >> 8)}};
+    }
     [[nodiscard]] MARCONI_HOST_DEVICE std::uint32_t page_of(std::uint64_t offset) const {
         return units.quotient(static_cast<std::uint32_t>(offset >> 8));
     }
@@ -110,7 +113,7 @@ struct page_divider {
     }
 };
 
-/// Where byte `at` of a piece lies: in which of its checkpoint's pages, and where in it.
+/// A byte of a piece: in which of its checkpoint's pages, and where in it and in the engine.
 struct place_in_pages {
     std::uint32_t page = 0;
     std::uint64_t offset = 0;
@@ -123,9 +126,8 @@ struct place_in_pages {
 };
 [[nodiscard]] MARCONI_HOST_DEVICE inline place_in_pages
 locate(state_part const& part, page_divider const& cut, std::uint64_t at) {
-    std::uint64_t const offset = part.offset + at;
-    std::uint32_t const page = cut.page_of(offset);
-    std::uint64_t const in_page = offset - page * cut.page_bytes();
+    std::uint32_t const page = cut.page_of(part.offset + at);
+    std::uint64_t const in_page = part.offset + at - page * cut.page_bytes();
     return {page, in_page, part.engine + at, cut.page_bytes() - in_page};
 }
 
@@ -176,10 +178,6 @@ enum class kv_kind { key, value };
             .engine_block_tokens = divider{std::max(t.engine.block_tokens, 1u)}};
 }
 
-[[nodiscard]] inline page_divider make_page_divider(page_layout const& layout) {
-    return {divider{static_cast<std::uint32_t>(layout.page_bytes().value() >> 8)}};
-}
-
 /// Copies reckon within a page, and with its units, in 32 bits: pages of 4 GiB and more, and
 /// checkpoints of a TiB, throw size_overflow.
 inline void check_reach(transfer const& t, page_layout const& layout) {
@@ -213,10 +211,9 @@ void each_piece(checkpoint_transfer const& t, page_layout const& layout, Visit&&
 template <class Visit>
 void each_part(kv_view const& engine, page_layout const& layout, Visit&& visit) {
     for (std::size_t l = 0; l < engine.layers.size(); ++l) {
-        if (layout.model().kv_layers[l].key_bytes)
-            visit(make_part(kv_kind::key, engine, l, layout));
-        if (layout.model().kv_layers[l].value_bytes)
-            visit(make_part(kv_kind::value, engine, l, layout));
+        kv_layer const& bytes = layout.model().kv_layers[l];
+        if (bytes.key_bytes) visit(make_part(kv_kind::key, engine, l, layout));
+        if (bytes.value_bytes) visit(make_part(kv_kind::value, engine, l, layout));
     }
 }
 
