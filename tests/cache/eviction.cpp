@@ -202,14 +202,39 @@ TEST_CASE("pages that two nodes share are freed by the last") {
         CHECK(evict_at(cache, 10) == 2);
         CHECK(told(cache) == told_facts{{6, {3, 36, 6, 0, 0, true, true}}});
     }
-    SECTION("another request repeated the tokens in a page of its own") {
+    SECTION("another request repeated the tokens in a page of its own, which then serves both") {
         serve(cache, "012345");
         serve(cache, "0123456789");
+        CHECK(told(cache) ==
+              told_facts{{6, {1, 36, 6, 0, 0, false, true}}, {10, {2, 64, 10, 6, 6, true, true}}});
+        CHECK(pages_used(cache) == 5);
+        CHECK(evict_at(cache, 6) == 1);
+        CHECK(told(cache) == told_facts{{10, {4, 100, 10, 0, 0, true, true}}});
+    }
+    SECTION("while a third may be reading the page there, it stays") {
+        serve(cache, "012345");
+        auto reader = acquire(cache, text("012345-"));
+        auto const table = cache.block_table(reader);
+        serve(cache, "0123456789");
+        CHECK(cache.block_table(reader) == table);
+        reader.release();
         CHECK(told(cache) ==
               told_facts{{6, {2, 36, 6, 0, 0, false, true}}, {10, {3, 64, 10, 6, 6, true, true}}});
         CHECK(pages_used(cache) == 6);
         CHECK(evict_at(cache, 6) == 2); // the checkpoint and the duplicate
         CHECK(told(cache) == told_facts{{10, {4, 100, 10, 0, 0, true, true}}});
+    }
+    SECTION("a request that goes on past the page it read in place keeps it to its end") {
+        serve(cache, "012345");
+        auto reader = acquire(cache, text("0123456789"));
+        REQUIRE(reader.resume_at() == 6_tokens);
+        page_id const read = cache.block_table(reader)[1];
+        commit(cache, reader, text("0123456789"), {10});
+        CHECK(cache.block_table(reader)[1] != read);
+        CHECK(pages_used(cache) == 6);
+        CHECK(cache.store().pages().owners(read) == 1); // not handed to anybody else
+        reader.release();
+        CHECK(pages_used(cache) == 5);
     }
     SECTION("a leaf within its parent's page frees nothing but its checkpoint") {
         auto lease = acquire(cache, text("012"));

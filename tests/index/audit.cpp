@@ -88,8 +88,6 @@ std::vector<fault> const faults{
      "not found by its first token"},
     {"a first token that changed", [](planted& p) { p.retoken(p.right, 80); },
      "not found by its first token"},
-    {"a first token that changed, of an only child", [](planted& p) { p.retoken(p.low, 80); },
-     "not found by its first token"},
     {"a root that is gone", [](planted& p) { p.tree.remove_root(p.root); },
      "5 nodes are out of reach"},
 };

@@ -3,6 +3,7 @@
 
 #include <support/catch.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
@@ -52,11 +53,36 @@ TEST_CASE("page_pool: a page is free when its last owner lets go") {
     CHECK_FALSE(pool.release(page));
     CHECK_FALSE(pool.release(page));
     CHECK(pool.used() == 1);
+    CHECK(pool.free().empty());
     CHECK(pool.release(page));
-    CHECK(pool.owners(page) == 0);
     CHECK(pool.used() == 0);
-    CHECK(pool.owners(page_id{1}) == 0);
-    CHECK(pool.owners(page_id{77}) == 0);
+    REQUIRE(pool.free().size() == 1);
+    CHECK(pool.free()[0] == page);
+    CHECK(take(pool, 1)[0] == page);
+    CHECK(pool.owners(page) == 1);
+}
+
+TEST_CASE("page_pool: pages that nobody shares are freed together, in order") {
+    page_pool pool{8};
+    std::vector<page_id> const all = take(pool, 6);
+    pool.share(all[5]);
+    pool.release_unshared(std::span{all}.first(4));
+    CHECK(pool.used() == 2);
+    CHECK(pool.owners(all[5]) == 2);
+    CHECK(take(pool, 5) == ids({3, 2, 1, 0, 6}));
+}
+
+TEST_CASE("page_pool: of many pages those with other owners stay") {
+    page_pool pool{8};
+    std::vector<page_id> const all = take(pool, 5);
+    pool.share(all[1]);
+    pool.share(all[3]);
+    pool.share(all[3]);
+    pool.release(all);
+    CHECK(pool.used() == 2);
+    CHECK(pool.owners(all[1]) == 1);
+    CHECK(pool.owners(all[3]) == 2);
+    CHECK(std::vector(pool.free().begin(), pool.free().end()) == ids({0, 2, 4}));
 }
 
 TEST_CASE("page_pool: asking for more than is free throws and changes nothing") {
@@ -130,10 +156,9 @@ TEST_CASE("page_pool: long random histories against a map of owners") {
             REQUIRE(pool.used() == owners.size());
             REQUIRE(pool.available() == capacity - owners.size());
             REQUIRE(pool.touched() == touched);
-            for (std::uint32_t i = 0; i < touched; ++i) {
-                auto const it = owners.find(page_id{i});
-                REQUIRE(pool.owners(page_id{i}) == (it == owners.end() ? 0 : it->second));
-            }
+            REQUIRE(std::ranges::equal(pool.free(), free));
+            for (auto const& [page, count] : owners)
+                REQUIRE(pool.owners(page) == count);
         }
         REQUIRE(touched == capacity);
     }

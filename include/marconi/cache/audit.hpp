@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <string>
 #include <unordered_map>
+#include <unordered_set>
 #include <vector>
 
 namespace marconi::cache {
@@ -116,14 +117,19 @@ private:
 
     void check_pages() {
         auto const& pool = cache_.store().pages();
-        std::uint64_t used = 0;
-        for (std::uint32_t p = 0; p < pool.touched(); ++p) {
-            auto const it = owners_.find(p);
-            expect(pool.owners(page_id{p}), it == owners_.end() ? 0u : it->second,
-                   "page " + std::to_string(p) + ": owners");
-            used += pool.owners(page_id{p}) != 0;
+        std::unordered_set<std::uint32_t> free;
+        for (page_id const page : pool.free()) {
+            std::string const who = "page " + std::to_string(page.value());
+            if (!free.insert(page.value()).second) fault(who + ": freed twice");
+            if (owners_.contains(page.value())) fault(who + ": owned, but free");
         }
-        expect(pool.used(), used, "pages in use");
+        for (std::uint32_t p = 0; p < pool.touched(); ++p)
+            if (!free.contains(p)) {
+                auto const it = owners_.find(p);
+                expect(pool.owners(page_id{p}), it == owners_.end() ? 0u : it->second,
+                       "page " + std::to_string(p) + ": owners");
+            }
+        expect(pool.used(), pool.touched() - free.size(), "pages in use");
         expect(pool.used() + pool.available(), pool.capacity(), "used and free pages");
     }
 

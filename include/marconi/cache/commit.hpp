@@ -1,7 +1,7 @@
 #pragma once
 
 #include <marconi/cache/commit_checks.hpp>
-#include <marconi/cache/commit_size.hpp>
+#include <marconi/cache/commit_place.hpp>
 #include <marconi/cache/evict.hpp>
 #include <marconi/cache/in_place.hpp>
 #include <marconi/cache/lease.hpp>
@@ -29,9 +29,10 @@ namespace marconi::cache {
 /// Up to publish anything may throw, and leaves nothing behind but victims already evicted;
 /// publish cannot fail.
 template <class Entries, token Token>
-class commit_operation : sized_commit<Entries, Token> {
-    using base = sized_commit<Entries, Token>;
+class commit_operation : placed_commit<Entries, Token> {
+    using base = placed_commit<Entries, Token>;
     using typename base::arrival;
+    using typename base::new_edge;
     using typename base::store_type;
     using stream_type = typename store_type::stream;
 
@@ -76,14 +77,13 @@ private:
         for (std::size_t i = 0; i < taken_; ++i)
             checkpoints.emplace_back(store_.pages(), arrivals_[i].pages);
         page_loan kv{store_.pages(), this->fresh_blocks(end_)};
-        std::vector<page_id> const blocks = block_pages(kv.pages());
+        std::vector<page_id> const blocks = this->block_pages(kv.pages());
         save(blocks, checkpoints, stream);
         lease_.pages.reserve(1);
-        index::segment_id segment;
-        if (end_ > known_) // the last that may fail: nothing would free it
-            segment = tree_.paths().create(known_, tokens_.subspan(known_, end_ - known_));
+        lease_.replaced.reserve(lease_.replaced.size() + 1);
+        new_edge const edge = this->place_tokens(blocks); // the last that may fail
 
-        publish_kv(segment, blocks);
+        this->publish_kv(edge, blocks);
         (void)kv.keep(); // the nodes own them now
         // From the last to the first: one climb along the path passes all their nodes, and each
         // tells only the nodes down to the next of its presence.
@@ -91,20 +91,6 @@ private:
         for (std::size_t i = taken_; i-- > 0;)
             below = publish_checkpoint(below, arrivals_[i], checkpoints[i]);
         advance_lease(blocks);
-    }
-
-    /// The page of each block of [known_, end_): the lease's where it has one, else a fresh one.
-    [[nodiscard]] std::vector<page_id> block_pages(std::span<page_id const> fresh) const {
-        std::vector<page_id> pages;
-        if (end_ == known_ || !entries_.has_kv()) return pages;
-        if (lease_.pages.empty()) return {fresh.begin(), fresh.end()};
-        std::size_t used = 0;
-        auto const last = static_cast<std::uint32_t>(divide_up(end_, block_));
-        pages.reserve(last - known_ / block_);
-        for (std::uint32_t b = known_ / block_; b < last; ++b)
-            pages.push_back(lease_.owns_block(b) ? lease_.pages[b - lease_.first_block]
-                                                 : fresh[used++]);
-        return pages;
     }
 
     void save(std::vector<page_id> const& blocks,
@@ -134,41 +120,6 @@ private:
     }
 
     // ---- publish: nothing from here on can fail ----
-
-    void publish_kv(index::segment_id segment, std::vector<page_id> const& blocks) noexcept {
-        std::uint32_t const first_block = known_ / block_;
-        if (!blocks.empty())
-            std::copy(blocks.begin(), blocks.end(),
-                      tree_.paths()
-                          .pages(segment, first_block,
-                                 first_block + static_cast<std::uint32_t>(blocks.size()))
-                          .begin());
-        std::uint32_t begin = known_;
-        auto const add = [&](std::uint32_t end) {
-            if (!blocks.empty()) own_blocks(begin, end, blocks);
-            attachment_ = entries_.add(attachment_, segment, end, begin == known_, lease_.in);
-            begin = end;
-        };
-        for (std::size_t i = 0; i < taken_; ++i)
-            if (arrivals_[i].position > known_) add(arrivals_[i].position);
-        if (end_ > begin) add(end_);
-        outcome_.stored_tokens = token_count{end_ - known_};
-    }
-
-    /// Counts a reference to each block of [begin, end) for the node that will hold them. A fresh
-    /// page came with one, for the first node that touches it.
-    void own_blocks(std::uint32_t begin, std::uint32_t end,
-                    std::vector<page_id> const& blocks) noexcept {
-        auto const share = [&](std::uint32_t b) {
-            store_.pages().share(blocks[b - known_ / block_]);
-        };
-        std::uint32_t first = begin / block_;
-        if (begin != known_ && begin % block_ != 0) share(first++); // the node above has it too
-        auto const last = static_cast<std::uint32_t>(divide_up(end, block_));
-        for (std::uint32_t b = std::max(first, lease_.first_block);
-             b < std::min(last, lease_.end_block()); ++b)
-            share(b);
-    }
 
     node_id publish_checkpoint(node_id below, arrival const& a,
                                page_loan<memory::page_pool>& loan) noexcept {

@@ -10,6 +10,7 @@
 #include <concepts>
 #include <cstdint>
 #include <new>
+#include <span>
 #include <utility>
 
 namespace marconi::cache {
@@ -42,7 +43,7 @@ protected:
 
     void drop_checkpoint(node_id id) noexcept {
         auto& payload = tree_[id].payload;
-        store_.pages().release(checkpoints_[payload.checkpoint].pages);
+        store_.pages().release_unshared(checkpoints_[payload.checkpoint].pages);
         checkpoint_pages_ -= checkpoints_[payload.checkpoint].pages.size();
         checkpoints_[payload.checkpoint].pages = {};
         checkpoints_.release(payload.checkpoint);
@@ -60,8 +61,12 @@ protected:
         this->unrank(id);
         auto const& n = tree_[id];
         std::uint32_t const first_block = n.start() / store_.layout().block_tokens();
-        page_id const first = this->pages(n).empty() ? page_id{} : this->pages(n).front();
-        store_.pages().release(this->pages(n));
+        std::span<page_id const> const own = this->pages(n);
+        page_id const first = own.empty() ? page_id{} : own.front();
+        if (first) { // only this one may have another owner: the node above, or a lease there
+            store_.pages().release(first);
+            store_.pages().release_unshared(own.subspan(1));
+        }
         notify({.kind = event_kind::removed, .node = id, .parent = parent});
         tree_.remove_leaf(id);
         if (first && store_.pages().owners(first) == 1) refresh_above(parent, first_block);
@@ -90,7 +95,6 @@ protected:
             break;
         }
         this->refresh(id);
-        this->refresh(tree_[id].parent);
     }
 
     bool merge(node_id id) noexcept {
@@ -106,6 +110,7 @@ protected:
         // Inside a block both own a page for it: one and the same, or the upper one's duplicate.
         std::uint32_t const block = store_.layout().block_tokens();
         std::uint32_t const boundary = n.depth;
+        bool const in_one_block = n.start() / block == boundary / block;
         page_id dropped;
         if (std::span<page_id const> const own = this->pages(n);
             !own.empty() && boundary % block != 0) {
@@ -121,7 +126,7 @@ protected:
         ++counts_.merges;
         notify({.kind = event_kind::merged, .node = child_id, .parent = id});
         this->refresh(child_id);
-        this->refresh(parent);
+        if (in_one_block) this->refresh(parent); // its child begins with another page
         return true;
     }
 

@@ -18,3 +18,10 @@
 #else
 #define MARCONI_NO_UNIQUE_ADDRESS [[no_unique_address]]
 #endif
+
+// Asks for the cache line of an address that will be read soon. Any address will do.
+#if defined(__GNUC__)
+#define MARCONI_PREFETCH(address) __builtin_prefetch(address)
+#else
+#define MARCONI_PREFETCH(address) static_cast<void>(address)
+#endif

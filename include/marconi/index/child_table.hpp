@@ -34,7 +34,7 @@ template <token Token>
     return static_cast<std::uint32_t>(hash);
 }
 
-/// The children of all nodes in one open-addressing table, so that a node with a million children
+/// All children that have siblings, in one open-addressing table: a node with a million children
 /// is found as fast as one with two. 8 bytes a slot, at most three quarters full, linear probing,
 /// deletion without tombstones. The table only proposes: the caller confirms a child by its parent
 /// and its tokens, so a collision of hashes costs time and nothing else.

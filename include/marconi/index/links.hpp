@@ -15,7 +15,8 @@
 namespace marconi::index {
 
 /// The nodes of all scopes and how they hang together: parents, lists of siblings, the table that
-/// finds a child by its first token, and the roots.
+/// finds a child by its first token, and the roots. An only child is found without the table, and
+/// is not in it: most nodes of conversations are one.
 template <token Token, class Payload>
 class links {
 public:
@@ -87,40 +88,44 @@ public:
     [[nodiscard]] child_table const& children() const { return children_; }
 
 protected:
+    /// Makes the next `n` links infallible: a second child takes the first into the table, too.
+    void reserve_links(std::size_t n) { children_.reserve(2 * n); }
+
     /// Makes `id`, whose edge is in place, a child of `parent`.
-    void link(node_id parent, node_id id) {
+    void link(node_id parent, node_id id) noexcept {
         node_type& p = nodes_[parent];
         node_type& n = nodes_[id];
         n.parent = parent;
         n.previous_sibling = {};
         n.next_sibling = p.first_child;
         if (p.first_child) nodes_[p.first_child].previous_sibling = id;
+        if (p.child_count == 1) children_.insert(hash_of(p.first_child), p.first_child);
         p.first_child = id;
-        ++p.child_count;
-        children_.insert(child_hash(parent, tokens(id)[0]), id);
+        if (++p.child_count > 1) children_.insert(hash_of(id), id);
     }
 
     void unlink(node_id id) noexcept {
         node_type& n = nodes_[id];
         node_type& p = nodes_[n.parent];
-        children_.erase(child_hash(n.parent, tokens(id)[0]), id);
+        if (p.child_count > 1) children_.erase(hash_of(id), id);
         (n.previous_sibling ? nodes_[n.previous_sibling].next_sibling : p.first_child) =
             n.next_sibling;
         if (n.next_sibling) nodes_[n.next_sibling].previous_sibling = n.previous_sibling;
-        --p.child_count;
+        if (--p.child_count == 1) children_.erase(hash_of(p.first_child), p.first_child);
     }
 
-    /// Puts `to` in the place that `from` has under its parent.
-    void take_place(node_id from, node_id to, std::uint32_t hash) noexcept {
+    /// Puts `to` in the place that `from`, whose edge begins with the same token, has under its
+    /// parent.
+    void take_place(node_id from, node_id to) noexcept {
         node_type const& f = nodes_[from];
         node_type& t = nodes_[to];
+        if (nodes_[f.parent].child_count > 1) children_.replace(hash_of(from), from, to);
         t.parent = f.parent;
         t.previous_sibling = f.previous_sibling;
         t.next_sibling = f.next_sibling;
         (f.previous_sibling ? nodes_[f.previous_sibling].next_sibling
                             : nodes_[f.parent].first_child) = to;
         if (f.next_sibling) nodes_[f.next_sibling].previous_sibling = to;
-        children_.replace(hash, from, to);
     }
 
     arena<node_type, node_id> nodes_;
@@ -128,6 +133,9 @@ protected:
     index::paths<Token> paths_;
 
 private:
+    [[nodiscard]] std::uint32_t hash_of(node_id child) const {
+        return child_hash(nodes_[child].parent, tokens(child)[0]);
+    }
     [[nodiscard]] static bool same(Token const& a, Token const& b) {
         return std::memcmp(&a, &b, sizeof(Token)) == 0;
     }

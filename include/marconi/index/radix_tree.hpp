@@ -29,7 +29,6 @@ namespace marconi::index {
 template <token Token, class Payload>
 class radix_tree : public links<Token, Payload> {
     using base = links<Token, Payload>;
-    using base::children_;
     using base::link;
     using base::nodes_;
     using base::paths_;
@@ -93,7 +92,7 @@ public:
     /// Makes `nodes` splits and additions infallible.
     void reserve(std::size_t nodes) {
         nodes_.reserve(nodes);
-        children_.reserve(nodes);
+        base::reserve_links(nodes);
     }
 
     /// Cuts a node's edge at a position inside it; the upper half, a new node, is returned. O(1).
@@ -102,11 +101,10 @@ public:
         node_id const upper_id = nodes_.allocate();
         node_type& upper = nodes_[upper_id];
         node_type& lower = nodes_[id];
-        std::uint32_t const hash = child_hash(lower.parent, tokens(id)[0]);
         upper.segment = lower.segment;
         upper.depth = at;
         upper.length = at - lower.start();
-        take_place(id, upper_id, hash);
+        take_place(id, upper_id);
         paths_.share(lower.segment);
         lower.length = lower.depth - at;
         link(upper_id, id);
@@ -126,9 +124,8 @@ public:
         node_type const upper = nodes_[id];
         node_id const child_id = upper.first_child;
         node_type& lower = nodes_[child_id];
-        std::uint32_t const hash = child_hash(upper.parent, tokens(id)[0]);
         unlink(child_id);
-        take_place(id, child_id, hash);
+        take_place(id, child_id);
         lower.segment =
             paths_.join(upper.segment, upper.start(), upper.depth, lower.segment, lower.depth);
         lower.length += upper.length;
@@ -159,7 +156,7 @@ public:
 
     /// Bytes of metadata, tokens and page ids included.
     [[nodiscard]] std::size_t bytes() const {
-        return nodes_.bytes() + children_.bytes() + paths_.bytes();
+        return nodes_.bytes() + base::children_.bytes() + paths_.bytes();
     }
 };
 

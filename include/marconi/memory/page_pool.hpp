@@ -4,6 +4,7 @@
 #include <marconi/core/types.hpp>
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -14,13 +15,15 @@ namespace marconi::memory {
 
 /// Counts the owners of the pages of one arena and hands out free ones.
 ///
-///     pages   0 1 2 3 4 5 6 . . . . capacity
-///     owners  1 2 1 0 1 0 1|          beyond `touched` nothing was ever handed out
-///     free          3   5             last freed, first handed out
+///     pages      0 1 2 3 4 5 6 . . . . capacity
+///     shares     0 1 0 0 0 0 2|         owners beyond the first; beyond `touched` nothing was
+///     free             3   5            ever handed out. Last freed, first handed out
 ///
 /// A KV block and a piece of a checkpoint are each one page, so a free page serves either and the
-/// arena cannot fragment. Which ids come out depends on the sequence of calls alone. Metadata grows
-/// with the pages touched (8 bytes each), not with the capacity.
+/// arena cannot fragment. Which ids come out depends on the sequence of calls alone. A page with
+/// one owner costs no access to its counter, neither when it is taken nor when it is freed: in a
+/// large arena each would be a cache miss. Metadata grows with the pages touched (8 bytes each),
+/// not with the capacity.
 class page_pool {
 public:
     /// Throws invalid_argument unless 1 <= capacity < 2^32 - 1.
@@ -30,15 +33,15 @@ public:
     }
 
     [[nodiscard]] std::uint64_t capacity() const { return capacity_; }
-    [[nodiscard]] std::uint64_t used() const { return owners_.size() - free_count_; }
+    [[nodiscard]] std::uint64_t used() const { return touched_ - free_count_; }
     [[nodiscard]] std::uint64_t available() const { return capacity_ - used(); }
     /// Pages ever handed out: every valid page_id is below.
-    [[nodiscard]] std::uint64_t touched() const { return owners_.size(); }
+    [[nodiscard]] std::uint64_t touched() const { return touched_; }
 
-    /// How many owners the page has; 0 is free.
-    [[nodiscard]] std::uint32_t owners(page_id page) const {
-        return page.value() < owners_.size() ? owners_[page.value()] : 0;
-    }
+    /// How many owners a page in use has. Of a free page it says nothing: see free().
+    [[nodiscard]] std::uint32_t owners(page_id page) const { return shares_[page.value()] + 1; }
+    /// The pages that were in use and are not; the last is handed out next.
+    [[nodiscard]] std::span<page_id const> free() const { return {free_.data(), free_count_}; }
 
     /// Fills `out` with free pages, each with one owner. O(out.size()). The strong guarantee holds:
     /// throws contract_violation when fewer are available, std::bad_alloc when metadata cannot
@@ -49,24 +52,22 @@ public:
                                      " pages; " + std::to_string(available()) + " are free"};
         std::size_t const recycled = std::min(out.size(), free_count_);
         grow(out.size() - recycled);
-        page_id const* last_freed = free_.data() + free_count_;
-        for (std::size_t i = 0; i < recycled; ++i) {
-            out[i] = *--last_freed;
-            owners_[out[i].value()] = 1;
-        }
+        std::reverse_copy(free_.data() + free_count_ - recycled, free_.data() + free_count_,
+                          out.data());
         free_count_ -= recycled;
-        for (std::size_t i = recycled; i < out.size(); ++i) {
-            out[i] = page_id{static_cast<std::uint32_t>(owners_.size())};
-            owners_.push_back(1);
-        }
+        for (page_id& page : out.subspan(recycled))
+            page = page_id{touched_++};
     }
 
     /// Adds an owner to a page in use.
-    void share(page_id page) noexcept { ++owners_[page.value()]; }
+    void share(page_id page) noexcept { ++shares_[page.value()]; }
 
     /// Takes an owner away. True if it was the last: the page is free from here on.
     bool release(page_id page) noexcept {
-        if (--owners_[page.value()] != 0) return false;
+        if (shares_[page.value()] != 0) {
+            --shares_[page.value()];
+            return false;
+        }
         free_[free_count_++] = page;
         return true;
     }
@@ -75,26 +76,36 @@ public:
         page_id* const free = free_.data();
         std::size_t count = free_count_;
         for (page_id const page : pages) {
+            std::uint32_t const shares = shares_[page.value()];
+            shares_[page.value()] = shares - (shares != 0);
             free[count] = page;
-            count += --owners_[page.value()] == 0;
+            count += shares == 0;
         }
         free_count_ = count;
+    }
+    /// Frees pages that have one owner each, as those of a checkpoint do. A copy of the ids.
+    void release_unshared(std::span<page_id const> pages) noexcept {
+        assert(std::ranges::all_of(pages, [&](page_id p) { return owners(p) == 1; }));
+        std::copy(pages.begin(), pages.end(), free_.data() + free_count_);
+        free_count_ += pages.size();
     }
 
 private:
     /// Room for `more` new pages, and in the free list for all there are and one more, so that
     /// release cannot throw and need not look.
     void grow(std::size_t more) {
-        std::size_t const needed = owners_.size() + more;
-        if (needed <= owners_.capacity() && needed < free_.size()) return;
-        std::size_t const room = std::max(needed, 2 * owners_.size());
+        std::size_t const needed = touched_ + more;
+        if (needed < free_.size()) return;
+        std::size_t const room =
+            std::min<std::size_t>(std::max(needed, 2 * free_.size()), capacity_);
+        shares_.resize(room);
         free_.resize(room + 1);
-        owners_.reserve(room);
     }
 
     std::uint64_t capacity_;
-    std::vector<std::uint32_t> owners_;
-    std::vector<page_id> free_; ///< the first free_count_ of these
+    std::uint32_t touched_ = 0;
+    std::vector<std::uint32_t> shares_; ///< owners beyond the first, 0 for a free page
+    std::vector<page_id> free_;         ///< the first free_count_ of these
     std::size_t free_count_ = 0;
 };
 

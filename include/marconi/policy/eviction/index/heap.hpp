@@ -7,6 +7,7 @@
 //
 // Four children a node: half the levels of a binary heap, and siblings share a cache line or two.
 
+#include <marconi/core/config.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/policy/eviction/index/position_table.hpp>
 
@@ -37,6 +38,7 @@ public:
     /// Gives a node that is present another key. O(log N).
     void update(node_id node, Key const& key) noexcept {
         std::size_t const at = positions_[node];
+        if (entries_[at].key == key) return; // most often: another fact has changed
         settle(at, {key, node});
     }
 
@@ -98,6 +100,7 @@ private:
 
     void sink(std::size_t at, entry e) noexcept {
         while (at * fanout + 1 < entries_.size()) {
+            prefetch_below(at * fanout + 1);
             auto const first = entries_.begin() + static_cast<std::ptrdiff_t>(at * fanout + 1);
             auto const count = std::min<std::ptrdiff_t>(fanout, entries_.end() - first);
             auto const least = std::min_element(first, first + count);
@@ -106,6 +109,16 @@ private:
             at = static_cast<std::size_t>(least - entries_.begin());
         }
         place(at, e);
+    }
+
+    /// In a large heap each level is a cache miss: asks for the children of `fanout` entries from
+    /// `first` on, one of which is compared next.
+    void prefetch_below(std::size_t first) const noexcept {
+        std::size_t const begin = first * fanout + 1;
+        if (begin + fanout * fanout > entries_.size()) return;
+        auto const* const bytes = reinterpret_cast<char const*>(entries_.data() + begin);
+        for (std::size_t at = 0; at < fanout * fanout * sizeof(entry); at += 64)
+            MARCONI_PREFETCH(bytes + at);
     }
 
     std::vector<entry> entries_;

@@ -1,0 +1,138 @@
+#pragma once
+
+#include <marconi/cache/commit_size.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/core/units.hpp>
+#include <marconi/index/paths.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+namespace marconi::cache {
+
+/// The middle of a commit: in which pages and in which segment the new tokens [known_, end_) go,
+/// and the nodes that they become.
+template <class Entries, token Token>
+class placed_commit : public sized_commit<Entries, Token> {
+    using base = sized_commit<Entries, Token>;
+
+public:
+    using base::base;
+
+protected:
+    using base::arrivals_;
+    using base::attachment_;
+    using base::block_;
+    using base::end_;
+    using base::entries_;
+    using base::known_;
+    using base::lease_;
+    using base::outcome_;
+    using base::store_;
+    using base::taken_;
+    using base::tokens_;
+    using base::tree_;
+
+    /// The page of each block of [known_, end_): the lease's where it has one, else a fresh one.
+    [[nodiscard]] std::vector<page_id> block_pages(std::span<page_id const> fresh) const {
+        std::vector<page_id> pages;
+        if (end_ == known_ || !entries_.has_kv()) return pages;
+        if (lease_.pages.empty()) return {fresh.begin(), fresh.end()};
+        std::size_t used = 0;
+        auto const last = static_cast<std::uint32_t>(divide_up(end_, block_));
+        pages.reserve(last - known_ / block_);
+        for (std::uint32_t b = known_ / block_; b < last; ++b)
+            pages.push_back(lease_.owns_block(b) ? lease_.pages[b - lease_.first_block]
+                                                 : fresh[used++]);
+        return pages;
+    }
+
+    /// Where the tokens of [known_, end_) go: on behind the attachment's own, if that is the end of
+    /// its segment and the block that they share can be one page; else to a segment of their own.
+    struct new_edge {
+        index::segment_id segment;
+        bool extends = false;
+    };
+    [[nodiscard]] new_edge place_tokens(std::vector<page_id> const& blocks) {
+        if (end_ == known_) return {};
+        auto const& n = tree_[attachment_];
+        if (!n.is_root() && tree_.paths().ends_at(n.segment, known_) && can_take_block(blocks)) {
+            tree_.paths().reserve_extension(n.segment, end_);
+            return {n.segment, true};
+        }
+        return {tree_.paths().create(known_, tokens_.subspan(known_, end_ - known_))};
+    }
+
+    void publish_kv(new_edge const& edge, std::vector<page_id> const& blocks) noexcept {
+        std::uint32_t const first_block = known_ / block_;
+        if (edge.extends) extend_attachment(blocks);
+        if (!blocks.empty())
+            std::copy(blocks.begin(), blocks.end(),
+                      tree_.paths()
+                          .pages(edge.segment, first_block,
+                                 first_block + static_cast<std::uint32_t>(blocks.size()))
+                          .begin());
+        std::uint32_t begin = known_;
+        auto const add = [&](std::uint32_t end) {
+            if (!blocks.empty()) own_blocks(begin, end, blocks);
+            attachment_ = entries_.add(attachment_, edge.segment, end,
+                                       begin == known_ && !edge.extends, lease_.in);
+            begin = end;
+        };
+        for (std::size_t i = 0; i < taken_; ++i)
+            if (arrivals_[i].position > known_) add(arrivals_[i].position);
+        if (end_ > begin) add(end_);
+        outcome_.stored_tokens = token_count{end_ - known_};
+    }
+
+private:
+    /// Whether the attachment can have the page that goes on in its last block for its own: the
+    /// first tokens in it are the same. Not where somebody else may be reading the one it has.
+    [[nodiscard]] bool can_take_block(std::vector<page_id> const& blocks) const {
+        if (blocks.empty() || known_ % block_ == 0) return true;
+        auto const& n = tree_[attachment_];
+        page_id const own = entries_.pages(n).back();
+        if (own == blocks.front()) return true;
+        auto const ours = std::count(lease_.replaced.begin(), lease_.replaced.end(), own);
+        return n.payload.kv_pins == (stands_at_attachment() ? 2u : 1u) &&
+               store_.pages().owners(own) == static_cast<std::uint32_t>(1 + ours);
+    }
+    /// Beside the pin of this commit itself.
+    [[nodiscard]] bool stands_at_attachment() const {
+        return lease_.kv_pinned && lease_.node == attachment_;
+    }
+
+    /// Appends the tokens to the attachment's segment. Where they go on inside its last block, it
+    /// takes their page for that block; tables handed out to this lease may still name its old one.
+    void extend_attachment(std::vector<page_id> const& blocks) noexcept {
+        auto const& n = tree_[attachment_];
+        page_id const old =
+            blocks.empty() || known_ % block_ == 0 ? page_id{} : entries_.pages(n).back();
+        tree_.paths().extend(n.segment, tokens_.subspan(known_, end_ - known_));
+        if (!old || old == blocks.front()) return;
+        store_.pages().share(blocks.front());
+        if (stands_at_attachment() && store_.pages().owners(old) == 1)
+            lease_.replaced.push_back(old);
+        else
+            store_.pages().release(old);
+    }
+
+    /// Counts a reference to each block of [begin, end) for the node that will hold them. A fresh
+    /// page came with one, for the first node that touches it.
+    void own_blocks(std::uint32_t begin, std::uint32_t end,
+                    std::vector<page_id> const& blocks) noexcept {
+        auto const share = [&](std::uint32_t b) {
+            store_.pages().share(blocks[b - known_ / block_]);
+        };
+        std::uint32_t first = begin / block_;
+        if (begin != known_ && begin % block_ != 0) share(first++); // the node above has it too
+        auto const last = static_cast<std::uint32_t>(divide_up(end, block_));
+        for (std::uint32_t b = std::max(first, lease_.first_block);
+             b < std::min(last, lease_.end_block()); ++b)
+            share(b);
+    }
+};
+
+} // namespace marconi::cache
