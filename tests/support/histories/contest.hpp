@@ -475,6 +475,7 @@ private:
         tally_.note_if(by_another, place::commit_published_by_another);
         tally_.note_if(story.cut_edge, place::commit_cuts_edge);
         tally_.note_if(story.mid_block && story.own_page, place::commit_goes_on_inside_own_block);
+        tally_.note_if(story.shares_page, place::commit_shares_its_block);
         tally_.note_if(story.mid_block && !story.own_page,
                        place::commit_goes_on_inside_shared_block);
         tally_.note_if(in_place && out.stored_tokens > token_count{}, place::commit_takes_in_place);

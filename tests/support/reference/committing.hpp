@@ -19,6 +19,7 @@ struct commit_story {
     bool mid_block =
         false; ///< and went on inside a block: in the lease's own page, or in a new one
     bool own_page = false;
+    bool shares_page = false; ///< a new one, which the node above has taken, too
     bool cut_for_checkpoint = false;
     std::uint32_t checkpoints_on_known = 0;
     std::uint32_t known_evicted = 0; ///< checkpoints that had to make room
@@ -140,7 +141,7 @@ private:
 
     // ---- publish ----
 
-    block_pages store(lease const& l, work& w, commit_story& story) {
+    block_pages store(lease& l, work& w, commit_story& story) {
         auto fresh = unowned(pages_needed(l, w, w.end, w.arrivals.size()));
         auto const take = [&] {
             page const p = fresh.back();
@@ -153,6 +154,7 @@ private:
                 blocks[b] = l.owns(b) ? l.pages[b - l.first_block] : take();
         story.mid_block = !blocks.empty() && w.known % block() != 0;
         story.own_page = l.owns(w.known / block());
+        if (story.mid_block) story.shares_page = share_block(l, w, blocks.begin()->second);
 
         std::vector<std::uint32_t> ends = w.arrivals;
         ends.push_back(w.end);
@@ -183,6 +185,20 @@ private:
             ++story.checkpoints_on_known;
         }
         return blocks;
+    }
+
+    /// A page that goes on inside a node's last block repeats what the node has there: it takes
+    /// that page for its own, unless somebody else has its old one, or stands there and may be
+    /// reading it. The lease itself may be, too, and keeps it.
+    bool share_block(lease& l, work const& w, page in_new_page) {
+        page& own = nodes.at(w.attachment).pages.back();
+        std::ptrdiff_t const ours = std::ranges::count(l.replaced, own);
+        bool const stands = l.stands == w.attachment;
+        if (own == in_new_page || owners()[own] != 1 + ours) return false;
+        if (kv_pins(w.attachment) != (stands ? 2 : 1)) return false;
+        if (stands && ours == 0) l.replaced.push_back(own);
+        own = in_new_page;
+        return true;
     }
 
     /// The lease moves on to the end of what is stored.
