@@ -46,20 +46,6 @@ template <class Entries>
     return table;
 }
 
-/// What other requests, or a copying commit, published past a lease's own pages: it shares these,
-/// so that its pages have no gap up to the block that it stands in.
-template <class Entries>
-void close_gap(Entries& entries, lease_record& lease) {
-    std::uint32_t const standing = lease.position / entries.store().layout().block_tokens();
-    if (lease.pages.empty() || lease.end_block() >= standing) return;
-    std::vector<page_id> const path = path_pages(entries, lease.node, lease.position);
-    lease.pages.reserve(standing - lease.first_block);
-    for (std::uint32_t b = lease.end_block(); b < standing; ++b) {
-        entries.store().pages().share(path[b]);
-        lease.pages.push_back(path[b]);
-    }
-}
-
 /// A lease that has reserved pages, and commits a copy all the same, gets what others published up
 /// to `known` in its own pages too: its block table names these.
 template <class Entries, class Stream>
@@ -81,45 +67,49 @@ void save_known(Entries& entries, lease_record const& lease, std::uint32_t known
 
 /// Gives a lease writable pages up to `until` tokens, as far as there is room; how many of these
 /// tokens have pages is returned. Where the lease stands inside a block that others share, the
-/// block is copied first; the page it had stays the lease's until release.
+/// block is copied first; the page it had stays the lease's until release. What other requests, or
+/// a copying commit, published past the lease's own pages it shares, so that these have no gap.
 template <class Entries, class Stream>
 std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_record& lease,
                             std::uint32_t until, Stream const& stream) {
-    std::uint32_t const block = entries.store().layout().block_tokens();
-    auto const last = static_cast<std::uint32_t>(divide_up(until, block));
-    auto const covered = [&](std::uint32_t blocks) {
-        return std::max(lease.position, std::min(until, blocks * block));
-    };
     if (!entries.has_kv()) return until;
-    close_gap(entries, lease);
-    if (!lease.pages.empty())
-        lease.in_place = true; // it may write the tail of its last commit, too
-    std::uint32_t const first =
-        std::max(lease.position / block, lease.pages.empty() ? 0 : lease.end_block());
-    if (last <= first) return until;
-
-    std::uint64_t wanted = last - first;
-    wanted = std::min(wanted, obtainable_pages(entries, leases, wanted));
+    auto& pool = entries.store().pages();
+    std::uint32_t const block = entries.store().layout().block_tokens();
+    std::uint32_t const standing = lease.position / block;
+    std::uint32_t const own_end = lease.pages.empty() ? standing : lease.end_block();
+    std::uint32_t const first = std::max(standing, own_end);
+    auto const last = static_cast<std::uint32_t>(divide_up(until, block));
+    std::uint64_t wanted = last > first ? last - first : 0;
+    if (wanted > 0) wanted = std::min(wanted, obtainable_pages(entries, leases, wanted));
     if (!make_room(entries, wanted, eviction_reason::reserve))
-        wanted = std::min(wanted, entries.store().pages().available());
-    if (wanted == 0) return covered(first);
+        wanted = std::min(wanted, pool.available());
 
-    lease.pages.reserve(lease.pages.size() + wanted);
+    lease.pages.reserve(lease.pages.size() + (first - own_end) + wanted);
     lease.replaced.reserve(lease.replaced.size() + 1);
-    page_loan loan{entries.store().pages(), wanted};
+    page_loan loan{pool, wanted};
     if constexpr (memory::ordered_store<std::remove_cvref_t<decltype(entries.store())>>)
         entries.store().admit_writer(loan.pages(), stream);
-    if (first * block < lease.position) {
-        page_id const shared = path_pages(entries, lease.node, lease.position).back();
-        entries.store().copy_block(shared, loan.pages().front(), stream);
-        entries.store().pages().share(shared);
-        lease.replaced.push_back(shared);
-    }
+    bool const copies = wanted > 0 && first * block < lease.position;
+    std::vector<page_id> path;
+    if (copies || own_end < first) path = path_pages(entries, lease.node, lease.position);
+    if (copies) entries.store().copy_block(path.back(), loan.pages().front(), stream);
+
+    // Nothing from here on can fail.
+    auto const share = [&](page_id page, std::vector<page_id>& with) {
+        pool.share(page);
+        with.push_back(page);
+    };
+    for (std::uint32_t b = own_end; b < first; ++b)
+        share(path[b], lease.pages);
+    if (copies) share(path.back(), lease.replaced);
     if (lease.pages.empty()) lease.first_block = first;
     for (page_id const page : loan.keep())
         lease.pages.push_back(page);
-    lease.in_place = true;
-    return covered(first + static_cast<std::uint32_t>(wanted));
+    if (!lease.pages.empty())
+        lease.in_place = true; // it may write the tail of its last commit, too
+    if (last <= first) return until;
+    return std::max(lease.position,
+                    std::min(until, (first + static_cast<std::uint32_t>(wanted)) * block));
 }
 
 } // namespace marconi::cache
