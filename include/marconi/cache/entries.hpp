@@ -112,9 +112,15 @@ public:
         ++tree_[id].payload.checkpoint_pins;
         this->refresh(id);
     }
-    /// A lease gave back pages of blocks `first_block` and on, on the path of `id`.
+    /// A lease gave back pages of blocks `first_block` and on, on the path of `id`. Who is their
+    /// last owner now may have left that path inside the block. O(nodes that touch the blocks).
     void released_pages(node_id id, std::uint32_t first_block) noexcept {
+        std::uint32_t const block = store_.layout().block_tokens();
         this->refresh_above(id, first_block);
+        for (; !tree_[id].is_root() && tree_[id].depth > std::uint64_t{first_block} * block;
+             id = tree_[id].parent)
+            if (tree_[id].child_count > 0 && tree_[id].depth % block != 0)
+                this->refresh_below(id, tree_[id].depth / block);
     }
     void unpin_kv(node_id id) noexcept {
         --tree_[id].payload.kv_pins;
