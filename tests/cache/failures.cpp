@@ -175,6 +175,31 @@ TEST_CASE("calls that find no memory leave the cache as it was") {
     CHECK_SOUND(cache);
 }
 
+TEST_CASE("a reservation that finds no memory leaves a copying lease a copying lease") {
+    small_cache cache{room_for(hybrid(), 100, 4)}, twin{room_for(hybrid(), 100, 4)};
+    auto const lease = acquire(cache, text("0123456789abcdef"));
+    auto const same = acquire(twin, text("0123456789abcdef"));
+    commit(cache, lease, text("0123456789"));
+    commit(twin, same, text("0123456789"));
+    bool refused = false;
+    {
+        testing::no_memory const none;
+        try {
+            (void)cache.reserve(lease, 16_tokens);
+        } catch (std::bad_alloc const&) {
+            refused = true;
+        }
+    }
+    CHECK(refused);
+    for (auto const* tokens : {"0123456789abc", "0123456789abcde"}) {
+        commit(cache, lease, text(tokens));
+        commit(twin, same, text(tokens));
+        CHECK(pages_used(cache) == pages_used(twin));
+    }
+    CHECK(inventory(cache) == inventory(twin));
+    CHECK_SOUND(cache);
+}
+
 TEST_CASE("a match allocates nothing") {
     small_cache cache{room_for(hybrid(), 100)};
     serve(cache, "the quick brown fox");

@@ -84,3 +84,18 @@ TEST_CASE("a duplicate page that a merge will drop is room for a commit") {
                {.what = call::commit, .lease = 0, .tokens = "baa", .checkpoints = {2, 3}},
            });
 }
+
+TEST_CASE("who is left as a page's only owner off the lease's path is ranked anew") {
+    replay("attention-b16-p16-lru-tail",
+           {
+               {.what = call::match, .plan = 0, .scope = 'A', .tokens = "b"},
+               {.what = call::acquire, .lease = 0, .plan = 0},
+               {.what = call::commit, .lease = 0, .tokens = "b"},
+               {.what = call::match, .plan = 0, .scope = 'A', .tokens = "bba", .limit = 3},
+               {.what = call::acquire, .lease = 3, .plan = 0},
+               {.what = call::commit_in_place, .lease = 3, .tokens = "bba"},
+               {.what = call::commit_in_place, .lease = 0, .tokens = "bbb"},
+               {.what = call::release, .lease = 0},
+               {.what = call::release, .lease = 3},
+           });
+}

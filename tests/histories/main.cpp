@@ -4,35 +4,13 @@
 //
 // --steps in all, spread over the configurations whose name begins with NAME (all by default).
 
+#include <support/histories/arguments.hpp>
 #include <support/histories/run.hpp>
 
 #include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <string>
+#include <utility>
 
 namespace {
-
-struct arguments {
-    std::uint64_t steps = 1'100'000;
-    std::uint64_t seed = 1;
-    std::string config;
-};
-
-arguments parse(int argc, char** argv) {
-    arguments a;
-    for (int i = 1; i < argc; i += 2) {
-        std::string const name = argv[i];
-        if (i + 1 == argc || (name != "--steps" && name != "--seed" && name != "--config")) {
-            std::fprintf(stderr, "usage: %s [--steps N] [--seed S] [--config NAME]\n", argv[0]);
-            std::exit(2);
-        }
-        if (name == "--steps") a.steps = std::strtoull(argv[i + 1], nullptr, 10);
-        if (name == "--seed") a.seed = std::strtoull(argv[i + 1], nullptr, 10);
-        if (name == "--config") a.config = argv[i + 1];
-    }
-    return a;
-}
 
 /// How often each place was reached; the number of places that were not.
 int print(histories::tally const& counts) {
@@ -48,20 +26,10 @@ int print(histories::tally const& counts) {
 } // namespace
 
 int main(int argc, char** argv) {
-    arguments const a = parse(argc, argv);
-    std::vector<histories::setup> chosen;
-    for (histories::setup& s : histories::setups())
-        if (s.name.starts_with(a.config)) chosen.push_back(std::move(s));
-    if (chosen.empty()) {
-        std::fprintf(stderr, "no configuration is called %s\n", a.config.c_str());
-        return 2;
-    }
-    std::uint64_t const each = a.steps / chosen.size() + 1;
-    std::printf("%zu configurations, %llu steps each, seed %llu\n", chosen.size(),
-                static_cast<unsigned long long>(each), static_cast<unsigned long long>(a.seed));
+    histories::arguments const a = histories::parse(argc, argv, 1'100'000);
     histories::tally counts;
-    for (histories::setup const& s : chosen)
-        if (auto found = histories::run_history(s, a.seed, each, &counts)) {
+    for (histories::setup const& s : a.chosen)
+        if (auto found = histories::run_history(s, a.seed, a.each, &counts)) {
             std::printf("%s, seed %llu, step %zu: %s\n", s.name.c_str(),
                         static_cast<unsigned long long>(a.seed), found->calls.size(),
                         found->what.c_str());

@@ -1,14 +1,16 @@
 #pragma once
 
 #include <cstddef>
+#include <limits>
 
 namespace testing {
 
-/// While one lives, after `allowed` more allocations of this program every one fails. Catch2's
-/// assertions allocate, so state what happened only when it is gone.
+/// While one lives, after `allowed` more allocations of this program every one fails, or as many as
+/// `refusals` says. Catch2's assertions allocate, so state what happened only when it is gone.
 class no_memory {
 public:
-    explicit no_memory(std::size_t allowed = 0);
+    explicit no_memory(std::size_t allowed = 0,
+                       std::size_t refusals = std::numeric_limits<std::size_t>::max());
     ~no_memory();
     no_memory(no_memory const&) = delete;
     no_memory& operator=(no_memory const&) = delete;
@@ -16,5 +18,9 @@ public:
     /// Whether an allocation has failed.
     [[nodiscard]] bool was_asked() const;
 };
+
+/// Between spare_memory(true) and spare_memory(false) allocations neither count nor fail: those of
+/// the test itself, in the middle of what it tests.
+void spare_memory(bool on);
 
 } // namespace testing

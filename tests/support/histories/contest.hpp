@@ -116,17 +116,23 @@ public:
     }
 
     /// A call of the cache failed: nothing has happened but that its victims are gone.
-    void undone(call::kind what) {
-        if (what == call::commit || what == call::acquire) right_.now += tick{1};
-        auto const why = what == call::commit    ? reference::eviction_reason::commit
-                         : what == call::reserve ? reference::eviction_reason::reserve
-                                                 : reference::eviction_reason::on_demand;
-        for (; !journal_.victims.empty(); journal_.victims.pop_front())
-            right_.evict_as_told(journal_.victims.front().key, journal_.victims.front().start, why);
-        right_.merges = right_.counts.merges = cache_.stats().merges; // what was cut is whole again
+    void undone() {
         tolerant_ = true;
+        if (playing_ == call::clear_all) return; // it may be through with some of the scopes
+        if (playing_ == call::acquire) right_.now += tick{1};
+        if (playing_ == call::commit)
+            right_.fail_to_commit(committing_.lease,
+                                  right_.leases.at(committing_.lease).scope + committing_.tokens,
+                                  journal_.victims.size());
+        else
+            right_.evict_entries(journal_.victims.size(),
+                                 playing_ == call::reserve ? reference::eviction_reason::reserve
+                                                           : reference::eviction_reason::on_demand);
+        right_.merges = cache_.stats().merges; // what it had cut is whole again
         check();
     }
+    /// Leaves the cache alone with what it holds.
+    void close_all() { open_.clear(); }
     [[nodiscard]] call::kind playing() const { return playing_; }
 
     [[nodiscard]] reference::cache const& right() const { return right_; }
@@ -247,16 +253,13 @@ private:
 
     void acquire(call const& c) {
         planned const& p = plans_.at(c.plan);
-        opened& o = open_[c.lease];
+        opened o;
         call_cache(c.what, [&] { o.lease = cache_.acquire(p.plan); });
         bool const got = right_.acquire(c.lease, p.right);
         agree("stale", o.lease.stale(), !got);
         tally_.note_if(p.made + 1 < tally_.steps, place::acquire_of_old_plan);
         tally_.note_if(!got, place::acquire_stale);
-        if (!got) {
-            open_.erase(c.lease);
-            return;
-        }
+        if (!got) return;
         o.request = cache_.stats().requests;
         reference_lease const& l = right_.leases.at(c.lease);
         agree("resume_at", o.lease.resume_at().value(), l.resume_at);
@@ -264,6 +267,7 @@ private:
         agree_on(std::equal(at.begin(), at.end(), l.captures.at.begin(), l.captures.at.end()),
                  "the positions to capture");
         note_standing(o, l);
+        open_.emplace(c.lease, std::move(o));
     }
 
     void restore(call const& c) {
@@ -345,6 +349,7 @@ private:
             memory.compute(l.stands ? l.position / right_.block() * right_.block() : 0,
                            tokens.size());
         note_before(o, l, tokens);
+        committing_.lease = c.lease;
         auto const outcome = commit_on_cache(o, memory, tokens, positions, in_place);
         bool const was_reserved = l.in_place;
         std::uint32_t const position = l.position;
@@ -382,6 +387,7 @@ private:
         marconi::cache::computed brought{.kv = {}, .checkpoints = captured};
         if (!in_place && right_.has_kv()) brought.kv = {{&layer, 1}};
         marconi::cache::commit_outcome outcome;
+        committing_.tokens = tokens;
         call_cache(call::commit, [&] { outcome = cache_.commit(o.lease, ids, brought); });
         return outcome;
     }
@@ -509,6 +515,7 @@ private:
     std::map<int, opened> open_; // goes before the cache
     tally tally_;
     call::kind playing_ = call::match;
+    call committing_{.what = call::commit};
     bool tolerant_ = false;
 };
 

@@ -61,7 +61,7 @@ public:
         if (dice < 50) return reserve(slot);
         if (dice < 59) return release(slot);
         if (dice < 61) return let_go_kv(slot);
-        if (dice < 63 || decide_(8) != 0)
+        if (dice < 63 || decide_(3) != 0)
             return {.what = call::evict, .amount = 1 + decide_(decide_(2) ? 300 : 2500)};
         if (decide_(2)) return {.what = call::clear, .scope = scope()};
         return {.what = call::clear_all};

@@ -166,28 +166,25 @@ public:
 private:
     std::uint32_t reserve_pages(lease& l, std::uint32_t until) {
         std::uint32_t const standing = l.position / block();
-        if (!l.pages.empty()) {
-            l.in_place = true;
-            // What was published past its own pages it shares, up to the block it stands in.
-            for (std::uint32_t b = l.end_block(); b < standing; ++b)
-                l.pages.push_back(path_pages(*l.stands, l.position).at(b));
-        }
-        std::uint32_t const first = std::max(standing, l.pages.empty() ? 0 : l.end_block());
+        std::uint32_t const own_end = l.pages.empty() ? standing : l.end_block();
+        std::uint32_t const first = std::max(standing, own_end);
         std::uint32_t const last = (until + block() - 1) / block();
-        if (last <= first) return until;
-
-        std::uint64_t wanted = last - first;
+        std::uint64_t wanted = last > first ? last - first : 0;
         if (wanted > available()) wanted = std::min(wanted, obtainable());
         make_room(wanted, eviction_reason::reserve);
-        if (wanted > 0) {
-            auto const fresh = unowned(wanted);
-            if (first * block() <
-                l.position) // stands inside a block that is not its own: copies it
-                l.replaced.push_back(path_pages(*l.stands, l.position).back());
-            if (l.pages.empty()) l.first_block = first;
-            l.pages.insert(l.pages.end(), fresh.begin(), fresh.end());
-            l.in_place = true;
-        }
+
+        auto const fresh = unowned(wanted);
+        std::vector<page> stored;
+        if (l.stands) stored = path_pages(*l.stands, l.position);
+        // What was published past its own pages it shares, up to the block it stands in; if that is
+        // not its own it goes on in a copy.
+        for (std::uint32_t b = own_end; b < first; ++b)
+            l.pages.push_back(stored.at(b));
+        if (wanted > 0 && first * block() < l.position) l.replaced.push_back(stored.back());
+        if (l.pages.empty()) l.first_block = first;
+        l.pages.insert(l.pages.end(), fresh.begin(), fresh.end());
+        l.in_place = !l.pages.empty() || l.in_place;
+        if (last <= first) return until;
         auto const blocks = first + static_cast<std::uint32_t>(wanted);
         return std::max(l.position, std::min(until, blocks * block()));
     }

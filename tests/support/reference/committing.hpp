@@ -29,6 +29,17 @@ class committing : public evicting {
 public:
     using evicting::evicting;
 
+    /// A commit that evicted so many entries before it failed.
+    void fail_to_commit(int slot, path const& tokens, std::size_t evicted) {
+        now += tick{1};
+        work w{.tokens = tokens};
+        find_known(leases.at(slot), w);
+        (void)part_from_others(w);
+        evict_entries(evicted, eviction_reason::commit);
+        working.reset();
+        settle();
+    }
+
 protected:
     /// `tokens` is the path of the whole sequence so far; checkpoints are brought for `positions`.
     commit_outcome publish(lease& l, path const& tokens,
@@ -37,10 +48,7 @@ protected:
         work w{.tokens = tokens};
         find_known(l, w);
         story.known = w.known;
-        if (w.known != depth_of(tokens) && w.known != depth_of(w.attachment)) {
-            working = w.attachment = split(w.attachment, w.known);
-            story.cut_edge = true;
-        }
+        story.cut_edge = part_from_others(w);
         std::vector<std::uint32_t> here;
         for (std::uint32_t const p : positions)
             (has_checkpoint(tokens, p) ? here : w.arrivals).push_back(p);
@@ -94,6 +102,14 @@ private:
         for (auto const& [key, n] : nodes)
             if (key[0] == l.scope) w.known = std::max(w.known, common(key, w.tokens) - 1);
         working = w.attachment = holding(w.tokens, w.known);
+    }
+
+    /// Where the sequence leaves an edge in its middle, cuts it there: what lies beyond may have to
+    /// make room.
+    bool part_from_others(work& w) {
+        if (w.known == depth_of(w.tokens) || w.known == depth_of(w.attachment)) return false;
+        working = w.attachment = split(w.attachment, w.known);
+        return true;
     }
 
     // ---- how much ----

@@ -38,14 +38,10 @@ public:
     tick now;
     double clock = 0; ///< of gdsf
 
-    /// Evicts what the other cache says it evicted in a call that failed; that may have cut a node
-    /// first, and left nothing of it but that.
-    void evict_as_told(path const& key, std::uint32_t start, eviction_reason why) {
-        auto const it = nodes.find(key);
-        if (it == nodes.end()) throw disagreement{"evicted what is not there: " + key};
-        if (it->second.start < start) split(key, start);
-        advance_clock_of(key);
-        evict_counted(key, why);
+    /// Evicts that many, as a call did that failed afterwards.
+    void evict_entries(std::size_t count, eviction_reason why) {
+        while (count-- > 0)
+            (void)evict_one(why);
     }
 
     [[nodiscard]] std::vector<std::pair<path, candidate>> candidates() const {
@@ -84,11 +80,6 @@ protected:
         if (by_.by == rule::gdsf) clock = std::max(clock, gdsf_priority(bare[mine]));
         evict_counted(*theirs, why);
         return true;
-    }
-
-    void advance_clock_of(path const& key) {
-        if (by_.by != rule::gdsf) return;
-        clock = std::max(clock, gdsf_priority({nodes.at(key).used, facts(key, owners())}));
     }
 
     void evict_counted(path const& key, eviction_reason why) {
