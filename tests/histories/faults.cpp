@@ -106,10 +106,10 @@ std::string end_stranded(contest& on) {
 std::optional<histories::failure> run(histories::setup const& s, std::uint64_t seed,
                                       std::uint64_t steps, totals& counts) {
     contest on{s};
-    adversary against{seed, counts};
+    adversary against{histories::seed_for(s, seed), counts};
     on.notes().spare = testing::spare_memory;
     on.caller = std::ref(against);
-    histories::generator next{s, on, histories::random_decisions(seed)};
+    histories::generator next{s, on, histories::random_decisions(histories::seed_for(s, seed))};
     histories::history played;
     auto const play = [&](call c) {
         played.push_back(std::move(c));

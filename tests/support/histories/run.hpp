@@ -133,7 +133,7 @@ inline std::optional<failure> run_history(setup const& s, decisions decide, std:
 
 inline std::optional<failure> run_history(setup const& s, std::uint64_t seed, std::uint64_t steps,
                                           tally* counts = nullptr) {
-    return run_history(s, random_decisions(seed), steps, counts);
+    return run_history(s, random_decisions(seed_for(s, seed)), steps, counts);
 }
 
 } // namespace histories

@@ -81,6 +81,14 @@ inline std::vector<setup> setups() {
     return all;
 }
 
+/// What a seed becomes for one of them, so that no two see the same decisions.
+inline std::uint64_t seed_for(setup const& s, std::uint64_t seed) {
+    std::uint64_t hash = 0xCBF29CE484222325u ^ seed;
+    for (char const c : s.name)
+        hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
+    return hash;
+}
+
 /// The one of that name; throws std::out_of_range if there is none.
 inline setup named(std::string const& name) {
     for (setup const& s : setups())
