@@ -3,6 +3,7 @@
 // Everything that needs no GPU, and the names that most programs use.
 
 #include <marconi/cache/audit.hpp>
+#include <marconi/cache/concurrent_cache.hpp>
 #include <marconi/cache/prefix_cache.hpp>
 #include <marconi/core/config.hpp>
 #include <marconi/core/error.hpp>
@@ -28,6 +29,7 @@ using cache::cache_options;
 using cache::captured_state;
 using cache::commit_outcome;
 using cache::computed;
+using cache::concurrent_cache;
 using cache::event;
 using cache::event_kind;
 using cache::match_options;

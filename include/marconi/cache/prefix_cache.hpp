@@ -1,17 +1,15 @@
 #pragma once
 
 #include <marconi/cache/commit.hpp>
-#include <marconi/cache/entries.hpp>
 #include <marconi/cache/in_place.hpp>
 #include <marconi/cache/lease.hpp>
-#include <marconi/cache/lease_streams.hpp>
 #include <marconi/cache/observer.hpp>
 #include <marconi/cache/options.hpp>
 #include <marconi/cache/outcome.hpp>
+#include <marconi/cache/parts.hpp>
 #include <marconi/cache/plan.hpp>
 #include <marconi/cache/purge.hpp>
 #include <marconi/cache/requests.hpp>
-#include <marconi/cache/stats.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/concepts.hpp>
@@ -31,43 +29,51 @@ namespace marconi::cache {
 ///     match ──► plan ──► acquire ──► restore ──►  prefill + decode  ──► commit ──► release
 ///     const     value    lease       copies        (the engine's)        publish    unpin
 ///
-/// One thread at a time may call anything; match() and the other const functions may run beside
-/// each other, but not beside a call that is not const. The cache does not move, and destroying it
-/// under live leases ends the program with a message.
+/// One thread at a time may call anything, leases' functions included; match() and the other const
+/// functions may run beside each other, but nothing beside a call that is not const (or restore()
+/// to a store with streams): debug builds end the program where it does. concurrent_cache takes
+/// calls from any thread. The cache does not move; destroying it under live leases ends the
+/// program.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           policy::eviction_policy Eviction = policy::gdsf, class Observer = no_observer,
           token Token = std::int32_t>
     requires observer<Observer, Token>
-class prefix_cache {
+class prefix_cache : public parts<Store, Admission, Eviction, Observer, Token> {
+    using base = parts<Store, Admission, Eviction, Observer, Token>;
+    using base::admission_;
+    using base::entries_;
+    using base::leases_;
+    using base::options_;
+    using base::streams_;
+    using base::threads_;
+
 public:
     using lease = basic_lease<prefix_cache>;
-    using stream = typename Store::stream;
-    using token_type = Token;
-    using entries_type = entries<Store, Eviction, Observer, Token>;
+    using typename base::entries_type;
+    using typename base::stream;
 
     /// Throws invalid_argument for options out of range.
     explicit prefix_cache(Store store, cache_options options = {},
                           Admission admission = Admission{}, Eviction eviction = Eviction{},
                           Observer observer = Observer{})
-        : options_{options},
-          admission_{std::move(admission)},
-          entries_{std::move(store), std::move(eviction), std::move(observer)} {
+        : base{std::move(store), options, std::move(admission), std::move(eviction),
+               std::move(observer)} {
         MARCONI_EXPECT(options.checkpoint_grid >= token_count{1}, "checkpoint_grid",
                        options.checkpoint_grid.value(), "at least 1");
     }
-    prefix_cache(prefix_cache const&) = delete;
-    prefix_cache& operator=(prefix_cache const&) = delete;
     ~prefix_cache() { stop_if_leased(leases_); }
 
     /// How much of a prompt is here. Changes nothing: no split, no recency, no allocation.
     /// O(tokens + depth). Throws invalid_argument if the limit is more than the prompt has.
     [[nodiscard]] match_result match(scope const& in, std::span<Token const> prompt,
                                      match_options options = {}) const {
+        auto const use = threads_.reading("match");
         return find_match(entries_, in, prompt, options, this);
     }
 
     /// Decides where the engine is to capture the recurrent state, before it prefills.
     [[nodiscard]] request_plan plan(match_result const& match) const {
+        auto const use = threads_.reading("plan");
         return {match, decide_captures(entries_, admission_, options_, match)};
     }
 
@@ -75,6 +81,7 @@ public:
     /// back empty: match again. (What was published since is not seen: match right before.) O(log
     /// N). Throws contract_violation for another cache's plan.
     [[nodiscard]] lease acquire(request_plan const& plan) {
+        auto const use = threads_.writing("acquire");
         if (plan.match.cache != this)
             throw contract_violation{"acquire: the plan was made by another cache"};
         entries_.advance_clock();
@@ -97,6 +104,7 @@ public:
     /// if a view does not fit, contract_violation if the lease has let go of what is asked for.
     void restore(lease const& held, memory::kv_view kv, memory::state_view state,
                  stream const& on = {}) const {
+        auto const use = threads_.reading("restore");
         lease_record const& r = record(held);
         streams_.note_restore(entries_, r, held.id_, kv, on);
         restore_lease(entries_, r, kv, state, on);
@@ -107,6 +115,7 @@ public:
     /// are, but for a partly filled last block that the lease did not reserve: a reserve() or
     /// commit that goes on inside it puts another page in its place. O(depth + blocks).
     [[nodiscard]] std::vector<page_id> block_table(lease const& held) const {
+        auto const use = threads_.reading("block_table");
         return cache::block_table(entries_, record(held));
     }
 
@@ -115,6 +124,7 @@ public:
     /// again, write KV from the lease's position on, and commit with an empty kv view: that says
     /// that the KV of every token committed is in its page.
     token_count reserve(lease const& held, token_count tokens, stream const& on = {}) {
+        auto const use = threads_.writing("reserve");
         lease_record& r = record_of(held);
         MARCONI_EXPECT(tokens.value() >= r.position && tokens.value() < (1ull << 31), "tokens",
                        tokens.value(), "the lease's position or more, less than 2^31");
@@ -123,7 +133,7 @@ public:
         streams_.note_reader(entries_, r, held.id_, on);
         token_count const covered{
             reserve_pages(entries_, leases_, r, static_cast<std::uint32_t>(tokens.value()), on)};
-        note_peak();
+        this->note_peak();
         return covered;
     }
 
@@ -135,44 +145,34 @@ public:
     /// it was, but for victims already evicted. O(new tokens + depth), and O(log N) a victim.
     commit_outcome commit(lease const& held, std::span<Token const> tokens,
                           computed const& brought = {}, stream const& on = {}) {
+        auto const use = threads_.writing("commit");
         entries_.advance_clock();
         lease_record& r = record_of(held);
         streams_.note(held.id_, on);
         commit_operation<entries_type, Token> operation{entries_, leases_, r, tokens, brought};
         commit_outcome const outcome = operation.run(on);
         count_commit(entries_, outcome);
-        note_peak();
+        this->note_peak();
         return outcome;
     }
 
     /// Evicts in the policy's order until `bytes` are freed or nothing more may go. The bytes
     /// freed.
-    byte_count evict(byte_count bytes) { return evict_bytes(entries_, bytes); }
-
-    /// Evicts all of a scope that no lease holds: a tenant that left, a revision that was replaced.
-    void clear(scope const& in) { evict_scope(entries_, in); }
-    /// Evicts all that no lease holds.
-    void clear() { evict_all_scopes(entries_); }
-
-    /// What has happened, and what is here. O(1).
-    [[nodiscard]] counters const& stats() const { return entries_.counts(); }
-    [[nodiscard]] occupancy holds() const {
-        return count_holdings(entries_, leases_.size(), peak_pages_);
+    byte_count evict(byte_count bytes) {
+        auto const use = threads_.writing("evict");
+        return evict_bytes(entries_, bytes);
     }
 
-    /// The policies in use. Changing an eviction policy's parameters takes effect at the next
-    /// victim; its index of candidates must be left alone.
-    [[nodiscard]] Eviction& eviction() { return entries_.eviction(); }
-    [[nodiscard]] Eviction const& eviction() const { return entries_.eviction(); }
-    [[nodiscard]] Admission const& admission() const { return admission_; }
-    [[nodiscard]] cache_options const& options() const { return options_; }
-    [[nodiscard]] Observer& observer() { return entries_.observer(); }
-    [[nodiscard]] Observer const& observer() const { return entries_.observer(); }
-    [[nodiscard]] Store const& store() const { return entries_.store(); }
-
-    /// For the audit, and for programs that look inside; no promise of stability.
-    [[nodiscard]] entries_type const& internals() const { return entries_; }
-    [[nodiscard]] lease_table const& leases() const { return leases_; }
+    /// Evicts all of a scope that no lease holds: a tenant that left, a revision that was replaced.
+    void clear(scope const& in) {
+        auto const use = threads_.writing("clear");
+        evict_scope(entries_, in);
+    }
+    /// Evicts all that no lease holds.
+    void clear() {
+        auto const use = threads_.writing("clear");
+        evict_all_scopes(entries_);
+    }
 
 protected:
     friend lease;
@@ -189,31 +189,31 @@ private:
         return const_cast<lease_record&>(record(l));
     }
 
-    void let_go_checkpoint(lease_id id) noexcept { close_checkpoint(entries_, leases_[id]); }
+    void let_go_checkpoint(lease_id id) noexcept {
+        auto const use = threads_.writing("let_go_checkpoint");
+        close_checkpoint(entries_, leases_[id]);
+    }
     void let_go_kv(lease_id id) noexcept {
+        auto const use = threads_.writing("let_go_kv");
+        close_kv(id);
+    }
+    void close_kv(lease_id id) noexcept {
         streams_.let_go(entries_, leases_[id], id);
-        close_kv(entries_, leases_[id]);
+        cache::close_kv(entries_, leases_[id]);
     }
     void release(lease_id id) noexcept {
+        auto const use = threads_.writing("the release of a lease");
         close_checkpoint(entries_, leases_[id]);
-        let_go_kv(id);
+        close_kv(id);
         streams_.close(id);
         leases_[id] = {};
         leases_.release(id);
     }
 
     void used_on(lease_id id, stream const& on) {
+        auto const use = threads_.writing("used_on");
         streams_.note_reader(entries_, leases_[id], id, on);
     }
-
-    void note_peak() { peak_pages_ = std::max(peak_pages_, entries_.store().pages().used()); }
-
-    cache_options options_;
-    MARCONI_NO_UNIQUE_ADDRESS Admission admission_;
-    entries_type entries_;
-    lease_table leases_;
-    MARCONI_NO_UNIQUE_ADDRESS mutable lease_streams<Store> streams_; ///< restore() notes its own
-    std::uint64_t peak_pages_ = 0;
 };
 
 } // namespace marconi::cache

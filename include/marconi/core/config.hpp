@@ -25,3 +25,12 @@
 #else
 #define MARCONI_PREFETCH(address) static_cast<void>(address)
 #endif
+
+// Whether calls of a cache that overlap and must not are found (core/thread_check.hpp).
+#if !defined(MARCONI_CHECK_THREADS)
+#if defined(NDEBUG)
+#define MARCONI_CHECK_THREADS 0
+#else
+#define MARCONI_CHECK_THREADS 1
+#endif
+#endif

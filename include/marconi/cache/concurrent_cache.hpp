@@ -1,0 +1,209 @@
+#pragma once
+
+#include <marconi/cache/fair_shared_mutex.hpp>
+#include <marconi/cache/outcome.hpp>
+#include <marconi/cache/plan.hpp>
+#include <marconi/cache/prefix_cache.hpp>
+#include <marconi/cache/stats.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/memory/concepts.hpp>
+#include <marconi/memory/views.hpp>
+
+#include <mutex>
+#include <shared_mutex>
+#include <span>
+#include <utility>
+#include <vector>
+
+namespace marconi::cache {
+
+/// A prefix_cache, or tuned_cache, for any number of threads: its calls under a fair shared mutex.
+/// Readers (match, plan, block_table, counters) run beside each other; what changes the cache runs
+/// alone; leases may be used and dropped by any thread, each by one at a time. Every call holds the
+/// lock for its own work only: a large evict() lets others in between its victims, while clear()
+/// takes as long as its scope has nodes.
+///
+/// Calls mean what they mean there. Between match and acquire another thread may evict what was
+/// matched: the lease comes back stale. open() does the three as one, and cannot.
+template <class Cache>
+class concurrent_cache {
+public:
+    using cache_type = Cache;
+    using stream = typename Cache::stream;
+    using token_type = typename Cache::token_type;
+    class lease;
+
+    /// Takes what the cache's constructor takes.
+    template <class... Arguments>
+    explicit concurrent_cache(Arguments&&... arguments)
+        : cache_{std::forward<Arguments>(arguments)...} {}
+
+    [[nodiscard]] match_result match(scope const& in, std::span<token_type const> prompt,
+                                     match_options options = {}) const {
+        std::shared_lock const held{mutex_};
+        return cache_.match(in, prompt, options);
+    }
+    [[nodiscard]] request_plan plan(match_result const& match) const {
+        std::shared_lock const held{mutex_};
+        return cache_.plan(match);
+    }
+    [[nodiscard]] lease acquire(request_plan const& plan) {
+        std::unique_lock const held{mutex_};
+        return {*this, cache_.acquire(plan)};
+    }
+    /// match, plan and acquire as one: the lease is never stale.
+    [[nodiscard]] lease open(scope const& in, std::span<token_type const> prompt,
+                             match_options options = {}) {
+        std::unique_lock const held{mutex_};
+        return {*this, cache_.acquire(cache_.plan(cache_.match(in, prompt, options)))};
+    }
+
+    /// On a store without streams the copies are done beside other readers.
+    void restore(lease const& l, memory::kv_view kv, memory::state_view state,
+                 stream const& on = {}) const {
+        if constexpr (memory::ordered_store<typename Cache::store_type>) {
+            std::unique_lock const held{mutex_}; // the store notes who waits for whom
+            cache_.restore(l.inner_, kv, state, on);
+        } else {
+            std::shared_lock const held{mutex_};
+            cache_.restore(l.inner_, kv, state, on);
+        }
+    }
+    [[nodiscard]] std::vector<page_id> block_table(lease const& l) const {
+        std::shared_lock const held{mutex_};
+        return cache_.block_table(l.inner_);
+    }
+    token_count reserve(lease const& l, token_count tokens, stream const& on = {}) {
+        std::unique_lock const held{mutex_};
+        return cache_.reserve(l.inner_, tokens, on);
+    }
+    commit_outcome commit(lease const& l, std::span<token_type const> tokens,
+                          computed const& brought = {}, stream const& on = {}) {
+        std::unique_lock const held{mutex_};
+        return cache_.commit(l.inner_, tokens, brought, on);
+    }
+
+    /// Others get their turn between victims.
+    byte_count evict(byte_count bytes) {
+        byte_count freed;
+        while (freed < bytes) {
+            std::unique_lock const held{mutex_};
+            byte_count const more = cache_.evict(byte_count{1});
+            if (more == byte_count{}) break;
+            freed += more;
+        }
+        return freed;
+    }
+    void clear(scope const& in) {
+        std::unique_lock const held{mutex_};
+        cache_.clear(in);
+    }
+    void clear() {
+        std::unique_lock const held{mutex_};
+        cache_.clear();
+    }
+
+    [[nodiscard]] counters stats() const {
+        std::shared_lock const held{mutex_};
+        return cache_.stats();
+    }
+    [[nodiscard]] occupancy holds() const {
+        std::shared_lock const held{mutex_};
+        return cache_.holds();
+    }
+
+    /// For all else: work(cache) alone, or beside other readers. It must not use leases or calls of
+    /// this class, which would wait for themselves.
+    template <class Work>
+    decltype(auto) alone(Work&& work) {
+        std::unique_lock const held{mutex_};
+        return std::forward<Work>(work)(cache_);
+    }
+    template <class Work>
+    decltype(auto) beside_readers(Work&& work) const {
+        std::shared_lock const held{mutex_};
+        return std::forward<Work>(work)(cache_);
+    }
+
+private:
+    mutable fair_shared_mutex mutex_;
+    Cache cache_;
+};
+
+/// Means what prefix_cache's lease means. It must not outlive its cache.
+template <class Cache>
+class concurrent_cache<Cache>::lease {
+public:
+    /// Holds nothing.
+    lease() = default;
+    lease(lease&& other) noexcept
+        : of_{std::exchange(other.of_, nullptr)}, inner_{std::move(other.inner_)} {}
+    lease& operator=(lease&& other) noexcept {
+        if (this != &other) {
+            release();
+            of_ = std::exchange(other.of_, nullptr);
+            inner_ = std::move(other.inner_);
+        }
+        return *this;
+    }
+    ~lease() { release(); }
+
+    [[nodiscard]] explicit operator bool() const { return bool{inner_}; }
+    [[nodiscard]] bool stale() const { return inner_.stale(); }
+
+    [[nodiscard]] token_count resume_at() const {
+        return read([](auto const& l) { return l.resume_at(); });
+    }
+    [[nodiscard]] token_count position() const {
+        return read([](auto const& l) { return l.position(); });
+    }
+    /// Valid while the lease lives.
+    [[nodiscard]] std::span<token_count const> capture_at() const {
+        return read([](auto const& l) { return l.capture_at(); });
+    }
+    [[nodiscard]] bool should_capture(token_count position, bool last = false) const {
+        return read([=](auto const& l) { return l.should_capture(position, last); });
+    }
+    void used_on(stream const& on) const {
+        change([&](auto const& l) { l.used_on(on); });
+    }
+
+    void let_go_checkpoint() noexcept {
+        change([](auto& l) { l.let_go_checkpoint(); });
+    }
+    void let_go_kv() noexcept {
+        change([](auto& l) { l.let_go_kv(); });
+    }
+    void release() noexcept {
+        change([](auto& l) { l.release(); });
+        of_ = nullptr;
+    }
+
+private:
+    friend concurrent_cache;
+    lease(concurrent_cache& of, typename Cache::lease inner)
+        : of_{inner ? &of : nullptr}, inner_{std::move(inner)} {}
+
+    template <class Read>
+    auto read(Read&& what) const {
+        std::shared_lock<fair_shared_mutex> held;
+        if (of_) held = std::shared_lock{of_->mutex_};
+        return what(inner_);
+    }
+    template <class Change>
+    void change(Change&& what) {
+        std::unique_lock<fair_shared_mutex> held;
+        if (of_) held = std::unique_lock{of_->mutex_};
+        what(inner_);
+    }
+
+    concurrent_cache* of_ = nullptr;
+    typename Cache::lease inner_;
+};
+
+/// concurrent_cache cache{store, options}: what prefix_cache would be of the same arguments.
+template <memory::store Store, class... More>
+concurrent_cache(Store, More...)
+    -> concurrent_cache<decltype(prefix_cache{std::declval<Store>(), std::declval<More>()...})>;
+
+} // namespace marconi::cache

@@ -1,0 +1,30 @@
+#pragma once
+
+#include <mutex>
+#include <shared_mutex>
+
+namespace marconi::cache {
+
+/// A shared mutex under which nobody starves: who comes first goes first, readers that follow each
+/// other together. (std::shared_mutex lets a stream of readers keep a writer out for as long as it
+/// lasts, with glibc.) Whoever has to wait for the lock waits holding the gate, so that those who
+/// come later wait before it.
+class fair_shared_mutex {
+public:
+    void lock() {
+        std::lock_guard const turn{gate_};
+        mutex_.lock();
+    }
+    void unlock() { mutex_.unlock(); }
+    void lock_shared() {
+        std::lock_guard const turn{gate_};
+        mutex_.lock_shared();
+    }
+    void unlock_shared() { mutex_.unlock_shared(); }
+
+private:
+    std::mutex gate_;
+    std::shared_mutex mutex_;
+};
+
+} // namespace marconi::cache

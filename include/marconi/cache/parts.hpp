@@ -1,0 +1,72 @@
+#pragma once
+
+#include <marconi/cache/entries.hpp>
+#include <marconi/cache/lease.hpp>
+#include <marconi/cache/lease_streams.hpp>
+#include <marconi/cache/options.hpp>
+#include <marconi/cache/stats.hpp>
+#include <marconi/core/thread_check.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/memory/concepts.hpp>
+#include <marconi/policy/concepts.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+namespace marconi::cache {
+
+/// What a prefix_cache is made of, and how to look at it.
+template <memory::store Store, policy::admission_policy Admission, policy::eviction_policy Eviction,
+          class Observer, token Token>
+class parts {
+public:
+    using store_type = Store;
+    using stream = typename Store::stream;
+    using token_type = Token;
+    using entries_type = entries<Store, Eviction, Observer, Token>;
+
+    /// What has happened, and what is here. O(1).
+    [[nodiscard]] counters const& stats() const { return entries_.counts(); }
+    [[nodiscard]] occupancy holds() const {
+        return count_holdings(entries_, leases_.size(), peak_pages_);
+    }
+
+    /// The policies in use. Changing an eviction policy's parameters takes effect at the next
+    /// victim; its index of candidates must be left alone.
+    [[nodiscard]] Eviction& eviction() { return entries_.eviction(); }
+    [[nodiscard]] Eviction const& eviction() const { return entries_.eviction(); }
+    [[nodiscard]] Admission const& admission() const { return admission_; }
+    [[nodiscard]] cache_options const& options() const { return options_; }
+    [[nodiscard]] Observer& observer() { return entries_.observer(); }
+    [[nodiscard]] Observer const& observer() const { return entries_.observer(); }
+    [[nodiscard]] Store const& store() const { return entries_.store(); }
+
+    /// For the audit, and for programs that look inside; no promise of stability.
+    [[nodiscard]] entries_type const& internals() const { return entries_; }
+    [[nodiscard]] lease_table const& leases() const { return leases_; }
+
+protected:
+    parts(Store store, cache_options options, Admission admission, Eviction eviction,
+          Observer observer)
+        : options_{options},
+          admission_{std::move(admission)},
+          entries_{std::move(store), std::move(eviction), std::move(observer)} {}
+    parts(parts const&) = delete;
+    parts& operator=(parts const&) = delete;
+    ~parts() = default;
+
+    void note_peak() { peak_pages_ = std::max(peak_pages_, entries_.store().pages().used()); }
+
+    cache_options options_;
+    MARCONI_NO_UNIQUE_ADDRESS Admission admission_;
+    entries_type entries_;
+    lease_table leases_;
+    MARCONI_NO_UNIQUE_ADDRESS mutable lease_streams<Store> streams_; ///< restore() notes its own
+    thread_check threads_;
+
+private:
+    std::uint64_t peak_pages_ = 0;
+};
+
+} // namespace marconi::cache

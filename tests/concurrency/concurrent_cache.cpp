@@ -1,0 +1,193 @@
+// Readers, writers, droppers of leases and a tuner's thread on one cache. What the assertions say
+// is half of it: run under ThreadSanitizer, these find what is not ordered.
+
+#include <marconi/cache/audit.hpp>
+#include <marconi/cache/concurrent_cache.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/core/units.hpp>
+#include <marconi/memory/host_store.hpp>
+#include <marconi/memory/ledger_store.hpp>
+#include <marconi/tune/tuned_cache.hpp>
+
+#include <support/catch.hpp>
+#include <support/engine.hpp>
+
+#include <atomic>
+#include <concepts>
+#include <cstdint>
+#include <mutex>
+#include <random>
+#include <span>
+#include <thread>
+#include <utility>
+#include <vector>
+
+using namespace marconi;
+using namespace marconi::literals;
+using support::engine_request;
+using support::sequence;
+
+namespace {
+
+using host_cache = cache::concurrent_cache<cache::prefix_cache<memory::host_store>>;
+static_assert(std::same_as<host_cache,
+                           decltype(cache::concurrent_cache{std::declval<memory::host_store>()})>);
+
+/// Prompts that share prefixes of every length.
+sequence some_prompt(std::mt19937& random) {
+    sequence tokens;
+    for (std::size_t n = 1 + random() % 60; tokens.size() < n;)
+        tokens.push_back(static_cast<std::int32_t>(random() % 2));
+    return tokens;
+}
+
+/// One request from match to release, as a thread of an engine would serve it. False if what it
+/// was given back was wrong.
+template <class Cache>
+bool serve(Cache& cache, footprint const& model, sequence const& prompt, bool drop,
+           typename Cache::lease& left) {
+    typename Cache::lease lease;
+    while (!lease)
+        lease = cache.acquire(cache.plan(cache.match({}, prompt)));
+    engine_request engine{model};
+    std::size_t const at = lease.resume_at().value();
+    bool right = true;
+    if (at > 0) {
+        cache.restore(lease, engine.kv(), engine.state());
+        right = engine.holds(prompt, at);
+    }
+    if (!drop) {
+        engine.compute(prompt, at, prompt.size());
+        auto state = engine.state_at(prompt, prompt.size());
+        std::vector<std::byte*> pieces;
+        for (auto& piece : state)
+            pieces.push_back(piece.data());
+        cache::captured_state const tail{token_count{prompt.size()}, {pieces}};
+        (void)cache.commit(lease, prompt, {.kv = engine.kv(), .checkpoints = {&tail, 1}});
+    }
+    left = std::move(lease);
+    return right;
+}
+
+/// Leases handed from the threads that took them to the one that drops them.
+template <class Lease>
+class lease_queue {
+public:
+    void push(Lease lease) {
+        std::lock_guard const held{mutex_};
+        leases_.push_back(std::move(lease));
+    }
+    /// Drops what is there.
+    void drop_all() {
+        std::vector<Lease> leases;
+        std::lock_guard const held{mutex_};
+        leases.swap(leases_);
+    }
+
+private:
+    std::mutex mutex_;
+    std::vector<Lease> leases_;
+};
+
+} // namespace
+
+TEST_CASE("readers, writers and droppers of leases on one cache: all that is restored is right") {
+    footprint const model = support::hybrid_model();
+    host_cache cache{memory::host_store{model, byte_count{1 << 16}, {.block_tokens = 4_tokens}}};
+    constexpr int writers = 3, requests = 500;
+    std::atomic<int> working{writers}, wrong{0}, hits{0};
+    lease_queue<host_cache::lease> queue;
+
+    std::vector<std::thread> threads;
+    for (std::uint32_t w = 0; w < writers; ++w)
+        threads.emplace_back([&, w] {
+            std::mt19937 random{w};
+            for (int i = 0; i < requests; ++i) {
+                host_cache::lease lease;
+                wrong += !serve(cache, model, some_prompt(random), i % 7 == 0, lease);
+                hits += lease.resume_at() > 0_tokens;
+                queue.push(std::move(lease));
+            }
+            --working;
+        });
+    std::atomic<std::uint64_t> matched{0};
+    threads.emplace_back([&] { // a reader: a router, or a dashboard
+        std::mt19937 random{99};
+        do {
+            auto const match = cache.match({}, some_prompt(random));
+            matched += match.matched.value();
+            auto const counts = cache.stats();
+            wrong += counts.tokens_resumed > counts.tokens_asked;
+            wrong += cache.holds().used > cache.holds().capacity;
+        } while (working > 0);
+    });
+    threads.emplace_back([&] { // drops others' leases, and makes room now and then
+        do {
+            queue.drop_all();
+            (void)cache.evict(byte_count{2000});
+        } while (working > 0);
+    });
+    for (std::thread& t : threads)
+        t.join();
+    queue.drop_all();
+
+    CHECK(wrong == 0);
+    CHECK(hits > 0);
+    CHECK(matched > 0);
+    CHECK(cache.stats().requests == writers * requests);
+    CHECK(cache.beside_readers([](auto const& inner) { return cache::audit(inner); }).empty());
+    cache.clear();
+    CHECK(cache.holds().used == byte_count{});
+}
+
+TEST_CASE("a cache that tunes itself on a thread of its own, under several writers") {
+    using tuned = cache::concurrent_cache<tune::tuned_cache<memory::ledger_store>>;
+    footprint const model = support::hybrid_model();
+    tuned cache{memory::ledger_store{model, byte_count{20'000}, {.block_tokens = 4_tokens}},
+                cache::cache_options{}, tune::tuning_options{}};
+    std::vector<std::thread> threads;
+    for (std::uint32_t w = 0; w < 3; ++w)
+        threads.emplace_back([&, w] {
+            std::mt19937 random{w};
+            for (int i = 0; i < 400; ++i) {
+                sequence const prompt = some_prompt(random);
+                auto const lease = cache.open({}, prompt);
+                cache::captured_state const tail{token_count{prompt.size()}};
+                (void)cache.commit(lease, prompt, {.checkpoints = {&tail, 1}});
+            }
+        });
+    for (std::thread& t : threads)
+        t.join();
+    cache.alone([](auto& inner) { inner.wait_for_tuning(); });
+    CHECK(cache.beside_readers([](auto const& inner) { return inner.tuning().state == tune::tuning_state::done; }));
+    CHECK(cache.stats().requests == 1200);
+    CHECK(cache.beside_readers([](auto const& inner) { return cache::audit(inner); }).empty());
+}
+
+TEST_CASE("open is match, plan and acquire as one; a lease moves, and lets go early") {
+    footprint const model = support::hybrid_model();
+    host_cache cache{memory::host_store{model, 1_MiB, {.block_tokens = 4_tokens}}};
+    sequence const prompt{1, 2, 3, 4, 5, 6, 7, 8, 9};
+    host_cache::lease left;
+    REQUIRE(serve(cache, model, prompt, false, left));
+    host_cache::lease kept = std::move(left);
+    CHECK(left.stale());
+    CHECK(kept.position() == 9_tokens);
+    kept = {};
+    CHECK(cache.holds().leases == 0);
+
+    sequence longer = prompt;
+    longer.push_back(10);
+    auto lease = cache.open({}, longer);
+    CHECK(lease.resume_at() == 9_tokens);
+    CHECK(cache.block_table(lease).size() == 3);
+    CHECK(cache.reserve(lease, 12_tokens) == 12_tokens);
+    CHECK(lease.should_capture(10_tokens, true));
+    lease.let_go_checkpoint();
+    lease.let_go_kv();
+    lease.release();
+    CHECK_FALSE(lease);
+    CHECK_THROWS_AS(lease.position(), contract_violation);
+    cache.clear({});
+    CHECK(cache.holds().used == byte_count{});
+}

@@ -1,0 +1,97 @@
+// Calls that overlap are found where MARCONI_CHECK_THREADS says so, as it does for this program.
+
+#include <marconi/cache/observer.hpp>
+#include <marconi/cache/prefix_cache.hpp>
+#include <marconi/core/thread_check.hpp>
+#include <marconi/memory/ledger_store.hpp>
+#include <marconi/policy/admission/branch_and_tail.hpp>
+#include <marconi/policy/eviction/lru.hpp>
+
+#include <support/catch.hpp>
+#include <support/engine.hpp>
+#include <support/last_words.hpp>
+
+#include <cstdint>
+#include <functional>
+#include <string>
+
+using namespace marconi;
+
+TEST_CASE("thread_check: readers may overlap, and calls may follow each other") {
+    thread_check const readers;
+    {
+        auto const one = readers.reading("match");
+        auto const two = readers.reading("plan");
+    }
+    auto const writer = readers.writing("commit");
+    SUCCEED();
+}
+
+#if __has_include(<sys/wait.h>)
+
+TEST_CASE("thread_check: a writer beside anything ends the program, and both are named") {
+    auto const said = [](std::string const& message, std::string const& call,
+                         std::string const& other) {
+        INFO(message);
+        return message.find(call + " was called while " + other + " was under way") !=
+               std::string::npos;
+    };
+    CHECK(said(support::last_words([] {
+                   thread_check const t;
+                   auto const one = t.writing("commit");
+                   auto const two = t.writing("acquire");
+               }),
+               "acquire", "commit"));
+    CHECK(said(support::last_words([] {
+                   thread_check const t;
+                   auto const one = t.writing("commit");
+                   auto const two = t.reading("match");
+               }),
+               "match", "commit"));
+    CHECK(said(support::last_words([] {
+                   thread_check const t;
+                   auto const one = t.reading("match");
+                   auto const two = t.writing("evict");
+               }),
+               "evict", "match"));
+}
+
+namespace {
+
+/// Calls back, which observers may not: as good as a second thread, and at a known time.
+struct meddler {
+    std::function<void()>* deed;
+    void observe(cache::event<std::int32_t> const&) noexcept { (*deed)(); }
+};
+using meddled =
+    cache::prefix_cache<memory::ledger_store, policy::branch_and_tail, policy::lru, meddler>;
+
+} // namespace
+
+TEST_CASE("a call of a cache inside another is found") {
+    support::sequence const prompt{1, 2, 3};
+    auto const message_of = [&](auto deed) {
+        return support::last_words([&] {
+            std::function<void()> call = [] {};
+            meddled cache{memory::ledger_store{support::hybrid_model(), byte_count{100'000}},
+                          {},
+                          {},
+                          {},
+                          meddler{&call}};
+            auto const lease = cache.acquire(cache.plan(cache.match({}, prompt)));
+            call = [&] { deed(cache); };
+            (void)cache.commit(lease, prompt);
+        });
+    };
+    for (auto const& [name, message] : {
+             std::pair{"match", message_of([&](meddled& c) { (void)c.match({}, prompt); })},
+             std::pair{"evict", message_of([](meddled& c) { (void)c.evict(byte_count{1}); })},
+             std::pair{"clear", message_of([](meddled& c) { c.clear(); })},
+         }) {
+        INFO(message);
+        CHECK(message.find(name + std::string{" was called while commit was under way"}) !=
+              std::string::npos);
+    }
+}
+
+#endif
