@@ -16,7 +16,6 @@
 
 namespace gpu_tests {
 
-using contracts::bytes;
 using marconi::gpu::device_resource;
 using marconi::gpu::pinned_resource;
 template <class Resource>
@@ -30,8 +29,8 @@ inline void copy_now(void* to, void const* from, std::size_t n) {
                         "cudaMemcpyAsync");
     on.synchronize();
 }
-inline bytes read_now(std::byte const* from, std::size_t n) {
-    bytes contents(n);
+inline contracts::bytes read_now(std::byte const* from, std::size_t n) {
+    contracts::bytes contents(n);
     copy_now(contents.data(), from, n);
     return contents;
 }
@@ -40,14 +39,16 @@ inline bytes read_now(std::byte const* from, std::size_t n) {
 /// aligned to nothing, if the size says so.
 class device_engine_memory {
 public:
-    explicit device_engine_memory(bytes const& contents)
+    explicit device_engine_memory(contracts::bytes const& contents)
         : size_{contents.size()},
           shift_{contents.size() % 3 == 0 ? 1u : 0u},
           memory_{device_resource{}, size_ + 1} {
         copy_now(data(), contents.data(), size_);
     }
     [[nodiscard]] std::byte* data() { return memory_.data() + shift_; }
-    [[nodiscard]] bytes contents() const { return read_now(memory_.data() + shift_, size_); }
+    [[nodiscard]] contracts::bytes contents() const {
+        return read_now(memory_.data() + shift_, size_);
+    }
 
 private:
     std::size_t size_, shift_;

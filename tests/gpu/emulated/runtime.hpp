@@ -3,8 +3,8 @@
 // The CUDA runtime in small, on the host, for tests on machines without a device. runtime.cpp
 // defines the functions of <cuda_runtime_api.h> that the library calls; link it instead of cudart.
 //
-// Work is done late, and in the worst order that is allowed: whenever the program calls the
-// runtime, now and then one operation at the head of a randomly chosen stream is done. Nothing but
+// Work is done late, and in a bad order: whenever the program calls the runtime, now and then some
+// operations at the head of one stream are done, of the same stream for a while. Nothing but
 // the order within a stream and waits for events holds it back, the default stream included. So a
 // wait that is missing shows as wrong bytes, and memory that is used again too early as well.
 
