@@ -92,6 +92,7 @@ struct scope {
     std::uint64_t adapter = 0;
     std::uint64_t revision = 0;
     friend constexpr auto operator<=>(scope const&, scope const&) = default;
+    friend constexpr bool operator==(scope const&, scope const&) = default; // for nvcc 13
 };
 
 /// What can be a token: compared by its bytes, one per position (a token id, or a hash of an

@@ -1,0 +1,64 @@
+#pragma once
+
+// Room on the host for pages that have none on the device: copies between a device store and a
+// pinned arena, in both directions, on a stream of their own. Which pages go and come is somebody
+// else's decision.
+
+#include <marconi/core/types.hpp>
+#include <marconi/gpu/basic_device_store.hpp>
+#include <marconi/gpu/pinned_resource.hpp>
+#include <marconi/gpu/stream.hpp>
+#include <marconi/gpu/stream_order.hpp>
+#include <marconi/memory/host_resource.hpp>
+#include <marconi/memory/page_pool.hpp>
+
+#include <cstddef>
+#include <span>
+
+namespace marconi::gpu {
+
+/// An arena of pinned pages, cut as a device store's are. The device writes and reads it itself: a
+/// list of pages goes in one launch. Both calls return at once; on the device they wait for other
+/// streams' work on the store's pages, and that for them, as the store's own copies do; among
+/// themselves they keep the order of the calls. The store must live as long, at one place.
+template <launcher Launcher>
+class spill_room {
+public:
+    /// As many whole pages as fit in `capacity`. Throws invalid_argument if that is not one,
+    /// std::bad_alloc, cuda_error.
+    spill_room(basic_device_store<Launcher>& store, byte_count capacity)
+        : store_{&store},
+          pages_{memory::whole_pages(capacity, store.layout())},
+          arena_{pinned_resource{}, pages_.capacity() * store.layout().page_bytes().value()} {}
+
+    /// Which of the room's pages are taken.
+    [[nodiscard]] memory::page_pool& pages() { return pages_; }
+    [[nodiscard]] memory::page_pool const& pages() const { return pages_; }
+
+    /// from[i] on the device to to[i] here. The device's pages may be released at once: whoever
+    /// gets them waits. No page is named twice.
+    ticket spill(std::span<page_id const> from, std::span<page_id const> to) {
+        return store_->copies().copy_out(from, arena_.data(), to, store_->pages().touched(), on_);
+    }
+    /// from[i] here to to[i] on the device; whoever reads these waits. The room's pages may be
+    /// used again at once.
+    ticket fetch(std::span<page_id const> from, std::span<page_id const> to) {
+        return store_->copies().copy_in(arena_.data(), from, to, store_->pages().touched(), on_);
+    }
+    /// Whether a copy is done; before, the host must not look at its pages here.
+    [[nodiscard]] bool done(ticket t) const { return store_->copies().done(t); }
+
+    [[nodiscard]] std::span<std::byte> page(page_id id) const {
+        std::size_t const bytes = store_->layout().page_bytes().value();
+        return {arena_.data() + id.value() * bytes, bytes};
+    }
+    [[nodiscard]] owned_stream const& stream() const { return on_; }
+
+private:
+    basic_device_store<Launcher>* store_;
+    memory::page_pool pages_;
+    memory::arena_memory<pinned_resource> arena_;
+    owned_stream on_;
+};
+
+} // namespace marconi::gpu

@@ -1,0 +1,129 @@
+// A device that has no memory, or no patience, at any one point: the call throws and the cache is
+// as it was, or the call succeeds; and what was there is still right.
+
+#include <cache/short_requests.hpp>
+#include <gpu/device_access.hpp>
+#include <gpu/emulated/runtime.hpp>
+
+#include <marconi/cache/audit.hpp>
+#include <marconi/cache/prefix_cache.hpp>
+#include <marconi/gpu/basic_device_store.hpp>
+#include <marconi/policy/eviction/lru.hpp>
+
+#include <support/catch.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <new>
+#include <string>
+#include <vector>
+
+using namespace cache_tests;
+using device_store = gpu::basic_device_store<emulated::emulated_launcher>;
+using device_cache = cache::prefix_cache<device_store, policy::branch_and_tail, policy::lru>;
+
+namespace {
+
+/// One request's memory on the device, of one value throughout.
+struct device_request {
+    device_request(std::size_t tokens, int value)
+        : kv{contracts::bytes(256 * tokens, static_cast<std::byte>(value))},
+          state{contracts::bytes(512, static_cast<std::byte>(value))} {
+        layers.push_back({.key = kv.data(), .value = kv.data() + 128 * tokens});
+        pieces.push_back(state.data());
+    }
+    [[nodiscard]] bool holds(int value) const {
+        auto const all = [&](contracts::bytes const& found) {
+            return std::ranges::all_of(found, [&](std::byte b) { return b == std::byte(value); });
+        };
+        return all(kv.contents()) && all(state.contents());
+    }
+    gpu_tests::device_engine_memory kv, state;
+    std::vector<memory::kv_layer_view> layers;
+    std::vector<std::byte*> pieces;
+};
+
+/// Calls again and again, each time with one more of the runtime's calls allowed to succeed, until
+/// it does. How often it failed.
+template <class Call>
+std::size_t starve(device_cache const& cache, Call&& call) {
+    std::string const before = inventory(cache);
+    for (std::size_t allowed = 0;; ++allowed) {
+        bool done = false;
+        {
+            emulated::failing const limit{allowed};
+            try {
+                call();
+                done = true;
+            } catch (std::bad_alloc const&) {
+            } catch (gpu::cuda_error const&) {
+            }
+        }
+        auto faults = cache::audit(cache);
+        std::erase_if(faults, [](std::string const& f) { return f.ends_with(": not ranked"); });
+        REQUIRE(faults == std::vector<std::string>{});
+        if (done) return allowed;
+        INFO("after " << allowed);
+        REQUIRE(inventory(cache) == before);
+    }
+}
+
+} // namespace
+
+TEST_CASE("wherever the device fails, the cache is as it was, and what it held is right") {
+    emulated::restart(7);
+    sequence const prompt = numbered(1, 10);
+    device_cache cache{device_store{hybrid(), 64_KiB, {.block_tokens = 4_tokens}}};
+    device_request engine{prompt.size(), 5};
+    gpu::owned_stream const a, b;
+    cache::captured_state const captured{9_tokens, {engine.pieces}};
+    {
+        auto lease = acquire(cache, prompt);
+        CHECK(starve(cache, [&] {
+                  (void)cache.commit(lease, prompt,
+                                     {.kv = {engine.layers}, .checkpoints = {&captured, 1}}, a);
+              }) >= 3); // the tables' copy, the launch, the record
+        emulated::failing const limit{0};
+        lease.release(); // cannot fail: where no event can be had, it waits
+        CHECK(limit.has_failed());
+    }
+    device_request copy{9, 0};
+    {
+        auto const lease = acquire(cache, prompt);
+        REQUIRE(lease.resume_at() == 9_tokens);
+        CHECK(starve(cache, [&] { cache.restore(lease, {copy.layers}, {copy.pieces}, b); }) >= 3);
+        CHECK(starve(cache, [&] { (void)cache.reserve(lease, 20_tokens, b); }) >= 2);
+    }
+    emulated::finish_all();
+    CHECK(copy.holds(5));
+    cache.clear();
+    CHECK(cache.holds().used == 0_B);
+}
+
+TEST_CASE("a store that the device has no memory for leaves nothing behind") {
+    std::size_t const before = emulated::live_objects();
+    std::size_t failures = 0;
+    for (;; ++failures) {
+        emulated::failing const limit{failures};
+        try {
+            device_store const store{hybrid(), 64_KiB};
+            break;
+        } catch (std::bad_alloc const&) {
+        }
+        if (emulated::live_objects() != before) FAIL("leaks after " << failures);
+    }
+    CHECK(failures > 4);
+    CHECK(emulated::live_objects() == before);
+}
+
+TEST_CASE("device stores refuse arenas that are too small, or not aligned, or null") {
+    alignas(256) static std::byte arena[1024];
+    footprint const model = hybrid();
+    CHECK_NOTHROW((device_store{model, std::span{arena}, {.block_tokens = 1_tokens}}));
+    CHECK_THROWS_AS((device_store{model, std::span{arena}}), invalid_argument);
+    CHECK_THROWS_AS((device_store{model, std::span{arena + 16, 512}, {.block_tokens = 1_tokens}}),
+                    invalid_argument);
+    device_store const lent{model, std::span{arena}, {.block_tokens = 1_tokens}};
+    CHECK(lent.page(page_id{1}).data() == arena + 256);
+    CHECK(lent.pages().capacity() == 4);
+}

@@ -1,0 +1,182 @@
+// What a device store itself owes to streams that meet: pages copied on, spilled and fetched, each
+// step on a stream of its own.
+
+#include <contracts/store.hpp>
+#include <gpu/device_access.hpp>
+#include <gpu/emulated/runtime.hpp>
+
+#include <marconi/core/error.hpp>
+#include <marconi/gpu/basic_device_store.hpp>
+#include <marconi/gpu/spill.hpp>
+
+#include <support/catch.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <list>
+#include <map>
+#include <random>
+#include <vector>
+
+using namespace marconi;
+using namespace marconi::literals;
+using contracts::bytes;
+using contracts::random_bytes;
+using device_store = gpu::basic_device_store<emulated::emulated_launcher>;
+
+namespace {
+
+constexpr std::uint64_t page_bytes = 512;
+
+/// A page is a block of one token, of one layer's key.
+device_store small_store(std::uint64_t pages) {
+    return device_store{footprint{.kv_layers = {{page_bytes, 0}}},
+                        byte_count{pages * page_bytes},
+                        {.block_tokens = 1_tokens}};
+}
+
+/// Random work on pages, on random streams, and what each page must come to hold.
+class page_work {
+public:
+    explicit page_work(std::uint64_t seed) : random_{seed}, streams_(4) {
+        store_.pages().allocate(device_);
+        room_.pages().allocate(host_);
+    }
+
+    void step() {
+        auto const [a, b] = two(device_);
+        auto const [c, d] = two(device_);
+        auto const [x, y] = two(host_);
+        switch (random_() % 6) {
+        case 0:
+            save(a);
+            break;
+        case 1:
+            load(a);
+            break;
+        case 2:
+            store_.copy_block(a, b, any_stream());
+            on_device_[b] = on_device_[a];
+            break;
+        case 3:
+        case 4:
+            if (a == c || a == d || b == c || b == d) break;
+            last_ = room_.spill(std::vector{a, b}, std::vector{x, y});
+            on_host_[x] = on_device_[a];
+            on_host_[y] = on_device_[b];
+            break;
+        default:
+            last_ = room_.fetch(std::vector{x}, std::vector{a});
+            on_device_[a] = on_host_[x];
+        }
+    }
+    void check() {
+        emulated::finish_all();
+        for (auto const& [got, wanted] : loaded_)
+            REQUIRE(got->contents() == wanted);
+        for (auto const& [page, wanted] : on_device_)
+            if (!wanted.empty()) REQUIRE(access::read_page(store_, page) == wanted);
+        for (auto const& [page, wanted] : on_host_)
+            if (!wanted.empty()) REQUIRE(std::ranges::equal(room_.page(page), wanted));
+        CHECK(room_.done(last_));
+    }
+    [[nodiscard]] std::size_t loads() const { return loaded_.size(); }
+    [[nodiscard]] device_store const& store() const { return store_; }
+
+private:
+    using access = contracts::store_access<device_store>;
+    using engine = gpu_tests::device_engine_memory;
+
+    std::pair<page_id, page_id> two(std::vector<page_id> const& pages) {
+        std::size_t const first = random_() % pages.size();
+        return {pages[first], pages[(first + 1 + random_() % (pages.size() - 1)) % pages.size()]};
+    }
+    gpu::stream_ref any_stream() { return streams_[random_() % streams_.size()]; }
+
+    void save(page_id page) {
+        bytes const contents = random_bytes(page_bytes, static_cast<std::uint32_t>(random_()));
+        engine& from = engines_.emplace_back(contents);
+        memory::kv_layer_view const layer{.key = from.data()};
+        store_.save({.kv = {0_tokens, 1_tokens, {&page, 1}, {{&layer, 1}}}, .checkpoints = {}},
+                    any_stream());
+        on_device_[page] = contents;
+    }
+    void load(page_id page) {
+        if (on_device_[page].empty()) return;
+        engine& to = engines_.emplace_back(bytes(page_bytes));
+        memory::kv_layer_view const layer{.key = to.data()};
+        store_.load({.kv = {0_tokens, 1_tokens, {&page, 1}, {{&layer, 1}}}, .checkpoints = {}},
+                    any_stream());
+        loaded_.push_back({&to, on_device_[page]});
+    }
+
+    std::mt19937_64 random_;
+    device_store store_ = small_store(6);
+    gpu::spill_room<emulated::emulated_launcher> room_{store_, byte_count{4 * page_bytes}};
+    std::vector<gpu::owned_stream> streams_;
+    std::vector<page_id> device_ = std::vector<page_id>(6), host_ = std::vector<page_id>(4);
+    std::map<page_id, bytes> on_device_, on_host_; // empty: nobody knows
+    std::list<engine> engines_;
+    std::vector<std::pair<engine*, bytes>> loaded_;
+    gpu::ticket last_{};
+};
+
+} // namespace
+
+TEST_CASE("pages saved, loaded, copied, spilled and fetched on random streams") {
+    std::size_t loads = 0;
+    for (std::uint64_t seed = 1; seed <= 60; ++seed) {
+        emulated::restart(seed);
+        page_work work{seed};
+        for (int i = 0; i < 60; ++i)
+            work.step();
+        work.check();
+        loads += work.loads();
+    }
+    CHECK(loads > 200);
+}
+
+TEST_CASE("one stream waits for nothing, and leaves few events and buffers behind") {
+    emulated::restart(1);
+    device_store store = small_store(8);
+    std::vector<page_id> pages(8);
+    store.pages().allocate(pages);
+    gpu::owned_stream const on;
+    for (int i = 0; i < 500; ++i) {
+        store.copy_block(pages[i % 7], pages[7], on);
+        if (i % 4 == 3) emulated::finish_all();
+    }
+    CHECK(emulated::counts().waits == 0);
+    CHECK(emulated::counts().host_waits == 0);
+    CHECK(store.copies().events() <= 16);
+    CHECK(store.copies().staging_slots() <= 8);
+    emulated::finish_all();
+}
+
+TEST_CASE("streams that come and go leave no trace") {
+    emulated::restart(1);
+    device_store store = small_store(8);
+    std::vector<page_id> pages(8);
+    store.pages().allocate(pages);
+    for (int i = 0; i < 300; ++i) {
+        gpu::owned_stream const on;
+        store.copy_block(pages[i % 8], pages[(i + 3) % 8], on);
+        if (i % 4 == 3) emulated::finish_all();
+    }
+    CHECK(store.copies().events() <= 32);
+    emulated::finish_all();
+}
+
+TEST_CASE("everything is given back") {
+    std::size_t const before = emulated::live_objects();
+    {
+        emulated::restart(1);
+        page_work work{1};
+        for (int i = 0; i < 60; ++i)
+            work.step();
+        CHECK(emulated::live_objects() > before + 10);
+        emulated::finish_all();
+    }
+    CHECK(emulated::live_objects() == before);
+}

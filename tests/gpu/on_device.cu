@@ -1,0 +1,81 @@
+// What needs a device. On a machine without one every case says so, and does nothing.
+
+#include <contracts/store.hpp>
+#include <gpu/device_access.hpp>
+#include <gpu/device_history.hpp>
+
+#include <marconi/core/units.hpp>
+#include <marconi/gpu.cuh>
+
+#include <support/catch.hpp>
+#include <support/engine.hpp>
+
+#include <chrono>
+#include <cstdint>
+#include <cstdio>
+#include <cstdlib>
+#include <new>
+
+using namespace marconi;
+using namespace marconi::literals;
+
+namespace {
+
+bool device_at_hand() {
+    int count = 0;
+    if (cudaGetDeviceCount(&count) == cudaSuccess && count > 0) return true;
+    (void)cudaGetLastError();
+    std::printf("skipped: no CUDA device\n");
+    return false;
+}
+
+/// How long the histories run, in seconds: MARCONI_GPU_TEST_SECONDS, 60 if it is not set.
+std::chrono::seconds history_time() {
+    char const* const given = std::getenv("MARCONI_GPU_TEST_SECONDS");
+    return std::chrono::seconds{given ? std::atoi(given) : 60};
+}
+
+} // namespace
+
+TEST_CASE("a device store keeps the stores' contract") {
+    if (!device_at_hand()) return;
+    contracts::store_suite<gpu::device_store>();
+}
+
+TEST_CASE("four streams commit, match, restore and evict at random: every byte is right") {
+    if (!device_at_hand()) return;
+    auto const end = std::chrono::steady_clock::now() + history_time();
+    std::size_t checked = 0;
+    std::uint64_t seed = 1;
+    do
+        for (auto const& model :
+             {support::hybrid_model(), support::attention_model(), support::recurrent_model()})
+            for (std::uint64_t const block : {1u, 4u, 17u}) {
+                CAPTURE(model.model, block, seed);
+                memory::page_options const cut{token_count{block}, 256_B};
+                byte_count const page = memory::page_layout{model, cut}.page_bytes();
+                cache::prefix_cache<gpu::device_store> cache{
+                    gpu::device_store{model, page * (20 + seed % 5 * 30), cut}};
+                gpu_tests::device_history story{cache, seed++, 4};
+                for (int i = 0; i < 400; ++i)
+                    story.step();
+                story.finish();
+                CHECK(story.wrong() == 0);
+                checked += story.checked();
+            }
+    while (std::chrono::steady_clock::now() < end);
+    CHECK(checked > 500);
+}
+
+TEST_CASE("an arena that the engine hands in, and one that no device has") {
+    if (!device_at_hand()) return;
+    gpu_tests::memory_of<gpu::device_resource> const mine{gpu::device_resource{}, 1 << 20};
+    gpu::device_store store{support::hybrid_model(), std::span{mine.data(), mine.bytes()}};
+    std::vector<page_id> pages(3);
+    store.pages().allocate(pages);
+    CHECK(store.page(pages[2]).data() == mine.data() + 2 * store.layout().page_bytes().value());
+    CHECK_THROWS_AS((gpu::device_store{support::hybrid_model(), byte_count{1ull << 46}}),
+                    std::bad_alloc);
+    std::span const crooked{mine.data() + 16, 4096};
+    CHECK_THROWS_AS((gpu::device_store{support::hybrid_model(), crooked}), invalid_argument);
+}
