@@ -256,7 +256,7 @@ private:
         buffers_.use(on(r), enqueue, [this, expected = std::move(expected)](std::byte const* got) {
             ++checked_;
             for (auto const& [at, bytes] : expected)
-                if (std::memcmp(got + at, bytes.data(), bytes.size()) != 0) {
+                if (!std::equal(bytes.begin(), bytes.end(), got + at)) {
                     ++wrong_;
                     return;
                 }
