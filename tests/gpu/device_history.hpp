@@ -39,6 +39,7 @@ class device_history {
         std::size_t prompt;
         std::size_t done; // processed so far
         bool in_place;
+        bool reads_too; // copies, and reads in place besides
         std::size_t stream;
         engine_slot* slot;
     };
@@ -136,14 +137,14 @@ private:
         std::swap(free_[below(free_.size())], free_.back());
         engine_slot* const slot = free_.back();
         free_.pop_back();
-        request& r = open_.emplace_back(request{std::move(lease), std::move(tokens), prompt, resume,
-                                                below(2) == 0 && model_.has_kv(),
-                                                below(streams_.size()), slot});
+        request& r = open_.emplace_back(request{
+            std::move(lease), std::move(tokens), prompt, resume, below(2) == 0 && model_.has_kv(),
+            below(3) == 0 && model_.has_kv(), below(streams_.size()), slot});
         marconi::gpu::cuda_events::wait(on(r), slot->idle);
         cache_.restore(r.lease, r.in_place ? marconi::memory::kv_view{} : slot->kv(), slot->state(),
                        on(r));
         check_restored(r);
-        if (r.in_place) check_in_place(r);
+        read_in_place(r);
     }
 
     /// The request goes on on another stream, behind what it has enqueued.
@@ -182,10 +183,13 @@ private:
             r.lease, std::span<std::int32_t const>{r.tokens}.first(to), brought, on(r));
         REQUIRE(outcome.position == r.lease.position());
         if (below(2)) remember(r); // others may use it while this one goes on
-        if (r.in_place) {
-            r.lease.used_on(on(r));
-            check_in_place(r);
-        }
+        read_in_place(r);
+    }
+    void read_in_place(request& r) {
+        if (!r.in_place && !r.reads_too) return;
+        r.lease.used_on(on(r));
+        check_in_place(r,
+                       r.in_place ? r.done : static_cast<std::size_t>(r.lease.position().value()));
     }
 
     void drop(iterator at) {
@@ -302,12 +306,12 @@ private:
     }
 
     /// The engine's attention reads every token's KV where the block table says.
-    void check_in_place(request& r) {
+    void check_in_place(request& r, std::size_t upto) {
         auto const& layout = cache_.store().layout();
         std::size_t const page_bytes = layout.page_bytes().value();
         auto const table = cache_.block_table(r.lease);
         std::vector<expectation> expected;
-        for (std::size_t t = 0; t < r.done; ++t)
+        for (std::size_t t = 0; t < upto; ++t)
             for (std::size_t l = 0; l < model_.kv_layers.size(); ++l)
                 for (int part : {0, 1}) {
                     std::size_t const row = t % layout.block_tokens();
@@ -319,7 +323,7 @@ private:
         compare_later(
             r,
             [&](std::byte* memory) {
-                for (std::size_t i = 0; i * layout.block_tokens() < r.done; ++i)
+                for (std::size_t i = 0; i * layout.block_tokens() < upto; ++i)
                     enqueue_copy(memory + i * page_bytes, cache_.store().page(table.at(i)).data(),
                                  page_bytes, on(r));
             },

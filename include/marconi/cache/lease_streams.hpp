@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -24,6 +25,8 @@ public:
     void note_restore(Entries const&, lease_record const&, lease_id, memory::kv_view,
                       typename Store::stream const&) {}
     void note(lease_id, typename Store::stream const&) {}
+    template <class Entries>
+    void note_commit(Entries&, lease_record const&, lease_id, typename Store::stream const&) {}
     template <class Entries>
     void let_go(Entries&, lease_record const&, lease_id) noexcept {}
     void close(lease_id) noexcept {}
@@ -53,7 +56,7 @@ public:
     template <class Entries>
     void note_reader(Entries const& entries, lease_record const& lease, lease_id id,
                      stream const& on) {
-        note(id, on);
+        note(id, on, true);
         each_page_in_place(entries, lease, [&](std::span<page_id const> pages) {
             if (!pages.empty()) entries.store().admit_reader(pages, on);
         });
@@ -65,16 +68,35 @@ public:
         kv.layers.empty() ? note_reader(entries, lease, id, on) : note(id, on);
     }
     /// The stream was named in a call for the lease.
-    void note(lease_id id, stream const& on) {
-        std::vector<stream>& of = streams_[id.value()];
-        if (std::find(of.begin(), of.end(), on) == of.end()) of.push_back(on);
+    void note(lease_id id, stream const& on, bool reads = false) {
+        std::vector<noted>& of = streams_[id.value()];
+        auto const found =
+            std::find_if(of.begin(), of.end(), [&](noted const& n) { return n.on == on; });
+        if (found == of.end())
+            of.push_back({on, reads});
+        else
+            found->reads |= reads;
+    }
+    /// A commit may put another page in the place of the partly filled last one that the lease
+    /// stands in, and that then goes when two nodes merge: who gets it waits for its readers.
+    template <class Entries>
+    void note_commit(Entries& entries, lease_record const& lease, lease_id id, stream const& on) {
+        note(id, on);
+        auto const& tree = entries.tree();
+        std::uint32_t const block = entries.store().layout().block_tokens();
+        if (!lease.kv_pinned || !entries.has_kv() || lease.position % block == 0) return;
+        node_id const at = tree.holding(lease.node, lease.position);
+        auto const page =
+            entries.pages(tree[at]).subspan(lease.position / block - tree[at].start() / block, 1);
+        for (noted const& n : streams_[id.value()])
+            if (n.reads) entries.store().used(page, entries.store().mark(n.on));
     }
     /// The lease's pages are about to go: whoever gets them waits for what its streams do now.
     template <class Entries>
     void let_go(Entries& entries, lease_record const& lease, lease_id id) noexcept {
-        for (stream const& on : streams_[id.value()]) {
+        for (noted const& n : streams_[id.value()]) {
             if (!lease.kv_pinned && lease.pages.empty() && lease.replaced.empty()) return;
-            auto const mark = entries.store().mark(on);
+            auto const mark = entries.store().mark(n.on);
             each_page_in_place(entries, lease, [&](std::span<page_id const> pages) {
                 entries.store().used(pages, mark);
             });
@@ -83,7 +105,11 @@ public:
     void close(lease_id id) noexcept { streams_[id.value()].clear(); }
 
 private:
-    std::vector<std::vector<stream>> streams_; ///< by lease
+    struct noted {
+        stream on;
+        bool reads; ///< pages in place
+    };
+    std::vector<std::vector<noted>> streams_; ///< by lease
 };
 
 } // namespace marconi::cache

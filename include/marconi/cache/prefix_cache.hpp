@@ -148,7 +148,7 @@ public:
         auto const use = threads_.writing("commit");
         entries_.advance_clock();
         lease_record& r = record_of(held);
-        streams_.note(held.id_, on);
+        streams_.note_commit(entries_, r, held.id_, on);
         commit_operation<entries_type, Token> operation{entries_, leases_, r, tokens, brought};
         commit_outcome const outcome = operation.run(on);
         count_commit(entries_, outcome);

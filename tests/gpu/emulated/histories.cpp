@@ -85,7 +85,7 @@ TEST_CASE("four streams, copying and in place: every byte is right, and the host
         for (std::uint64_t const block : {1u, 4u, 17u})
             for (std::uint64_t const pages : {12u, 40u, 200u}) {
                 CAPTURE(model.model, block, pages);
-                result const r = play(model, block, pages, 500, 100 * block + pages);
+                result const r = play(model, block, pages, 1000, 100 * block + pages);
                 CHECK(r.wrong == 0);
                 checked += r.checked;
                 waits += r.calls.waits;

@@ -68,6 +68,7 @@ private:
         double priority;
         tick last_use;
         friend auto operator<=>(rank const&, rank const&) = default;
+        friend bool operator==(rank const&, rank const&) = default; // for nvcc 13
     };
 
     [[nodiscard]] static rank rank_of(history const& h, candidate_facts const& facts) noexcept {

@@ -78,6 +78,7 @@ private:
         double efficiency;
         link node;
         friend auto operator<=>(rank const&, rank const&) = default;
+        friend bool operator==(rank const&, rank const&) = default; // for nvcc 13
     };
 
     [[nodiscard]] tick oldest() const {
