@@ -108,6 +108,11 @@ public:
         auto const at = find_running(id);
         return at == running_.end() ? 0 : (*at)->of.answered();
     }
+    /// Tokens of it whose KV exists, those resumed included; 0 for a request that is not running.
+    [[nodiscard]] std::size_t computed(std::uint64_t id) {
+        auto const at = find_running(id);
+        return at == running_.end() ? 0 : (*at)->computed;
+    }
     /// The requests that run, the first admitted first.
     [[nodiscard]] std::vector<std::uint64_t> running_ids() const {
         std::vector<std::uint64_t> ids;

@@ -1,0 +1,56 @@
+#pragma once
+
+// The program's commands. Each adds itself to the command line and returns what runs it; that
+// returns the program's exit code.
+
+#include "shape.hpp"
+
+#include <CLI/CLI.hpp>
+
+#include <cstddef>
+#include <functional>
+#include <map>
+#include <string>
+
+namespace tiny {
+
+struct command {
+    CLI::App* app;
+    std::function<int()> run;
+};
+
+[[nodiscard]] command define_prove(CLI::App& app);
+[[nodiscard]] command define_serve(CLI::App& app);
+
+/// The options that size the model.
+inline void define_model(CLI::App& app, model_shape& shape) {
+    auto const size = [&](char const* name, std::size_t& to, char const* what) {
+        app.add_option(name, to, what)->capture_default_str()->group("Model");
+    };
+    app.add_option("--layers", shape.layers,
+                   "A letter a layer: M, Mamba-2; A, attention; S, attention over a window")
+        ->capture_default_str()
+        ->group("Model");
+    size("--width", shape.width, "Of the residual stream");
+    size("--vocabulary", shape.vocabulary, "Tokens there are");
+    size("--mlp-width", shape.mlp_width, "Of the MLP after each layer");
+    size("--heads", shape.heads, "Query heads of A and S");
+    size("--kv-heads", shape.kv_heads, "Key and value heads; a divisor of --heads");
+    size("--head-dim", shape.head_dim, "Elements of a head; even");
+    size("--window", shape.window, "Tokens that S attends to");
+    size("--mamba-heads", shape.mamba_heads, "Heads of M");
+    size("--mamba-head-dim", shape.mamba_head_dim, "Channels of such a head");
+    size("--mamba-state", shape.mamba_state, "N, the state of a channel");
+    size("--taps", shape.taps, "Of M's convolution");
+}
+
+/// "a, b, c"
+template <class Value>
+std::string names(std::map<std::string, Value> const& of) {
+    std::string all;
+    for (auto const& [name, value] : of)
+        all += (all.empty() ? "" : ", ") + name;
+    return all;
+}
+
+} // namespace tiny

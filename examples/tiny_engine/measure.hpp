@@ -1,0 +1,65 @@
+#pragma once
+
+// What a prefix cache is for: the time to a request's first token, on a clock. A trace goes through
+// the engine once for each policy, request by request in turn, so that what disturbs the machine
+// disturbs all alike; one request at a time, so that no queue hides the prefill.
+
+#include "engine_options.hpp"
+#include "shape.hpp"
+
+#include <replay/progress.hpp>
+#include <replay/request.hpp>
+#include <replay/sizes.hpp>
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace tiny {
+
+struct measure_options {
+    model_shape shape;
+    kv_memory memory = kv_memory::in_place;
+    std::vector<std::string> policies;
+    marconi::replay::capacity capacity;
+    std::uint32_t block_tokens = 16;
+    std::size_t chunk = 128;
+    std::uint32_t passes = 1; ///< of the whole trace; a request's time is the median
+};
+
+struct percentiles {
+    double mean = 0, p50 = 0, p95 = 0, p99 = 0;
+};
+
+/// What one policy came to. All times are milliseconds to the first token.
+struct measured_policy {
+    std::string trace;
+    std::string policy;
+    std::optional<std::uint64_t> capacity_bytes; ///< nothing: no cache
+    std::uint64_t requests = 0;
+    std::uint64_t input_tokens = 0, resumed_tokens = 0;
+    double flops_asked = 0, flops_saved = 0;
+    /// By one clock, and what marconi_replay would say, p50 and p95 only: its times are a line
+    /// through the prefills measured without a cache, over tokens or over FLOPs.
+    struct times {
+        percentiles measured, by_tokens, by_flops;
+    };
+    times wall;
+    times cpu;                               ///< of the process: steadier where others compute too
+    std::uint64_t replay_resumed_tokens = 0; ///< by its cache, which holds nothing
+    std::vector<double> ttft_ms = {};        ///< by the wall, request by request
+};
+
+/// Every `shrink`-th token of each request, modulo the vocabulary: requests that share a prefix go
+/// on sharing it, and a small model on a CPU has done before long.
+[[nodiscard]] marconi::replay::trace shrunk(marconi::replay::trace const& whole,
+                                            std::uint32_t shrink, std::size_t vocabulary);
+
+/// Policies are marconi_replay's by name: none, vllm+, sglang+, lru, gdsf, marconi, marconi:alpha.
+/// Throws marconi::invalid_argument for others.
+[[nodiscard]] std::vector<measured_policy> measure(marconi::replay::trace const& requests,
+                                                   measure_options const& options,
+                                                   marconi::replay::progress& shown);
+
+} // namespace tiny
