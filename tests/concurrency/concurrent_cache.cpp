@@ -159,7 +159,8 @@ TEST_CASE("a cache that tunes itself on a thread of its own, under several write
     for (std::thread& t : threads)
         t.join();
     cache.alone([](auto& inner) { inner.wait_for_tuning(); });
-    CHECK(cache.beside_readers([](auto const& inner) { return inner.tuning().state == tune::tuning_state::done; }));
+    CHECK(cache.beside_readers(
+        [](auto const& inner) { return inner.tuning().state == tune::tuning_state::done; }));
     CHECK(cache.stats().requests == 1200);
     CHECK(cache.beside_readers([](auto const& inner) { return cache::audit(inner); }).empty());
 }
