@@ -18,11 +18,12 @@
 namespace histories {
 
 /// The KV of token t of a sequence is words()[t] and its complement; the state at position p
-/// counts up from states()[p].
+/// counts up from states()[p]. There is room for one token more, so that an empty sequence has an
+/// address.
 class engine {
 public:
     explicit engine(marconi::footprint const& model, std::string const& tokens)
-        : model_{&model}, words_(tokens.size()), kv_(2 * tokens.size(), wrong) {
+        : model_{&model}, words_(tokens.size()), kv_(2 * tokens.size() + 2, wrong) {
         std::uint64_t hash = 0x9E3779B97F4A7C15u;
         for (std::size_t t = 0; t < tokens.size(); ++t) {
             hash = (hash ^ static_cast<unsigned char>(tokens[t])) * 0xD6E8FEB86659FD93u;
