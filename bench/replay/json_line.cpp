@@ -1,5 +1,6 @@
 #include "json_line.hpp"
 
+#include <algorithm>
 #include <limits>
 
 namespace marconi::replay {
@@ -32,6 +33,13 @@ bool is_count(json const& value, std::uint64_t least, std::uint64_t most) {
 json_line::json_line(line_source const& source, std::string_view text) : source_{&source} {
     if (text.find_first_not_of(" \t\r") == std::string_view::npos)
         fail("is empty; expected a JSON object");
+    // Every value but the first comes after one of these; within a string they are counted too.
+    auto const values = std::ranges::count_if(text, [](char c) {
+        return static_cast<int>(c == ',') | static_cast<int>(c == '[') | static_cast<int>(c == '{');
+    });
+    if (static_cast<std::size_t>(values) > line_source::most_values)
+        fail("holds " + std::to_string(values) + " values or more; expected at most " +
+             std::to_string(line_source::most_values));
     try {
         object_ = json::parse(text.begin(), text.end());
     } catch (json::parse_error const& e) {

@@ -142,15 +142,22 @@ void trace_reader::check(json_line const& line, request const& to, char const* i
     last_seconds_ = to.seconds;
 }
 
-trace read_trace(std::string const& path, std::uint64_t limit) {
+trace read_trace(std::string const& path, std::uint64_t limit, std::uint64_t most_tokens) {
     trace result{.name = trace_name(path), .requests = {}};
+    std::string const file = path == "-" ? "standard input" : path;
     trace_reader reader{path};
     request next;
-    while (result.requests.size() < limit && reader.next(next))
+    std::uint64_t tokens = 0;
+    while (result.requests.size() < limit && reader.next(next)) {
+        tokens += next.tokens.size();
+        if (tokens > most_tokens)
+            throw trace_error{file + ": has more than " + std::to_string(most_tokens) +
+                              " tokens in its first " + std::to_string(result.requests.size() + 1) +
+                              " requests; expected fewer, or a limit on the requests"};
         result.requests.push_back(std::move(next));
+    }
     if (result.requests.empty())
-        throw trace_error{(path == "-" ? "standard input" : path) +
-                          ": holds no request; expected at least 1"};
+        throw trace_error{file + ": holds no request; expected at least 1"};
     return result;
 }
 

@@ -59,9 +59,15 @@ private:
     std::int32_t next_output_ = -1; // Mooncake's outputs count down: no input is negative
 };
 
-/// Reads the first `limit` requests. Throws trace_error, also where there is no request at all.
+/// The most tokens that a trace may have: 8 GiB of memory. A line of a few bytes can ask for the
+/// millions of tokens of the one before it.
+inline constexpr std::uint64_t most_trace_tokens = std::uint64_t{1} << 31;
+
+/// Reads the first `limit` requests. Throws trace_error, also where there is no request at all, or
+/// where they have more than `most_tokens` tokens.
 [[nodiscard]] trace read_trace(std::string const& path,
-                               std::uint64_t limit = std::numeric_limits<std::uint64_t>::max());
+                               std::uint64_t limit = std::numeric_limits<std::uint64_t>::max(),
+                               std::uint64_t most_tokens = most_trace_tokens);
 
 /// "traces/taubench.compact.jsonl.gz" -> "taubench"; "-" -> "stdin".
 [[nodiscard]] std::string trace_name(std::string const& path);

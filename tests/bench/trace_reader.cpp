@@ -237,6 +237,23 @@ TEST_CASE("a line that does not end is given up") {
                                                       "expected at most 1000 bytes");
 }
 
+TEST_CASE("a small file cannot ask for any amount of memory") {
+    temporary_file const file{R"({"s":0,"t":0,"ts":0,"keep":0,"add":[1,2,3,4],"out":[]})"
+                              "\n"
+                              R"({"s":0,"t":1,"ts":0,"keep":4,"add":[5],"out":[]})"
+                              "\n"
+                              R"({"s":0,"t":2,"ts":0,"keep":5,"add":[],"out":[]})"};
+    CHECK(read_trace(file.path(), 9, 14).requests.size() == 3);
+    CHECK(read_trace(file.path(), 2, 13).requests.size() == 2);
+    CHECK_THROWS_WITH(read_trace(file.path(), 9, 13),
+                      file.path() + ": has more than 13 tokens in its first 3 requests; expected "
+                                    "fewer, or a limit on the requests");
+
+    std::string line = R"({"s":0,"x":[)";
+    line.append(line_source::most_values, ',');
+    CHECK(complaint(line) == "T:1: holds 16842755 values or more; expected at most 16842752");
+}
+
 TEST_CASE("lines come whole, however they lie in the buffer") {
     std::string text;
     std::vector<std::string> expected;
