@@ -4,8 +4,8 @@
 // whatever a cache gives back can be told right from wrong.
 
 #include <marconi/core/footprint.hpp>
+#include <marconi/core/hash.hpp>
 #include <marconi/core/types.hpp>
-#include <marconi/index/child_table.hpp>
 #include <marconi/memory/layout.hpp>
 #include <marconi/memory/views.hpp>
 
@@ -102,13 +102,13 @@ public:
     static std::vector<std::byte> noise(std::uint64_t seed, std::size_t bytes) {
         std::vector<std::byte> out;
         for (std::size_t i = 0; i < bytes; ++i)
-            out.push_back(static_cast<std::byte>(marconi::index::mix(seed * 1315423911u + i)));
+            out.push_back(static_cast<std::byte>(marconi::mix(seed * 1315423911u + i)));
         return out;
     }
     static std::uint64_t prefix_hash(sequence const& tokens, std::size_t length) {
         std::uint64_t hash = 1;
         for (std::size_t i = 0; i < length; ++i)
-            hash = marconi::index::mix(hash + static_cast<std::uint32_t>(tokens[i]));
+            hash = marconi::mix(hash + static_cast<std::uint32_t>(tokens[i]));
         return hash;
     }
     /// The right key (part 0) or value (part 1) of token t in a layer.

@@ -16,7 +16,7 @@ template <class Token, class Payload>
 [[nodiscard]] bool found_by_token(radix_tree<Token, Payload> const& tree, node_id parent,
                                   node_id child) {
     Token const& first = tree.tokens(child)[0];
-    bool const filed = tree.children().find(child_hash(parent, first),
+    bool const filed = tree.children().find(tree.children().hash(parent, first),
                                             [&](node_id c) { return c == child; }) == child;
     return tree.child(parent, first) == child && filed == (tree[parent].child_count > 1);
 }

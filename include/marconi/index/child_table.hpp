@@ -1,5 +1,6 @@
 #pragma once
 
+#include <marconi/core/hash.hpp>
 #include <marconi/core/types.hpp>
 
 #include <bit>
@@ -11,20 +12,11 @@
 
 namespace marconi::index {
 
-/// Mixes 64 bits so that every output bit depends on all input bits.
-[[nodiscard]] constexpr std::uint64_t mix(std::uint64_t x) {
-    x ^= x >> 32;
-    x *= 0xE9846AF9B1A615Du;
-    x ^= x >> 32;
-    x *= 0xE9846AF9B1A615Du;
-    x ^= x >> 28;
-    return x;
-}
-
-/// The hash under which a parent finds its child: of the parent's id and the edge's first token.
+/// The hash under which a parent finds its child: of the parent's id and the edge's first token,
+/// and of a seed, without which nobody can find tokens whose hashes collide.
 template <token Token>
-[[nodiscard]] std::uint32_t child_hash(node_id parent, Token const& first) {
-    std::uint64_t hash = mix(parent.value() + 1);
+[[nodiscard]] std::uint32_t child_hash(std::uint64_t seed, node_id parent, Token const& first) {
+    std::uint64_t hash = mix(seed ^ parent.value());
     for (std::size_t at = 0; at < sizeof(Token); at += 8) {
         std::uint64_t word = 0;
         std::memcpy(&word, reinterpret_cast<std::byte const*>(&first) + at,
@@ -40,6 +32,13 @@ template <token Token>
 /// and its tokens, so a collision of hashes costs time and nothing else.
 class child_table {
 public:
+    explicit child_table(std::uint64_t seed = random_seed()) : seed_{seed} {}
+
+    template <token Token>
+    [[nodiscard]] std::uint32_t hash(node_id parent, Token const& first) const {
+        return child_hash(seed_, parent, first);
+    }
+
     /// Makes the next `n` insertions infallible.
     void reserve(std::size_t n) {
         std::size_t const wanted = (size_ + n) * 4 / 3 + 1;
@@ -107,6 +106,7 @@ private:
         slots_[at] = s;
     }
 
+    std::uint64_t seed_;
     std::vector<slot> slots_;
     std::size_t size_ = 0;
 };

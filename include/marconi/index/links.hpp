@@ -1,5 +1,6 @@
 #pragma once
 
+#include <marconi/core/hash.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/index/arena.hpp>
 #include <marconi/index/child_table.hpp>
@@ -13,6 +14,17 @@
 #include <unordered_map>
 
 namespace marconi::index {
+
+/// Hashes scopes with a seed: tenants may choose part of theirs.
+class scope_hash {
+public:
+    [[nodiscard]] std::size_t operator()(scope const& s) const noexcept {
+        return static_cast<std::size_t>(mix(mix(mix(seed_ ^ s.tenant) ^ s.adapter) ^ s.revision));
+    }
+
+private:
+    std::uint64_t seed_ = random_seed();
+};
 
 /// The nodes of all scopes and how they hang together: parents, lists of siblings, the table that
 /// finds a child by its first token, and the roots. An only child is found without the table, and
@@ -40,7 +52,9 @@ public:
     /// Every live node has an id below this.
     [[nodiscard]] std::uint32_t slots() const { return nodes_.slots(); }
     [[nodiscard]] bool live(node_id id) const { return nodes_.live(id); }
-    [[nodiscard]] std::unordered_map<scope, node_id> const& roots() const { return roots_; }
+    using root_map = std::unordered_map<scope, node_id, scope_hash>;
+    /// In no order that may decide anything.
+    [[nodiscard]] root_map const& roots() const { return roots_; }
 
     [[nodiscard]] node_id find_root(scope const& s) const {
         auto const it = roots_.find(s);
@@ -80,7 +94,7 @@ public:
         if (p.child_count == 0) return {};
         if (p.child_count == 1)
             return same(tokens(p.first_child)[0], first) ? p.first_child : node_id{};
-        return children_.find(child_hash(parent, first), [&](node_id c) {
+        return children_.find(children_.hash(parent, first), [&](node_id c) {
             return nodes_[c].parent == parent && same(tokens(c)[0], first);
         });
     }
@@ -134,13 +148,13 @@ protected:
 
 private:
     [[nodiscard]] std::uint32_t hash_of(node_id child) const {
-        return child_hash(nodes_[child].parent, tokens(child)[0]);
+        return children_.hash(nodes_[child].parent, tokens(child)[0]);
     }
     [[nodiscard]] static bool same(Token const& a, Token const& b) {
         return std::memcmp(&a, &b, sizeof(Token)) == 0;
     }
 
-    std::unordered_map<scope, node_id> roots_;
+    root_map roots_;
     std::unordered_map<std::uint32_t, scope> scopes_; // of the roots, by their ids
 };
 

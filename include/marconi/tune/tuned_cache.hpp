@@ -13,6 +13,7 @@
 #include <marconi/tune/request_log.hpp>
 #include <marconi/tune/tuner.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -77,6 +78,7 @@ public:
         std::vector<scope> all;
         for (auto const& [in, root] : this->internals().tree().roots())
             all.push_back(in);
+        std::sort(all.begin(), all.end());
         for (scope const& in : all)
             clear(in);
     }

@@ -1,13 +1,15 @@
 #pragma once
 
 // A treap of candidates in the order of (last use, id): a search tree by that key and a heap by
-// priority. Priorities are a hash of the id, so that the shape, like every decision taken on it,
-// is a pure function of the calls. Each cell knows the least and the most efficiency below it.
+// priority. Priorities are a hash of the id with a seed of the tree's own, so that no order of
+// requests can make it deep; the shape decides how long a search takes and nothing else. Each cell
+// knows the least and the most efficiency below it.
 //
 //                     9 @ t4  [0.1 .. 8.0]
 //                   /        \                  links are ids: cells lie at their node's id
 //     2 @ t1  [0.1 .. 3.0]   5 @ t7  [2.5 .. 8.0]
 
+#include <marconi/core/hash.hpp>
 #include <marconi/core/types.hpp>
 
 #include <algorithm>
@@ -24,6 +26,9 @@ namespace marconi::policy {
 class use_tree {
 public:
     using link = std::uint32_t;
+
+    explicit use_tree(std::uint64_t seed = random_seed()) : seed_{seed} {}
+
     static constexpr link none = node_id{}.value();
 
     struct cell {
@@ -63,11 +68,7 @@ public:
     }
 
 private:
-    [[nodiscard]] static std::uint64_t priority(link at) noexcept {
-        std::uint64_t h = (at + std::uint64_t{1}) * 0x9E3779B97F4A7C15u;
-        h = (h ^ (h >> 32)) * 0xD6E8FEB86659FD93u;
-        return h ^ (h >> 32);
-    }
+    [[nodiscard]] std::uint64_t priority(link at) const noexcept { return mix(seed_ ^ at); }
 
     [[nodiscard]] bool before(link a, link b) const noexcept {
         tick const use_a = cells_[a].last_use;
@@ -145,6 +146,7 @@ private:
         return top;
     }
 
+    std::uint64_t seed_;
     std::vector<cell> cells_;
     link root_ = none;
     std::size_t size_ = 0;

@@ -1,0 +1,33 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <exception>
+#include <random>
+
+namespace marconi {
+
+/// Mixes 64 bits so that every output bit depends on all input bits.
+[[nodiscard]] constexpr std::uint64_t mix(std::uint64_t x) {
+    x ^= x >> 32;
+    x *= 0xE9846AF9B1A615Du;
+    x ^= x >> 32;
+    x *= 0xE9846AF9B1A615Du;
+    x ^= x >> 28;
+    return x;
+}
+
+/// A number that no request can foresee: what is filed by hashes is filed by hashes with such a
+/// seed, so that nobody can choose tokens, scopes or an order of requests that all meet in one
+/// place. It decides how long a search takes, never what it finds.
+[[nodiscard]] inline std::uint64_t random_seed() {
+    try {
+        std::random_device entropy;
+        return mix(entropy() | std::uint64_t{entropy()} << 32);
+    } catch (std::exception const&) { // a machine without a source of randomness: better than none
+        auto const now = std::chrono::steady_clock::now().time_since_epoch().count();
+        return mix(static_cast<std::uint64_t>(now));
+    }
+}
+
+} // namespace marconi
