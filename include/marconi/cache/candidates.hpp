@@ -79,6 +79,11 @@ public:
         return tree_.paths().pages(n.segment, n.start() / block, (n.depth - 1) / block + 1);
     }
 
+    /// The page that a node has for a block that its edge touches.
+    [[nodiscard]] page_id page_of_block(node_type const& n, std::uint32_t block) const {
+        return pages(n)[block - n.start() / store_.layout().block_tokens()];
+    }
+
     /// Pages that evicting the candidates would free, counted for each as if it went alone.
     [[nodiscard]] std::uint64_t candidate_pages() const { return candidate_pages_; }
 

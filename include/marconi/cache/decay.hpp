@@ -121,7 +121,9 @@ protected:
         node_id const child_id = tree_.merge_into_child(id);
         if (dropped && store_.pages().owners(dropped) == 1) {
             refresh_above(parent, boundary / block);
-            refresh_below(child_id, boundary / block);
+            // If it is the child's there is nobody else, and below may be any number of nodes.
+            if (this->page_of_block(tree_[child_id], boundary / block) != dropped)
+                refresh_below(child_id, boundary / block);
         }
         ++counts_.merges;
         notify({.kind = event_kind::merged, .node = child_id, .parent = id});

@@ -113,11 +113,13 @@ public:
         this->refresh(id);
     }
     /// A lease gave back pages of blocks `first_block` and on, on the path of `id`. Who is their
-    /// last owner now may have left that path inside the block. O(nodes that touch the blocks).
-    void released_pages(node_id id, std::uint32_t first_block) noexcept {
+    /// last owner now may have left that path inside the block, if `off_path` says so. O(nodes of
+    /// the path that touch the blocks), and all that do where it was left.
+    void released_pages(node_id id, std::uint32_t first_block, bool off_path) noexcept {
         std::uint32_t const block = store_.layout().block_tokens();
         this->refresh_above(id, first_block);
-        for (; !tree_[id].is_root() && tree_[id].depth > std::uint64_t{first_block} * block;
+        for (; off_path && !tree_[id].is_root() &&
+               tree_[id].depth > std::uint64_t{first_block} * block;
              id = tree_[id].parent)
             if (tree_[id].child_count > 0 && tree_[id].depth % block != 0)
                 this->refresh_below(id, tree_[id].depth / block);

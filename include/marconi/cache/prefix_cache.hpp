@@ -9,6 +9,7 @@
 #include <marconi/cache/parts.hpp>
 #include <marconi/cache/plan.hpp>
 #include <marconi/cache/purge.hpp>
+#include <marconi/cache/release.hpp>
 #include <marconi/cache/requests.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>

@@ -150,24 +150,6 @@ void restore_lease(Entries const& entries, lease_record const& lease, memory::kv
 }
 
 template <class Entries>
-void close_checkpoint(Entries& entries, lease_record& lease) noexcept {
-    if (lease.checkpoint_node) entries.unpin_checkpoint(std::exchange(lease.checkpoint_node, {}));
-}
-
-template <class Entries>
-void close_kv(Entries& entries, lease_record& lease) noexcept {
-    entries.store().pages().release(lease.pages);
-    entries.store().pages().release(lease.replaced);
-    if (lease.kv_pinned && !(lease.pages.empty() && lease.replaced.empty()))
-        entries.released_pages(lease.node, lease.first_block);
-    lease.pages = {};
-    lease.replaced = {};
-    lease.first_block = 0;
-    lease.in_place = false;
-    if (std::exchange(lease.kv_pinned, false)) entries.unpin_kv(std::exchange(lease.node, {}));
-}
-
-template <class Entries>
 void count_request(Entries& entries, match_result const& match) {
     counters& c = entries.counts();
     flop_curve const& flops = entries.store().layout().model().flops;

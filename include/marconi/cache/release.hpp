@@ -1,0 +1,58 @@
+#pragma once
+
+// The last stage of a request: what its lease held, and what that changes for others.
+
+#include <marconi/cache/lease.hpp>
+#include <marconi/core/types.hpp>
+
+#include <algorithm>
+#include <cstdint>
+#include <utility>
+
+namespace marconi::cache {
+
+template <class Entries>
+void close_checkpoint(Entries& entries, lease_record& lease) noexcept {
+    if (lease.checkpoint_node) entries.unpin_checkpoint(std::exchange(lease.checkpoint_node, {}));
+}
+
+/// Whether a page will be left to one owner, when the lease gives its pages back, that is not on
+/// the lease's path. Seldom, so that looking for it off the path, among any number of siblings, is
+/// spared. O(nodes and pages of the path from the lease's first block on).
+template <class Entries>
+[[nodiscard]] bool leaves_owner_off_path(Entries const& entries, lease_record const& lease) {
+    auto const& tree = entries.tree();
+    auto const& pool = entries.store().pages();
+    std::uint32_t const block = entries.store().layout().block_tokens();
+    auto const with_one_more = [&](page_id page) { return pool.owners(page) == 2; };
+    auto left = std::ranges::count_if(lease.pages, with_one_more) +
+                std::ranges::count_if(lease.replaced, with_one_more);
+    for (node_id id = lease.node; left > 0 && !tree[id].is_root(); id = tree[id].parent) {
+        auto const& n = tree[id];
+        if (n.depth <= std::uint64_t{lease.first_block} * block) break;
+        std::uint32_t at = n.start() / block;
+        for (page_id const page : entries.pages(n)) {
+            if (with_one_more(page))
+                left -= (lease.owns_block(at) && lease.pages[at - lease.first_block] == page) +
+                        std::ranges::count(lease.replaced, page);
+            ++at;
+        }
+    }
+    return left != 0;
+}
+
+template <class Entries>
+void close_kv(Entries& entries, lease_record& lease) noexcept {
+    bool const off_path = lease.kv_pinned && leaves_owner_off_path(entries, lease);
+    entries.store().pages().release(lease.pages);
+    entries.store().pages().release(lease.replaced);
+    if (lease.kv_pinned && !(lease.pages.empty() && lease.replaced.empty()))
+        entries.released_pages(lease.node, lease.first_block, off_path);
+    lease.pages = {};
+    lease.replaced = {};
+    lease.first_block = 0;
+    lease.in_place = false;
+    if (std::exchange(lease.kv_pinned, false)) entries.unpin_kv(std::exchange(lease.node, {}));
+}
+
+} // namespace marconi::cache
