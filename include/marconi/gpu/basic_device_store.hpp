@@ -27,8 +27,9 @@ namespace marconi::gpu {
 /// blocks, pieces) are read before the call returns.
 ///
 /// Streams may meet: a copy waits, on the device, for what it must not overtake on other streams
-/// (see stream_order). A stream must not be destroyed while a lease remembers it, nor be captured
-/// into a graph. Give device_store's kernels through `Launcher`; tests bring another.
+/// (see stream_order). page_options::zero_freed_pages is refused. A stream must not be destroyed
+/// while a lease remembers it, nor be captured into a graph. Give device_store's kernels through
+/// `Launcher`; tests bring another.
 template <launcher Launcher>
 class basic_device_store {
 public:
@@ -40,7 +41,7 @@ public:
     /// invalid_argument if that is not one page, std::bad_alloc if the device has not so much,
     /// cuda_error.
     basic_device_store(footprint model, byte_count capacity, memory::page_options options = {})
-        : layout_{std::move(model), options},
+        : layout_{std::move(model), supported(options)},
           pages_{memory::whole_pages(capacity, layout_)},
           own_{std::in_place, device_resource{}, pages_.capacity() * layout_.page_bytes().value()},
           copies_{std::make_unique<device_copies<Launcher>>(own_->data(), layout_)} {}
@@ -49,7 +50,7 @@ public:
     /// multiple of 256. The caller waits for all copies before taking it back.
     basic_device_store(footprint model, std::span<std::byte> arena,
                        memory::page_options options = {})
-        : layout_{std::move(model), options},
+        : layout_{std::move(model), supported(options)},
           pages_{memory::whole_pages(byte_count{arena.size()}, layout_)},
           copies_{std::make_unique<device_copies<Launcher>>(aligned(arena.data()), layout_)} {}
 
@@ -98,6 +99,11 @@ public:
     [[nodiscard]] device_copies<Launcher>& copies() const { return *copies_; }
 
 private:
+    static memory::page_options const& supported(memory::page_options const& options) {
+        MARCONI_EXPECT(!options.zero_freed_pages, "zero_freed_pages", "true",
+                       "false: device_store cannot do it");
+        return options;
+    }
     static std::byte* aligned(std::byte* arena) {
         auto const address = reinterpret_cast<std::uintptr_t>(arena);
         MARCONI_EXPECT(arena && address % 256 == 0, "address of the arena", address,

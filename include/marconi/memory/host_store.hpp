@@ -30,7 +30,10 @@ public:
                      Resource resource = {})
         : layout_{std::move(model), options},
           pages_{whole_pages(capacity, layout_)},
-          arena_{std::move(resource), pages_.capacity() * layout_.page_bytes().value()} {}
+          arena_{std::move(resource), pages_.capacity() * layout_.page_bytes().value()} {
+        if (options.zero_freed_pages)
+            pages_.wipe_freed_pages(arena_.data(), layout_.page_bytes().value());
+    }
 
     [[nodiscard]] page_layout const& layout() const { return layout_; }
     [[nodiscard]] page_pool& pages() { return pages_; }

@@ -16,6 +16,11 @@ namespace marconi::memory {
 struct page_options {
     token_count block_tokens{16};    ///< tokens a KV block, 1 to 256
     byte_count page_bytes{64 << 10}; ///< for models with no full attention only; a multiple of 256
+    /// Whether a page is zeroed when its last owner lets go, so that nothing of what it held stays
+    /// in memory: at memset's speed, 27 MB for a checkpoint of the paper's 7B model. host_store
+    /// only: device_store refuses it. What is still in use when the store goes is not zeroed:
+    /// clear() the cache first.
+    bool zero_freed_pages = false;
 };
 
 /// Where things lie in pages. A KV block is one page:

@@ -7,8 +7,10 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <limits>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace marconi::memory {
@@ -69,6 +71,7 @@ public:
             return false;
         }
         free_[free_count_++] = page;
+        if (wiped_) wipe(free_count_ - 1);
         return true;
     }
     /// Takes an owner of each page away. O(pages.size()), without a branch a page.
@@ -81,16 +84,31 @@ public:
             free[count] = page;
             count += shares == 0;
         }
-        free_count_ = count;
+        std::size_t const before = std::exchange(free_count_, count);
+        if (wiped_) wipe(before);
     }
     /// Frees pages that have one owner each, as those of a checkpoint do. A copy of the ids.
     void release_unshared(std::span<page_id const> pages) noexcept {
         assert(std::ranges::all_of(pages, [&](page_id p) { return owners(p) == 1; }));
         std::copy(pages.begin(), pages.end(), free_.data() + free_count_);
         free_count_ += pages.size();
+        if (wiped_) wipe(free_count_ - pages.size());
+    }
+
+    /// From now on zeroes a page's bytes when its last owner lets go, before anything else can
+    /// happen to it. `arena` is where page 0 begins, and must outlive this.
+    void wipe_freed_pages(std::byte* arena, std::size_t page_bytes) {
+        wiped_ = arena;
+        page_bytes_ = page_bytes;
     }
 
 private:
+    /// Zeroes the pages that were freed since there were `before`.
+    void wipe(std::size_t before) noexcept {
+        for (page_id const page : free().subspan(before))
+            std::memset(wiped_ + page.value() * page_bytes_, 0, page_bytes_);
+    }
+
     /// Room for `more` new pages, and in the free list for all there are and one more, so that
     /// release cannot throw and need not look.
     void grow(std::size_t more) {
@@ -107,6 +125,8 @@ private:
     std::vector<std::uint32_t> shares_; ///< owners beyond the first, 0 for a free page
     std::vector<page_id> free_;         ///< the first free_count_ of these
     std::size_t free_count_ = 0;
+    std::byte* wiped_ = nullptr; ///< the arena, if freed pages are to be zeroed
+    std::size_t page_bytes_ = 0;
 };
 
 } // namespace marconi::memory

@@ -121,6 +121,10 @@ TEST_CASE("device stores refuse arenas that are too small, or not aligned, or nu
     footprint const model = hybrid();
     CHECK_NOTHROW((device_store{model, std::span{arena}, {.block_tokens = 1_tokens}}));
     CHECK_THROWS_AS((device_store{model, std::span{arena}}), invalid_argument);
+    CHECK_THROWS_AS((device_store{model,
+                                  std::span{arena},
+                                  {.block_tokens = 1_tokens, .zero_freed_pages = true}}),
+                    invalid_argument);
     CHECK_THROWS_AS((device_store{model, std::span{arena + 16, 512}, {.block_tokens = 1_tokens}}),
                     invalid_argument);
     device_store const lent{model, std::span{arena}, {.block_tokens = 1_tokens}};
