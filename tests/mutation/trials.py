@@ -1,0 +1,220 @@
+"""Programs of the test suite, built on woven headers and run once for each patch."""
+
+import concurrent.futures
+import dataclasses
+import os
+import pathlib
+import re
+import resource
+import shutil
+import subprocess
+import time
+
+from patches import in_groups, write_tree
+
+CUDA = pathlib.Path(os.environ.get("CUDA_HOME", "/usr/local/cuda")) / "include"
+FLAGS = ["-std=c++20", "-w", "-g0", "-pthread", "-ffp-contract=off", "-D_GLIBCXX_ASSERTIONS",
+         "-Wno-narrowing"]
+NO_MEMORY = "tests/support/no_memory.cpp"
+MEMORY_LIMIT = 4 << 30  # of a program; some mutants ask for all there is
+
+
+@dataclasses.dataclass(frozen=True)
+class Program:
+    name: str
+    sources: tuple  # patterns
+    folders: tuple = ("",)  # patches to headers elsewhere are none of its business
+    arguments: tuple = ()
+    flags: tuple = ("-O1",)
+    catch: bool = False
+    sanitized: bool = False
+
+
+def suite(name, *sources, folders, flags=()):
+    return Program(name, sources, folders, ("--abort", "-r", "compact"), ("-O0", *flags), True)
+
+
+HISTORIES = Program("histories", ("tests/histories/main.cpp",), arguments=("--steps", "110000"))
+# From the quickest to the slowest; a patch that one catches is spared the others.
+STAGES = [
+    [HISTORIES],
+    [Program("histories with faults", ("tests/histories/faults.cpp", NO_MEMORY),
+             arguments=("--steps", "60000"))],
+    [suite("index", "tests/index/*.cpp", NO_MEMORY, folders=("index/",)),
+     suite("memory", "tests/memory/*.cpp", folders=("memory/",)),
+     suite("copies on tiles", "tests/gpu/*.cpp", folders=("memory/",)),
+     suite("policy", "tests/policy/*.cpp", folders=("policy/",))],
+    [suite("cache", "tests/cache/*.cpp", NO_MEMORY, folders=("cache/", "index/", "memory/"))],
+    [suite("concurrency", "tests/concurrency/*.cpp", folders=("cache/",),
+           flags=("-DMARCONI_CHECK_THREADS=1",))]
+    + [suite("streams", "tests/gpu/emulated/*.cpp", NO_MEMORY, folders=("cache/", "memory/"),
+             flags=("-isystem", str(CUDA)))] * (CUDA / "cuda_runtime_api.h").is_file(),
+    [Program("histories under ASan and UBSan", ("tests/histories/main.cpp",),
+             arguments=("--steps", "40000"), sanitized=True,
+             flags=("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"))],
+]
+
+
+class DoesNotCompile(Exception):
+    def __init__(self, patches, output):
+        self.patches = patches
+        super().__init__(output)
+
+
+class Broken(Exception):
+    """The suite itself is not as it should be: there is nothing to compare patches with."""
+
+
+class Bench:
+    """Where programs are built and run."""
+
+    def __init__(self, root, scratch, compiler, jobs, say):
+        self.root, self.scratch, self.compiler, self.say = root, scratch, compiler, say
+        self.pool = concurrent.futures.ThreadPoolExecutor(jobs)
+        self.trees = 0
+        self.objects = {}  # those that know nothing of marconi
+
+    def judge(self, patches, stages=STAGES):
+        """What caught each patch: {number: (program, what it said)}. Numbers that are missing
+        survived. Patches that do not compile are left out of both and returned beside."""
+        caught, broken = {}, set()
+        for stage in stages:
+            for program in stage:
+                left = [p for p in patches if p.number not in caught and p.number not in broken
+                        and p.path.startswith(program.folders)]
+                self.try_all(program, left, caught, broken)
+        return caught, broken
+
+    def try_all(self, program, left, caught, broken):
+        groups = in_groups(left)
+        while groups:
+            group = groups.pop(0)
+            try:
+                binary = self.build(program, group)
+            except DoesNotCompile as failed:
+                alone = [dataclasses.replace(p, alone=True) for p in failed.patches if not p.alone]
+                if self.lone_patches:
+                    groups += [[p] for p in alone]
+                    broken.update(p.number for p in failed.patches if p.alone)
+                else:
+                    broken.update(p.number for p in failed.patches)
+                rest = [p for p in group if p not in failed.patches]
+                if rest:
+                    groups.insert(0, rest)
+                continue
+            self.run_all(program, binary, group, caught)
+
+    lone_patches = False  # whether a patch that cannot be woven is worth a program of its own
+
+    def run_all(self, program, binary, group, caught):
+        alone = group[0].alone
+        start = time.monotonic()
+        if not alone:
+            red, said = run(program, binary, 0, 600)
+            if red:
+                raise Broken(f"{program.name} fails with no patch: {said}")
+        normal = 30 if alone else time.monotonic() - start
+        jobs = [(p, self.pool.submit(run, program, binary, p.number, normal)) for p in group]
+        for patch, job in jobs:
+            red, said = job.result()
+            if red:
+                caught[patch.number] = (program.name, said)
+        self.say(f"{program.name}: {sum(p.number in caught for p in group)} of {len(group)} caught")
+        binary.unlink()
+
+    def build(self, program, group):
+        self.trees += 1
+        tree = self.scratch / f"tree{self.trees}"
+        write_tree(self.root, tree, group)
+        sources = [s for pattern in program.sources for s in sorted(self.root.glob(pattern))]
+        if program.catch:
+            sources.append(self.root / "tests/support/main.cpp")
+        flags = [*FLAGS, *program.flags]
+        jobs = [self.pool.submit(self.compile, s, tree, flags, program.catch) for s in sources]
+        objects, errors = [], ""
+        for job in jobs:
+            result, output = job.result()
+            objects.append(result)
+            errors += output
+        if errors:
+            raise DoesNotCompile(culprits(errors, tree, group), errors[:2000])
+        binary = self.scratch / f"program{self.trees}"
+        subprocess.run([self.compiler, *flags, *objects, "-o", binary], check=True)
+        shutil.rmtree(tree)
+        return binary
+
+    def compile(self, source, tree, flags, catch):
+        lasting = "marconi" not in source.read_text()
+        known = (source, *flags)
+        if lasting and known in self.objects:
+            return self.objects[known], ""
+        result = (self.scratch / f"{len(self.objects)}.o" if lasting
+                  else tree / (source.parent.name + "-" + source.stem + ".o"))
+        done = subprocess.run(
+            ["nice", "-n", "10", self.compiler, *flags, "-include", tree / "include/mutation.hpp",
+             "-I", tree / "include", "-I", self.root / "tests", "-c", source, "-o", result,
+             *(["-ferror-limit=0"] if "clang" in self.compiler else [])],
+            capture_output=True, text=True)
+        if lasting and done.returncode == 0:
+            self.objects[known] = result
+        return result, done.stderr if done.returncode != 0 else ""
+
+
+def culprits(errors, tree, group):
+    """The patches on whose lines the compiler complained; if it did elsewhere, those on the way
+    there."""
+    for kinds in ("error", "error|note"):
+        places = re.findall(rf"{re.escape(str(tree))}/include/marconi/(\S+?):(\d+):\d+: "
+                            rf"(?:fatal )?(?:{kinds}):", errors)
+        if kinds != "error":
+            places += re.findall(rf"{re.escape(str(tree))}/include/marconi/(\S+?):(\d+):", errors)
+        found = [p for p in group
+                 if any(p.path == path and p.line <= int(line) <= p.last_line
+                        for path, line in places)]
+        if found or len(group) == 1:
+            return found or group
+    raise Broken("the headers do not compile, and no patch is to blame:\n" + errors[:3000])
+
+
+def run(program, binary, number, normal_seconds):
+    """Whether the program turns red with that patch, and what it said."""
+
+    def limit():
+        cpu = int(10 * normal_seconds + 5)
+        resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        if not program.sanitized:
+            resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
+        os.nice(10)
+
+    wall = 20 * normal_seconds + 60
+    running = subprocess.Popen([binary, *program.arguments], stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, preexec_fn=limit, text=True,
+                               errors="replace", start_new_session=True,
+                               env={**os.environ, "MUTANT": str(number),
+                                    "ASAN_OPTIONS": "hard_rss_limit_mb=3000:detect_leaks=0"})
+    timer = concurrent.futures.ThreadPoolExecutor(1)
+    overdue = timer.submit(wait_and_kill, running, wall)
+    said = ""
+    for line in running.stdout:
+        if re.search(r"failed|seed \d+(, step \d+)?: |[Aa]ssert|ERROR|not reached|error:", line):
+            said = said or line.strip()
+            if "step " in said:  # looking for a shorter history would take long
+                running.kill()
+    code = running.wait()
+    running.stdout.close()
+    if overdue.result():
+        return True, "hangs"
+    timer.shutdown()
+    if code == -24 or code == -9 and not said:
+        said = "hangs"
+    return code != 0, said or f"ends with {code}"
+
+
+def wait_and_kill(running, seconds):
+    try:
+        running.wait(seconds)
+        return False
+    except subprocess.TimeoutExpired:
+        running.kill()
+        return True
