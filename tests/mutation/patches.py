@@ -15,12 +15,9 @@ SWITCH = """#pragma once
 #include <cstdlib>
 #include <type_traits>
 namespace mutation {
-inline int chosen() {
-    static int const number = std::getenv("MUTANT") ? std::atoi(std::getenv("MUTANT")) : 0;
-    return number;
-}
+inline int const chosen = std::getenv("MUTANT") ? std::atoi(std::getenv("MUTANT")) : 0;
 constexpr bool is(int number) {
-    return !std::is_constant_evaluated() && chosen() == number;
+    return !std::is_constant_evaluated() && chosen == number;
 }
 } // namespace mutation
 """

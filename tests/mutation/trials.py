@@ -7,7 +7,9 @@ import pathlib
 import re
 import resource
 import shutil
+import signal
 import subprocess
+import threading
 import time
 
 from patches import in_groups, write_tree
@@ -17,6 +19,10 @@ FLAGS = ["-std=c++20", "-w", "-g0", "-pthread", "-ffp-contract=off", "-D_GLIBCXX
          "-Wno-narrowing"]
 NO_MEMORY = "tests/support/no_memory.cpp"
 MEMORY_LIMIT = 4 << 30  # of a program; some mutants ask for all there is
+
+TELLING = re.compile(
+    r"failed|seed \d+(, step \d+)?: |[Aa]ssert|ERROR|not reached|runtime error|terminate called"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -30,28 +36,32 @@ class Program:
     sanitized: bool = False
 
 
-def suite(name, *sources, folders, flags=()):
-    return Program(name, sources, folders, ("--abort", "-r", "compact"), ("-O0", *flags), True)
+def suite(name, *sources, folders, flags=("-O0",)):
+    return Program(name, sources, folders, ("--abort", "-r", "compact"), flags, True)
 
 
 HISTORIES = Program("histories", ("tests/histories/main.cpp",), arguments=("--steps", "110000"))
+FAULTS = Program("histories with faults", ("tests/histories/faults.cpp", NO_MEMORY),
+                 arguments=("--steps", "60000"))
+SANITIZED = Program("histories under ASan and UBSan", ("tests/histories/main.cpp",),
+                    arguments=("--steps", "40000"), sanitized=True,
+                    flags=("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"))
+CONCURRENCY = suite("concurrency", "tests/concurrency/*.cpp", folders=("cache/",),
+                    flags=("-O0", "-DMARCONI_CHECK_THREADS=1"))
+STREAMS = suite("streams", "tests/gpu/emulated/*.cpp", NO_MEMORY, folders=("cache/", "memory/"),
+                flags=("-O0", "-isystem", str(CUDA)))
 # From the quickest to the slowest; a patch that one catches is spared the others.
 STAGES = [
-    [HISTORIES],
-    [Program("histories with faults", ("tests/histories/faults.cpp", NO_MEMORY),
-             arguments=("--steps", "60000"))],
-    [suite("index", "tests/index/*.cpp", NO_MEMORY, folders=("index/",)),
-     suite("memory", "tests/memory/*.cpp", folders=("memory/",)),
-     suite("copies on tiles", "tests/gpu/*.cpp", folders=("memory/",)),
-     suite("policy", "tests/policy/*.cpp", folders=("policy/",))],
-    [suite("cache", "tests/cache/*.cpp", NO_MEMORY, folders=("cache/", "index/", "memory/"))],
-    [suite("concurrency", "tests/concurrency/*.cpp", folders=("cache/",),
-           flags=("-DMARCONI_CHECK_THREADS=1",))]
-    + [suite("streams", "tests/gpu/emulated/*.cpp", NO_MEMORY, folders=("cache/", "memory/"),
-             flags=("-isystem", str(CUDA)))] * (CUDA / "cuda_runtime_api.h").is_file(),
-    [Program("histories under ASan and UBSan", ("tests/histories/main.cpp",),
-             arguments=("--steps", "40000"), sanitized=True,
-             flags=("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"))],
+    HISTORIES,
+    FAULTS,
+    suite("policy", "tests/policy/*.cpp", folders=("policy/",)),
+    suite("copies on tiles", "tests/gpu/*.cpp", folders=("memory/",)),
+    suite("memory", "tests/memory/*.cpp", folders=("memory/",), flags=("-O1",)),
+    suite("index", "tests/index/*.cpp", NO_MEMORY, folders=("index/",), flags=("-O1",)),
+    suite("cache", "tests/cache/*.cpp", NO_MEMORY, folders=("cache/", "index/", "memory/")),
+    CONCURRENCY,
+    *([STREAMS] if (CUDA / "cuda_runtime_api.h").is_file() else []),
+    SANITIZED,
 ]
 
 
@@ -78,11 +88,10 @@ class Bench:
         """What caught each patch: {number: (program, what it said)}. Numbers that are missing
         survived. Patches that do not compile are left out of both and returned beside."""
         caught, broken = {}, set()
-        for stage in stages:
-            for program in stage:
-                left = [p for p in patches if p.number not in caught and p.number not in broken
-                        and p.path.startswith(program.folders)]
-                self.try_all(program, left, caught, broken)
+        for program in stages:
+            left = [p for p in patches if p.number not in caught and p.number not in broken
+                    and p.path.startswith(program.folders)]
+            self.try_all(program, left, caught, broken)
         return caught, broken
 
     def try_all(self, program, left, caught, broken):
@@ -193,28 +202,17 @@ def run(program, binary, number, normal_seconds):
                                errors="replace", start_new_session=True,
                                env={**os.environ, "MUTANT": str(number),
                                     "ASAN_OPTIONS": "hard_rss_limit_mb=3000:detect_leaks=0"})
-    timer = concurrent.futures.ThreadPoolExecutor(1)
-    overdue = timer.submit(wait_and_kill, running, wall)
+    timer = threading.Timer(wall, running.kill)
+    timer.start()
     said = ""
     for line in running.stdout:
-        if re.search(r"failed|seed \d+(, step \d+)?: |[Aa]ssert|ERROR|not reached|error:", line):
+        if TELLING.search(line):
             said = said or line.strip()
             if "step " in said:  # looking for a shorter history would take long
                 running.kill()
     code = running.wait()
+    timer.cancel()
     running.stdout.close()
-    if overdue.result():
-        return True, "hangs"
-    timer.shutdown()
-    if code == -24 or code == -9 and not said:
+    if not said and code in (-signal.SIGXCPU, -signal.SIGKILL):
         said = "hangs"
     return code != 0, said or f"ends with {code}"
-
-
-def wait_and_kill(running, seconds):
-    try:
-        running.wait(seconds)
-        return False
-    except subprocess.TimeoutExpired:
-        running.kill()
-        return True
