@@ -46,14 +46,15 @@ namespace marconi {
 inline namespace literals {
 inline namespace unit_literals {
 
-consteval token_count operator""_tokens(unsigned long long n) { return token_count{n}; }
-consteval byte_count operator""_B(unsigned long long n) { return byte_count{n}; }
-consteval byte_count operator""_KiB(unsigned long long n) { return byte_count{n << 10}; }
-consteval byte_count operator""_MiB(unsigned long long n) { return byte_count{n << 20}; }
-consteval byte_count operator""_GiB(unsigned long long n) { return byte_count{n << 30}; }
-consteval byte_count operator""_KB(unsigned long long n) { return byte_count{n * 1'000}; }
-consteval byte_count operator""_MB(unsigned long long n) { return byte_count{n * 1'000'000}; }
-consteval byte_count operator""_GB(unsigned long long n) { return byte_count{n * 1'000'000'000}; }
+// Not consteval: clang 14 leaves the calls of such functions in templates to the linker.
+constexpr token_count operator""_tokens(unsigned long long n) { return token_count{n}; }
+constexpr byte_count operator""_B(unsigned long long n) { return byte_count{n}; }
+constexpr byte_count operator""_KiB(unsigned long long n) { return byte_count{n << 10}; }
+constexpr byte_count operator""_MiB(unsigned long long n) { return byte_count{n << 20}; }
+constexpr byte_count operator""_GiB(unsigned long long n) { return byte_count{n << 30}; }
+constexpr byte_count operator""_KB(unsigned long long n) { return byte_count{n * 1'000}; }
+constexpr byte_count operator""_MB(unsigned long long n) { return byte_count{n * 1'000'000}; }
+constexpr byte_count operator""_GB(unsigned long long n) { return byte_count{n * 1'000'000'000}; }
 
 } // namespace unit_literals
 } // namespace literals
