@@ -10,7 +10,6 @@ import shutil
 import signal
 import subprocess
 import threading
-import time
 
 from patches import in_groups, write_tree
 
@@ -82,7 +81,7 @@ class Bench:
         self.root, self.scratch, self.compiler, self.say = root, scratch, compiler, say
         self.pool = concurrent.futures.ThreadPoolExecutor(jobs)
         self.trees = 0
-        self.objects = {}  # those that know nothing of marconi
+        self.objects = set()  # of tests/support, which knows nothing of marconi
 
     def judge(self, patches, stages=STAGES):
         """What caught each patch: {number: (program, what it said)}. Numbers that are missing
@@ -117,15 +116,14 @@ class Bench:
 
     def run_all(self, program, binary, group, caught):
         alone = group[0].alone
-        start = time.monotonic()
+        normal = 5
         if not alone:
-            red, said = run(program, binary, 0, 600)
+            red, said, normal = run(program, binary, 0, 60)
             if red:
                 raise Broken(f"{program.name} fails with no patch: {said}")
-        normal = 30 if alone else time.monotonic() - start
         jobs = [(p, self.pool.submit(run, program, binary, p.number, normal)) for p in group]
         for patch, job in jobs:
-            red, said = job.result()
+            red, said, _ = job.result()
             if red:
                 caught[patch.number] = (program.name, said)
         self.say(f"{program.name}: {sum(p.number in caught for p in group)} of {len(group)} caught")
@@ -148,24 +146,27 @@ class Bench:
         if errors:
             raise DoesNotCompile(culprits(errors, tree, group), errors[:2000])
         binary = self.scratch / f"program{self.trees}"
-        subprocess.run([self.compiler, *flags, *objects, "-o", binary], check=True)
+        linked = subprocess.run([self.compiler, *flags, *objects, "-o", binary],
+                                capture_output=True, text=True)
+        if linked.returncode != 0:
+            raise Broken(f"{program.name} does not link:\n{linked.stderr[-2000:]}")
         shutil.rmtree(tree)
         return binary
 
     def compile(self, source, tree, flags, catch):
-        lasting = "marconi" not in source.read_text()
-        known = (source, *flags)
-        if lasting and known in self.objects:
-            return self.objects[known], ""
-        result = (self.scratch / f"{len(self.objects)}.o" if lasting
-                  else tree / (source.parent.name + "-" + source.stem + ".o"))
+        lasting = source.parent.name == "support"
+        name = f"{source.parent.name}-{source.stem}"
+        result = (self.scratch / f"{name}{abs(hash(tuple(flags)))}.o" if lasting
+                  else tree / f"{name}.o")
+        if lasting and result in self.objects:
+            return result, ""
         done = subprocess.run(
             ["nice", "-n", "10", self.compiler, *flags, "-include", tree / "include/mutation.hpp",
              "-I", tree / "include", "-I", self.root / "tests", "-c", source, "-o", result,
              *(["-ferror-limit=0"] if "clang" in self.compiler else [])],
             capture_output=True, text=True)
         if lasting and done.returncode == 0:
-            self.objects[known] = result
+            self.objects.add(result)
         return result, done.stderr if done.returncode != 0 else ""
 
 
@@ -185,24 +186,24 @@ def culprits(errors, tree, group):
     raise Broken("the headers do not compile, and no patch is to blame:\n" + errors[:3000])
 
 
-def run(program, binary, number, normal_seconds):
-    """Whether the program turns red with that patch, and what it said."""
+def run(program, binary, number, normal):
+    """Whether the program turns red with that patch, what it said, and the seconds of CPU it took;
+    ten times the normal ones are too many."""
+    most = int(10 * normal) + 2
 
     def limit():
-        cpu = int(10 * normal_seconds + 5)
-        resource.setrlimit(resource.RLIMIT_CPU, (cpu, cpu))
+        resource.setrlimit(resource.RLIMIT_CPU, (most, most))
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if not program.sanitized:
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
         os.nice(10)
 
-    wall = 20 * normal_seconds + 60
     running = subprocess.Popen([binary, *program.arguments], stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, preexec_fn=limit, text=True,
                                errors="replace", start_new_session=True,
                                env={**os.environ, "MUTANT": str(number),
                                     "ASAN_OPTIONS": "hard_rss_limit_mb=3000:detect_leaks=0"})
-    timer = threading.Timer(wall, running.kill)
+    timer = threading.Timer(10 * most + 60, running.kill)  # where it sleeps
     timer.start()
     said = ""
     for line in running.stdout:
@@ -210,9 +211,10 @@ def run(program, binary, number, normal_seconds):
             said = said or line.strip()
             if "step " in said:  # looking for a shorter history would take long
                 running.kill()
-    code = running.wait()
-    timer.cancel()
     running.stdout.close()
+    _, status, usage = os.wait4(running.pid, 0)
+    code = running.returncode = os.waitstatus_to_exitcode(status)
+    timer.cancel()
     if not said and code in (-signal.SIGXCPU, -signal.SIGKILL):
         said = "hangs"
-    return code != 0, said or f"ends with {code}"
+    return code != 0, said or f"ends with {code}", usage.ru_utime + usage.ru_stime
