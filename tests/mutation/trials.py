@@ -161,7 +161,7 @@ class Bench:
         if lasting and result in self.objects:
             return result, ""
         done = subprocess.run(
-            ["nice", "-n", "10", self.compiler, *flags, "-include", tree / "include/mutation.hpp",
+            ["nice", "-n", "5", self.compiler, *flags, "-include", tree / "include/mutation.hpp",
              "-I", tree / "include", "-I", self.root / "tests", "-c", source, "-o", result,
              *(["-ferror-limit=0"] if "clang" in self.compiler else [])],
             capture_output=True, text=True)
@@ -196,25 +196,30 @@ def run(program, binary, number, normal):
         resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
         if not program.sanitized:
             resource.setrlimit(resource.RLIMIT_AS, (MEMORY_LIMIT, MEMORY_LIMIT))
-        os.nice(10)
+        os.nice(5)
 
     running = subprocess.Popen([binary, *program.arguments], stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, preexec_fn=limit, text=True,
                                errors="replace", start_new_session=True,
                                env={**os.environ, "MUTANT": str(number),
                                     "ASAN_OPTIONS": "hard_rss_limit_mb=3000:detect_leaks=0"})
-    timer = threading.Timer(10 * most + 60, running.kill)  # where it sleeps
+
+    def kill():  # Popen's own would reap it, and lose what it used
+        os.kill(running.pid, signal.SIGKILL)
+
+    timer = threading.Timer(10 * most + 60, kill)  # where it sleeps
     timer.start()
     said = ""
     for line in running.stdout:
         if TELLING.search(line):
             said = said or line.strip()
             if "step " in said:  # looking for a shorter history would take long
-                running.kill()
+                kill()
     running.stdout.close()
+    os.waitid(os.P_PID, running.pid, os.WEXITED | os.WNOWAIT)
+    timer.cancel()
     _, status, usage = os.wait4(running.pid, 0)
     code = running.returncode = os.waitstatus_to_exitcode(status)
-    timer.cancel()
     if not said and code in (-signal.SIGXCPU, -signal.SIGKILL):
         said = "hangs"
     return code != 0, said or f"ends with {code}", usage.ru_utime + usage.ru_stime
