@@ -34,6 +34,7 @@ using cache::event;
 using cache::event_kind;
 using cache::match_options;
 using cache::match_result;
+using cache::no_observer;
 using cache::prefix_cache;
 using cache::request_plan;
 using memory::head_order;

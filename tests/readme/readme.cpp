@@ -46,6 +46,9 @@ struct request_in_the_snippets {
         copied.push_back({marconi::token_count{computed}, {pieces}});
     }
     std::vector<marconi::captured_state> const& copied_states() const { return copied; }
+    bool has_copy_at(std::size_t position) const {
+        return !copied.empty() && copied.back().position == marconi::token_count{position};
+    }
     void forget_copies() { copied.clear(); }
 
     support::engine_request memory;

@@ -41,7 +41,11 @@ void check_commit(Entries const& entries, lease_record const& lease, std::span<T
                    "number of checkpoints", brought.checkpoints.size(),
                    "0: this model's footprint has no per-position state");
     token_count previous{lease.position == 0 ? 0 : lease.position - 1};
+    bool first = true;
     for (captured_state const& c : brought.checkpoints) {
+        MARCONI_EXPECT(first || c.position != previous, "checkpoint position", c.position.value(),
+                       "each position once");
+        first = false;
         MARCONI_EXPECT(c.position > previous && c.position.value() <= tokens.size(),
                        "checkpoint position", c.position.value(),
                        "at least " + std::to_string(previous.value() + 1) +

@@ -130,10 +130,11 @@ void restore_lease(Entries const& entries, lease_record const& lease, memory::kv
                    memory::state_view state, Stream const& on) {
     if (lease.resume_at == token_count{}) return;
     bool const with_kv = entries.has_kv() && !kv.layers.empty();
-    bool const let_go = !lease.kv_pinned || lease.position < lease.resume_at.value();
-    if ((with_kv && let_go) || (entries.needs_checkpoint() && !lease.checkpoint_node))
-        throw contract_violation{"restore: the lease has let go of its KV or its checkpoint, or "
-                                 "has committed since"};
+    if (with_kv && (!lease.kv_pinned || lease.position < lease.resume_at.value()))
+        throw contract_violation{"restore: the lease has let go of its KV"};
+    if (entries.needs_checkpoint() && !lease.checkpoint_node)
+        throw contract_violation{"restore: the lease has let go of its checkpoint, as a commit "
+                                 "does that goes on from it"};
     auto const end = static_cast<std::uint32_t>(lease.resume_at.value());
     std::vector<page_id> blocks;
     memory::transfer work;
