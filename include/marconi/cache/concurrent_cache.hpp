@@ -164,8 +164,8 @@ public:
     [[nodiscard]] bool should_capture(token_count position, bool last = false) const {
         return read([=](auto const& l) { return l.should_capture(position, last); });
     }
-    void used_on(stream const& on) const {
-        change([&](auto const& l) { l.used_on(on); });
+    void used_on(stream const& on) {
+        change([&](auto& l) { l.used_on(on); });
     }
 
     void let_go_checkpoint() noexcept {
