@@ -88,15 +88,19 @@ protected:
     }
 
 private:
+    /// The attachment's page of the block that the new tokens begin inside; none at a block's
+    /// start.
+    [[nodiscard]] page_id page_gone_on_in(std::vector<page_id> const& blocks) const {
+        if (blocks.empty() || known_ % block_ == 0) return {};
+        return entries_.page_of_block(tree_[attachment_], known_ / block_);
+    }
     /// Whether the attachment can have the page that goes on in its last block for its own: the
     /// first tokens in it are the same. Not where somebody else may be reading the one it has.
     [[nodiscard]] bool can_take_block(std::vector<page_id> const& blocks) const {
-        if (blocks.empty() || known_ % block_ == 0) return true;
-        auto const& n = tree_[attachment_];
-        page_id const own = entries_.pages(n).back();
-        if (own == blocks.front()) return true;
+        page_id const own = page_gone_on_in(blocks);
+        if (!own || own == blocks.front()) return true;
         auto const ours = std::count(lease_.replaced.begin(), lease_.replaced.end(), own);
-        return n.payload.kv_pins == (stands_at_attachment() ? 2u : 1u) &&
+        return tree_[attachment_].payload.kv_pins == (stands_at_attachment() ? 2u : 1u) &&
                store_.pages().owners(own) == static_cast<std::uint32_t>(1 + ours);
     }
     /// Beside the pin of this commit itself.
@@ -107,10 +111,8 @@ private:
     /// Appends the tokens to the attachment's segment. Where they go on inside its last block, it
     /// takes their page for that block; tables handed out to this lease may still name its old one.
     void extend_attachment(std::vector<page_id> const& blocks) noexcept {
-        auto const& n = tree_[attachment_];
-        page_id const old =
-            blocks.empty() || known_ % block_ == 0 ? page_id{} : entries_.pages(n).back();
-        tree_.paths().extend(n.segment, tokens_.subspan(known_, end_ - known_));
+        page_id const old = page_gone_on_in(blocks);
+        tree_.paths().extend(tree_[attachment_].segment, tokens_.subspan(known_, end_ - known_));
         if (!old || old == blocks.front()) return;
         store_.pages().share(blocks.front());
         if (stands_at_attachment() && store_.pages().owners(old) == 1)

@@ -86,10 +86,9 @@ public:
         std::uint32_t const block = entries.store().layout().block_tokens();
         if (!lease.kv_pinned || !entries.has_kv() || lease.position % block == 0) return;
         node_id const at = tree.holding(lease.node, lease.position);
-        auto const page =
-            entries.pages(tree[at]).subspan(lease.position / block - tree[at].start() / block, 1);
+        page_id const page = entries.page_of_block(tree[at], lease.position / block);
         for (noted const& n : streams_[id.value()])
-            if (n.reads) entries.store().used(page, entries.store().mark(n.on));
+            if (n.reads) entries.store().used({&page, 1}, entries.store().mark(n.on));
     }
     /// The lease's pages are about to go: whoever gets them waits for what its streams do now.
     template <class Entries>
