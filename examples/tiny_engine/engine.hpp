@@ -148,12 +148,17 @@ protected:
         for (marconi::page_id const page : cache_->block_table(r.lease))
             r.kv.blocks.push_back(cache_->store().page(page).data());
     }
-    /// Whether there are pages for the tokens up to `until`.
+    /// Whether there are pages for the tokens up to `until`. Too few are given back: whoever makes
+    /// way can use them for the state it commits.
     virtual bool reserve(running_request& r, std::size_t until) {
         if (!in_place()) return true;
         auto const covered = cache_->reserve(r.lease, marconi::token_count{until});
+        if (covered.value() < until) give_back_unwritten(r);
         take_table(r);
         return covered.value() >= until;
+    }
+    void give_back_unwritten(running_request& r) {
+        if (in_place()) cache_->unreserve(r.lease, marconi::token_count{r.computed});
     }
 
     /// Publishes what is new. In place the KV is where it belongs; else it is copied from the slot.
@@ -279,6 +284,7 @@ private:
     }
 
     void preempt(typename running_list::iterator at) {
+        give_back_unwritten(**at);
         publish_all(**at);
         short_of_room_ = true;
         ++preemptions_;

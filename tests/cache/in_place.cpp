@@ -7,6 +7,7 @@
 #include <support/engine.hpp>
 
 #include <algorithm>
+#include <array>
 
 using namespace cache_tests;
 
@@ -101,6 +102,49 @@ TEST_CASE("a reservation evicts what may go") {
     CHECK(cache.reserve(lease, 3_tokens) == 3_tokens);
     CHECK(cache.stats().nodes_evicted[1] == 1); // for a reservation
     CHECK(look(cache, "abcdef") == depths{});
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("pages that were reserved and not filled are given back") {
+    small_cache cache{room_for(hybrid(), 4, 4)}; // a checkpoint is a page here
+    sequence const tokens = text("0123456789");
+    std::array const end{cache::captured_state{10_tokens}};
+    auto const lease = acquire(cache, tokens);
+    REQUIRE(cache.reserve(lease, 40_tokens) == 16_tokens);
+
+    SECTION("else the state of a request that makes way finds no room") {
+        CHECK(cache.commit(lease, tokens, {.checkpoints = end}).declined_tokens == 10_tokens);
+    }
+    SECTION("past the tokens computed so far") {
+        auto const before = cache.block_table(lease);
+        cache.unreserve(lease, 10_tokens);
+        CHECK(cache.block_table(lease) == table{before.begin(), before.begin() + 3});
+        CHECK(cache.commit(lease, tokens, {.checkpoints = end}).complete());
+    }
+    SECTION("but not what was committed") {
+        REQUIRE(cache.commit(lease, tokens).complete());
+        cache.unreserve(lease, 0_tokens);
+        CHECK(cache.block_table(lease).size() == 3);
+        CHECK(pages_used(cache) == 3);
+    }
+    SECTION("all of them") {
+        cache.unreserve(lease, 0_tokens);
+        CHECK(pages_used(cache) == 0);
+        CHECK(cache.block_table(lease).empty());
+        CHECK(cache.reserve(lease, 1_tokens) == 1_tokens);
+    }
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("a lease that gave all its reserved pages back has none to commit in place") {
+    host_cache cache{host_room(support::hybrid_model(), 8, 4)};
+    sequence const tokens = text("0123456789");
+    auto const lease = cache.acquire(cache.plan(cache.match({}, tokens)));
+    REQUIRE(cache.reserve(lease, 10_tokens) == 10_tokens);
+    cache.unreserve(lease, 0_tokens);
+    CHECK_THROWS_AS(cache.commit(lease, tokens), invalid_argument);
+    CHECK(run_in_place(cache, lease, tokens).complete());
+    CHECK(in_place_engine{cache}.can_read(cache.block_table(lease), tokens, 10));
     CHECK_SOUND(cache);
 }
 

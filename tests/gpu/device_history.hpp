@@ -162,7 +162,8 @@ private:
             to = std::max(
                 r.done, std::min(to, static_cast<std::size_t>(
                                          cache_.reserve(r.lease, token_count{to}, on(r)).value())));
-            compute_in_place(r, to);
+            write_in_place(r, r.done, to);
+            if (below(3) == 0) draft(r, to);
         } else {
             compute(r, to);
         }
@@ -184,6 +185,13 @@ private:
         REQUIRE(outcome.position == r.lease.position());
         if (below(2)) remember(r); // others may use it while this one goes on
         read_in_place(r);
+    }
+    /// Tokens past `from` come to nothing: their pages are written, and given back.
+    void draft(request& r, std::size_t from) {
+        std::size_t const end = std::min(r.tokens.size(), from + 1 + below(40));
+        std::size_t const covered = cache_.reserve(r.lease, token_count{end}, on(r)).value();
+        write_in_place(r, from, std::max(from, covered));
+        cache_.unreserve(r.lease, token_count{from});
     }
     void read_in_place(request& r) {
         if (!r.in_place && !r.reads_too) return;
@@ -230,10 +238,10 @@ private:
                              : layer.value + t * bytes.value_bytes;
         });
     }
-    void compute_in_place(request& r, std::size_t to) {
+    void write_in_place(request& r, std::size_t from, std::size_t to) {
         auto const& layout = cache_.store().layout();
         auto const table = cache_.block_table(r.lease);
-        write_rows(r, r.done, to, [&](std::size_t t, std::size_t l, int part) {
+        write_rows(r, from, to, [&](std::size_t t, std::size_t l, int part) {
             std::size_t const row = t % layout.block_tokens();
             return cache_.store().page(table.at(t / layout.block_tokens())).data() +
                    (part == 0 ? layout.key_offset(l, row) : layout.value_offset(l, row));

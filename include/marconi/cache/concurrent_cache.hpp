@@ -77,6 +77,10 @@ public:
         std::unique_lock const held{mutex_};
         return cache_.reserve(l.inner_, tokens, on);
     }
+    void unreserve(lease const& l, token_count tokens) {
+        std::unique_lock const held{mutex_};
+        cache_.unreserve(l.inner_, tokens);
+    }
     commit_outcome commit(lease const& l, std::span<token_type const> tokens,
                           computed const& brought = {}, stream const& on = {}) {
         std::unique_lock const held{mutex_};

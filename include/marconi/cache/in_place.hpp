@@ -4,6 +4,7 @@
 
 #include <marconi/cache/evict.hpp>
 #include <marconi/cache/lease.hpp>
+#include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/core/units.hpp>
 #include <marconi/memory/concepts.hpp>
@@ -65,6 +66,13 @@ void save_known(Entries& entries, lease_record const& lease, std::uint32_t known
                          stream);
 }
 
+inline void check_reserve(lease_record const& lease, token_count tokens) {
+    MARCONI_EXPECT(tokens.value() >= lease.position && tokens.value() < (1ull << 31), "tokens",
+                   tokens.value(), "the lease's position or more, less than 2^31");
+    if (!lease.kv_pinned && lease.position != 0)
+        throw contract_violation{"reserve: the lease has let go of its KV"};
+}
+
 /// Gives a lease writable pages up to `until` tokens, as far as there is room; how many of these
 /// tokens have pages is returned. Where the lease stands inside a block that others share, the
 /// block is copied first; the page it had stays the lease's until release. What other requests, or
@@ -110,6 +118,30 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
     if (last <= first) return until;
     return std::max(lease.position,
                     std::min(until, (first + static_cast<std::uint32_t>(wanted)) * block));
+}
+
+/// The lease's pages of blocks past the first `tokens` tokens and past what it published: the last
+/// of its pages, and nobody else's.
+template <class Entries>
+[[nodiscard]] std::span<page_id const>
+reserved_past(Entries const& entries, lease_record const& lease, token_count tokens) {
+    std::uint64_t const kept = divide_up(std::max<std::uint64_t>(tokens.value(), lease.position),
+                                         entries.store().layout().block_tokens());
+    std::uint64_t const first = std::max<std::uint64_t>(kept, lease.first_block);
+    if (first >= lease.end_block()) return {};
+    return std::span{lease.pages}.subspan(first - lease.first_block);
+}
+
+/// Gives these pages back.
+template <class Entries>
+void unreserve_pages(Entries& entries, lease_record& lease, token_count tokens) noexcept {
+    auto const surplus = reserved_past(entries, lease, tokens);
+    entries.store().pages().release_unshared(surplus);
+    lease.pages.resize(lease.pages.size() - surplus.size());
+    if (lease.pages.empty()) {
+        lease.first_block = 0;
+        lease.in_place = false;
+    }
 }
 
 } // namespace marconi::cache

@@ -27,8 +27,8 @@ public:
     void note(lease_id, typename Store::stream const&) {}
     template <class Entries>
     void note_commit(Entries&, lease_record const&, lease_id, typename Store::stream const&) {}
-    template <class Entries>
-    void let_go(Entries&, lease_record const&, lease_id) noexcept {}
+    template <class Entries, class Pages>
+    void let_go(Entries&, Pages const&, lease_id) noexcept {}
     void close(lease_id) noexcept {}
 };
 
@@ -100,6 +100,13 @@ public:
                 entries.store().used(pages, mark);
             });
         }
+    }
+    /// Likewise for some of them.
+    template <class Entries>
+    void let_go(Entries& entries, std::span<page_id const> pages, lease_id id) noexcept {
+        if (pages.empty()) return;
+        for (noted const& n : streams_[id.value()])
+            entries.store().used(pages, entries.store().mark(n.on));
     }
     void close(lease_id id) noexcept { streams_[id.value()].clear(); }
 

@@ -5,6 +5,7 @@
 #include <marconi/cache/lease_streams.hpp>
 #include <marconi/cache/options.hpp>
 #include <marconi/cache/stats.hpp>
+#include <marconi/core/error.hpp>
 #include <marconi/core/thread_check.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/concepts.hpp>
@@ -51,7 +52,10 @@ protected:
           Observer observer)
         : options_{options},
           admission_{std::move(admission)},
-          entries_{std::move(store), std::move(eviction), std::move(observer)} {}
+          entries_{std::move(store), std::move(eviction), std::move(observer)} {
+        MARCONI_EXPECT(options.checkpoint_grid >= token_count{1}, "checkpoint_grid",
+                       options.checkpoint_grid.value(), "at least 1");
+    }
     parts(parts const&) = delete;
     parts& operator=(parts const&) = delete;
     ~parts() = default;

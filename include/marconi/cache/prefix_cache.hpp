@@ -58,10 +58,7 @@ public:
                           Admission admission = Admission{}, Eviction eviction = Eviction{},
                           Observer observer = Observer{})
         : base{std::move(store), options, std::move(admission), std::move(eviction),
-               std::move(observer)} {
-        MARCONI_EXPECT(options.checkpoint_grid >= token_count{1}, "checkpoint_grid",
-                       options.checkpoint_grid.value(), "at least 1");
-    }
+               std::move(observer)} {}
     ~prefix_cache() { stop_if_leased(leases_); }
 
     /// How much of a prompt is here. Changes nothing: no split, no recency, no allocation.
@@ -127,15 +124,22 @@ public:
     token_count reserve(lease const& held, token_count tokens, stream const& on = {}) {
         auto const use = threads_.writing("reserve");
         lease_record& r = record_of(held);
-        MARCONI_EXPECT(tokens.value() >= r.position && tokens.value() < (1ull << 31), "tokens",
-                       tokens.value(), "the lease's position or more, less than 2^31");
-        if (!r.kv_pinned && r.position != 0)
-            throw contract_violation{"reserve: the lease has let go of its KV"};
+        check_reserve(r, tokens);
         streams_.note_reader(entries_, r, held.id_, on);
         token_count const covered{
             reserve_pages(entries_, leases_, r, static_cast<std::uint32_t>(tokens.value()), on)};
         this->note_peak();
         return covered;
+    }
+
+    /// Gives back the reserved pages past the first `tokens` tokens and the lease's position: what
+    /// a reserve got that fell short, or drafts that were rejected. Tables no longer name them.
+    /// O(pages given back).
+    void unreserve(lease const& held, token_count tokens) {
+        auto const use = threads_.writing("unreserve");
+        lease_record& r = record_of(held);
+        streams_.let_go(entries_, reserved_past(entries_, r, tokens), held.id_);
+        unreserve_pages(entries_, r, tokens);
     }
 
     /// Publishes what is new of the whole sequence so far: its KV, and the checkpoints captured
@@ -196,16 +200,12 @@ private:
     }
     void let_go_kv(lease_id id) noexcept {
         auto const use = threads_.writing("let_go_kv");
-        close_kv(id);
-    }
-    void close_kv(lease_id id) noexcept {
-        streams_.let_go(entries_, leases_[id], id);
-        cache::close_kv(entries_, leases_[id]);
+        close_kv(entries_, streams_, leases_[id], id);
     }
     void release(lease_id id) noexcept {
         auto const use = threads_.writing("the release of a lease");
         close_checkpoint(entries_, leases_[id]);
-        close_kv(id);
+        close_kv(entries_, streams_, leases_[id], id);
         streams_.close(id);
         leases_[id] = {};
         leases_.release(id);

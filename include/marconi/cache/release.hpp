@@ -41,8 +41,9 @@ template <class Entries>
     return left != 0;
 }
 
-template <class Entries>
-void close_kv(Entries& entries, lease_record& lease) noexcept {
+template <class Entries, class Streams>
+void close_kv(Entries& entries, Streams& streams, lease_record& lease, lease_id id) noexcept {
+    streams.let_go(entries, lease, id);
     bool const off_path = lease.kv_pinned && leaves_owner_off_path(entries, lease);
     entries.store().pages().release(lease.pages);
     entries.store().pages().release(lease.replaced);

@@ -19,6 +19,7 @@ struct call {
         commit,          ///< copied from the engine's memory
         commit_in_place, ///< reserved, written and committed
         reserve,         ///< `amount` tokens
+        unreserve,       ///< what is past `amount` tokens
         let_go_checkpoint,
         let_go_kv,
         release,
@@ -40,9 +41,9 @@ using history = std::vector<call>;
 /// As C++: an initialiser of a call.
 inline std::string to_code(call const& c) {
     static char const* const names[] = {
-        "match",   "acquire",           "restore",   "commit",  "commit_in_place",
-        "reserve", "let_go_checkpoint", "let_go_kv", "release", "evict",
-        "clear",   "clear_all"};
+        "match",   "acquire",   "restore",           "commit",    "commit_in_place",
+        "reserve", "unreserve", "let_go_checkpoint", "let_go_kv", "release",
+        "evict",   "clear",     "clear_all"};
     std::string text = std::string{"{.what = call::"} + names[c.what];
     auto const is = [&](auto... kinds) { return ((c.what == kinds) || ...); };
     if (!is(call::match, call::evict, call::clear, call::clear_all))
@@ -58,7 +59,8 @@ inline std::string to_code(call const& c) {
             text += (i ? ", " : "") + std::to_string(c.checkpoints[i]);
         text += "}";
     }
-    if (is(call::reserve, call::evict)) text += ", .amount = " + std::to_string(c.amount);
+    if (is(call::reserve, call::unreserve, call::evict))
+        text += ", .amount = " + std::to_string(c.amount);
     return text + "}";
 }
 

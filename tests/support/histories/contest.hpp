@@ -74,6 +74,9 @@ public:
         case call::reserve:
             reserve(c);
             break;
+        case call::unreserve:
+            unreserve(c);
+            break;
         case call::let_go_checkpoint:
             tally_.note_if(right_.leases.at(c.lease).holds.has_value(), place::let_go_checkpoint);
             open_.at(c.lease).lease.let_go_checkpoint();
@@ -325,6 +328,13 @@ private:
         tally_.note_if(covered.value() < c.amount, place::reserve_in_part);
         tally_.note_if(l.replaced.size() > replaced, place::reserve_copies_block);
         tally_.note_if(gap, place::reserve_closes_gap);
+    }
+
+    void unreserve(call const& c) {
+        std::uint64_t const used = right_.used();
+        cache_.unreserve(open_.at(c.lease).lease, token_count{c.amount});
+        right_.unreserve(c.lease, c.amount);
+        tally_.note_if(right_.used() < used, place::unreserve);
     }
 
     void commit(call const& c, bool in_place) {

@@ -177,6 +177,10 @@ private:
     }
     call reserve(int slot) {
         reference::lease const& l = right_.leases.at(slot);
+        if (l.end_block() * right_.block() > l.position && decide_(4) == 0)
+            return {.what = call::unreserve,
+                    .lease = slot,
+                    .amount = decide_(2) ? l.position : decide_(l.end_block() * right_.block())};
         auto const most = static_cast<std::uint32_t>(follow(slot, l).size());
         return {.what = call::reserve,
                 .lease = slot,

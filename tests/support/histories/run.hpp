@@ -90,7 +90,7 @@ inline void drop_details(setup const& s, failure& best) {
                     p -= p > at;
                 if (c.limit && *c.limit > at) --*c.limit;
             }
-            if (c.what == call::reserve && c.amount > at) --c.amount;
+            if ((c.what == call::reserve || c.what == call::unreserve) && c.amount > at) --c.amount;
         }
         if (changed) improve(s, best, shorter);
     }

@@ -126,6 +126,16 @@ public:
         return covered;
     }
 
+    /// Pages past the first `tokens` tokens, and past where the lease stands, are free again.
+    void unreserve(int slot, std::uint32_t tokens) {
+        lease& l = leases.at(slot);
+        while (!l.pages.empty() && (l.end_block() - 1) * block() >= std::max(tokens, l.position))
+            l.pages.pop_back();
+        if (!l.pages.empty()) return;
+        l.first_block = 0;
+        l.in_place = false;
+    }
+
     void let_go_checkpoint(int slot) {
         leases.at(slot).holds.reset();
         settle();
