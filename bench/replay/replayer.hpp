@@ -98,8 +98,7 @@ void replay_trace(Cache& cache, trace const& requests, options const& chosen,
         auto const plan = cache.plan(cache.match({}, r.input(), match));
         auto lease = cache.acquire(plan);
         lease.let_go_checkpoint(); // restored
-        auto const states =
-            tune::captures_of(plan, token_count{whole.size()}, cache.options().checkpoint_grid);
+        auto const states = tune::captures_of(plan, token_count{whole.size()});
         cache::commit_outcome const outcome = cache.commit(lease, whole, {.checkpoints = states});
         lease.release();
         if (full == when_full::empties && !outcome.complete()) cache.clear();

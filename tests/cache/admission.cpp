@@ -112,6 +112,7 @@ TEST_CASE("always names every so many tokens") {
     auto const lease = acquire(cache, numbered(1, 22));
     CHECK(lease.should_capture(24_tokens)); // decode
     CHECK_FALSE(lease.should_capture(23_tokens, true));
+    CHECK(acquire(cache, numbered(1, 24)).should_capture(24_tokens)); // the prompt's last
 }
 
 namespace {

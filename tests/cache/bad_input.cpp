@@ -6,6 +6,8 @@
 
 #include <support/engine.hpp>
 
+#include <optional>
+
 using namespace cache_tests;
 
 namespace {
@@ -341,5 +343,18 @@ TEST_CASE("a plan of this cache") {
     small_cache other{room_for(hybrid(), 100)};
     auto const plan = other.plan(other.match({}, text("0123")));
     CHECK(refusal<contract_violation>(cache, [&] { (void)cache.acquire(plan); }) ==
+          "acquire: the plan was made by another cache");
+}
+
+TEST_CASE("a plan of this cache, not of one that was here before it") {
+    std::optional<small_cache> cache;
+    auto const begin_anew = [&] {
+        cache.emplace(room_for(hybrid(), 100));
+        serve(*cache, "0123");
+    };
+    begin_anew();
+    auto const plan = cache->plan(cache->match({}, text("01234")));
+    begin_anew();
+    CHECK(refusal<contract_violation>(*cache, [&] { (void)cache->acquire(plan); }) ==
           "acquire: the plan was made by another cache");
 }

@@ -318,6 +318,26 @@ TEST_CASE("a policy may wish that a hit refreshes its path") {
     CHECK(last_uses(path) == uses{{4, {5, 2}}, {8, {5, 1}}});
 }
 
+TEST_CASE("a commit with several states for known tokens uses each node once") {
+    auto const uses_of = [](auto cache) {
+        sequence const tokens = text("012345");
+        {
+            auto const first = acquire(*cache, tokens);
+            (void)commit(*cache, first, tokens);
+        }
+        auto const second = acquire(*cache, tokens);
+        (void)commit(*cache, second, tokens, {2, 4, 6});
+        std::vector<std::uint64_t> found;
+        for (auto const& [id, history] : cache->eviction().told->histories)
+            if (cache->internals().tree().live(id)) found.push_back(history.uses);
+        return found;
+    };
+    std::vector<std::uint64_t> const once(3, 1);
+    CHECK(uses_of(std::make_unique<noting_cache>(room_for(hybrid(), 100))) == once);
+    CHECK(uses_of(std::make_unique<counting_cache<note_taker<true>>>(room_for(hybrid(), 100))) ==
+          once);
+}
+
 TEST_CASE("evict frees at least what was asked for, and says how much") {
     small_cache cache{room_for(hybrid(), 100)};
     for (int i = 0; i < 5; ++i)

@@ -10,10 +10,12 @@
 #include <support/catch.hpp>
 #include <support/engine.hpp>
 #include <support/last_words.hpp>
+#include <support/ordered_ledger.hpp>
 
 #include <cstdint>
 #include <functional>
 #include <string>
+#include <utility>
 
 using namespace marconi;
 
@@ -92,6 +94,26 @@ TEST_CASE("a call of a cache inside another is found") {
         CHECK(message.find(name + std::string{" was called while commit was under way"}) !=
               std::string::npos);
     }
+}
+
+TEST_CASE("a restore to a store with streams, which it notes, may not overlap with another call") {
+    support::sequence const prompt{1, 2, 3};
+    auto const message = support::last_words([&] {
+        std::function<void()> meanwhile = [] {};
+        support::ordered_ledger store{support::hybrid_model(), byte_count{100'000}};
+        store.on_load = [&] { meanwhile(); };
+        cache::prefix_cache cache{std::move(store)};
+        {
+            auto const first = cache.acquire(cache.plan(cache.match({}, prompt)));
+            cache::captured_state const states[] = {{token_count{2}}};
+            (void)cache.commit(first, prompt, {.checkpoints = states});
+        }
+        auto const lease = cache.acquire(cache.plan(cache.match({}, prompt)));
+        meanwhile = [&] { (void)cache.match({}, prompt); };
+        cache.restore(lease, {}, {});
+    });
+    INFO(message);
+    CHECK(message.find("match was called while restore was under way") != std::string::npos);
 }
 
 #endif

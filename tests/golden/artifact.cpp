@@ -103,7 +103,7 @@ double hit_rate_evicting_what_is_used(trace const& requests, byte_count capacity
 
         cache::request_plan const planned = cache.plan(found);
         (void)cache.acquire(planned); // a use, and nothing held
-        auto states = tune::captures_of(planned, end, 1_tokens);
+        auto states = tune::captures_of(planned, end);
         byte_count needed = token * (end - found.matched).value();
         for (cache::captured_state const& s : states)
             needed += token * cache.store().layout().checkpoint_pages(s.position);

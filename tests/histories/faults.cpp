@@ -19,7 +19,7 @@ using histories::call;
 using histories::contest;
 
 struct totals {
-    std::array<std::uint64_t, 12> memory{}, copies{}; // by kind of call
+    std::array<std::uint64_t, call::kinds> memory{}, copies{}; // by kind of call
     std::uint64_t stranded = 0;                       // histories
 };
 

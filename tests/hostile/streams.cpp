@@ -171,6 +171,18 @@ TEST_CASE("hostile: the same prompt from any number of scopes") {
           }) < most_growth);
 }
 
+TEST_CASE("hostile: an answer without end, whose pages are reserved one by one") {
+    CHECK(hostile::cost_of_doubling(many, [&](std::size_t n) {
+              auto cache = cache_of(true, n);
+              sequence const prompt(40, 7);
+              auto const lease = cache.acquire(cache.plan(cache.match({}, prompt)));
+              for (std::size_t pages = 1; pages <= n; ++pages) {
+                  token_count const all{16 * pages};
+                  require(cache.reserve(lease, all) == all, "there is room");
+              }
+          }) < most_growth);
+}
+
 TEST_CASE("hostile: each prompt a little less worth than the one before it") {
     // Older and more efficient, newer and less: no candidate is worse than another in both.
     CHECK(hostile::cost_of_doubling(many / 20, [&](std::size_t n) {

@@ -142,8 +142,7 @@ private:
         if (when == drop::after_reserve) (void)cache_.reserve(lease, token_count{whole.size()});
         if (when == drop::after_first_commit || when == drop::never) {
             engine.compute(resumed, whole.size());
-            auto const at = tune::captures_of(plan, token_count{whole.size()},
-                                              cache_.options().checkpoint_grid);
+            auto const at = tune::captures_of(plan, token_count{whole.size()});
             std::size_t const half = resumed + (r.prompt_tokens - resumed) / 2;
             commit(lease, engine, whole, at, when == drop::never ? whole.size() : half, layers);
         }

@@ -22,20 +22,35 @@ using at = std::vector<std::uint64_t>;
 
 } // namespace
 
-TEST_CASE("captures are the plan's, multiples past what was resumed, and the tail, each once") {
+TEST_CASE("captures are the plan's up to the limit, multiples past it, and the tail, each once") {
     cache::request_plan plan;
     plan.match.limit = token_count{20};
     plan.match.resumable = token_count{4};
     plan.captures.at = {token_count{8}, token_count{12}};
-    CHECK(positions(tune::captures_of(plan, token_count{30}, token_count{1})) == at{8, 12});
+    CHECK(positions(tune::captures_of(plan, token_count{30})) == at{8, 12});
     plan.captures.tail = true;
-    CHECK(positions(tune::captures_of(plan, token_count{30}, token_count{1})) == at{8, 12, 30});
+    CHECK(positions(tune::captures_of(plan, token_count{30})) == at{8, 12, 30});
     plan.captures.every = token_count{6};
-    CHECK(positions(tune::captures_of(plan, token_count{30}, token_count{1})) ==
-          at{6, 8, 12, 18, 24, 30});
-    CHECK(positions(tune::captures_of(plan, token_count{30}, token_count{4})) == at{8, 12, 24, 30});
+    CHECK(positions(tune::captures_of(plan, token_count{30})) == at{8, 12, 24, 30});
+    CHECK(positions(tune::captures_of(plan, token_count{26})) == at{8, 12, 24, 26});
     plan.captures = {.tail = true};
-    CHECK(tune::captures_of(plan, token_count{4}, token_count{1}).empty());
+    CHECK(tune::captures_of(plan, token_count{4}).empty());
+}
+
+TEST_CASE("an engine that asks position by position captures what a replay does") {
+    for (policy::capture_rule const& rule :
+         {policy::capture_rule{.at = {token_count{8}}, .every = token_count{4}},
+          policy::capture_rule{.at = {token_count{5}}, .tail = true}}) {
+        cache::request_plan plan;
+        plan.match.limit = token_count{11}; // of a prompt of 12
+        plan.match.resumable = token_count{4};
+        plan.captures = rule;
+        at asked;
+        for (std::uint64_t p = 5; p <= 20; ++p)
+            if (cache::is_captured(rule, plan.match.limit, token_count{p}, p == 20))
+                asked.push_back(p);
+        CHECK(positions(tune::captures_of(plan, token_count{20})) == asked);
+    }
 }
 
 TEST_CASE("a replayed request says what it asked and what it saved") {

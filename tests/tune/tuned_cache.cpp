@@ -138,7 +138,7 @@ TEST_CASE("replays start from the cache as it stood at the first eviction") {
         auto const all = std::span{t.sequence};
         auto const plan = cache.plan(cache.match(t.in, all.first(t.prompt)));
         auto const lease = cache.acquire(plan);
-        auto const captured = tune::captures_of(plan, token_count{all.size()}, token_count{1});
+        auto const captured = tune::captures_of(plan, token_count{all.size()});
         std::span<cache::captured_state const> late = captured;
         auto const commit = [&](std::span<std::int32_t const> sequence,
                                 std::span<cache::captured_state const> states) {

@@ -45,6 +45,7 @@ public:
     using entry_type = entry<typename Eviction::history>;
     using tree_type = index::radix_tree<Token, entry_type>;
     using node_type = typename tree_type::node_type;
+    static constexpr bool refreshes_path = policy::refreshes_path<Eviction>;
 
     candidates(Store store, Eviction eviction)
         : store_{std::move(store)},
@@ -84,6 +85,10 @@ public:
         return pages(n)[block - n.start() / store_.layout().block_tokens()];
     }
 
+    /// Whether anything may be evicted.
+    [[nodiscard]] bool has_candidates() const {
+        return eviction_.size() != 0 || unranked_candidates_;
+    }
     /// Pages that evicting the candidates would free, counted for each as if it went alone.
     [[nodiscard]] std::uint64_t candidate_pages() const { return candidate_pages_; }
 
@@ -164,7 +169,7 @@ public:
             auto& payload = tree_[at].payload;
             payload.history = eviction_.used(payload.history, now_);
             refresh(at);
-            if (!policy::refreshes_path<Eviction>) break;
+            if (!refreshes_path) break;
         }
     }
 

@@ -80,7 +80,7 @@ private:
         std::vector<page_id> const blocks = this->block_pages(kv.pages());
         save(blocks, checkpoints, stream);
         lease_.pages.reserve(1);
-        lease_.replaced.reserve(lease_.replaced.size() + 1);
+        reserve_more(lease_.replaced, 1);
         new_edge const edge = this->place_tokens(blocks); // the last that may fail
 
         this->publish_kv(edge, blocks);
@@ -90,6 +90,7 @@ private:
         node_id below = attachment_;
         for (std::size_t i = taken_; i-- > 0;)
             below = publish_checkpoint(below, arrivals_[i], checkpoints[i]);
+        touch_known();
         advance_lease(blocks);
     }
 
@@ -126,9 +127,19 @@ private:
         node_id id = tree_.holding(below, a.position);
         if (tree_[id].depth != a.position) id = entries_.split(id, a.position);
         entries_.attach_checkpoint(id, loan.keep(), lease_.in);
-        if (a.position <= known_) entries_.touch(id); // KV that was there found a second use
         ++outcome_.stored_checkpoints;
         return id;
+    }
+
+    /// KV that was there found a second use where it got a checkpoint: once for each node, when no
+    /// split has a use to copy any more.
+    void touch_known() noexcept {
+        node_id below = attachment_;
+        for (std::size_t i = taken_; i-- > 0;) {
+            if (arrivals_[i].position > known_) continue;
+            entries_.touch(below = tree_.holding(below, arrivals_[i].position));
+            if (Entries::refreshes_path) return; // that was the whole path
+        }
     }
 
     /// The lease moves on to the end of what is stored.

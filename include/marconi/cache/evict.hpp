@@ -60,13 +60,14 @@ template <class Entries>
     return count;
 }
 
-/// Whether `wanted` pages can be had at all, by evicting everything that may go.
+/// How many pages can be had at all, by evicting everything that may go; an underestimate will do
+/// where it is as many as wanted. O(1) but where memory is nearly all pinned.
 template <class Entries>
 [[nodiscard]] std::uint64_t obtainable_pages(Entries const& entries, lease_table const& leases,
                                              std::uint64_t wanted, node_id also = {}) {
     auto const& pool = entries.store().pages();
     std::uint64_t const cheap_bound = pool.available() + entries.candidate_pages();
-    if (wanted <= cheap_bound) return cheap_bound;
+    if (wanted <= cheap_bound || !entries.has_candidates()) return cheap_bound;
     return std::max(cheap_bound, pool.capacity() - locked_pages(entries, leases, also));
 }
 

@@ -5,10 +5,10 @@
 
 namespace marconi::cache {
 
-/// A shared mutex under which nobody starves: who comes first goes first, readers that follow each
-/// other together. (std::shared_mutex lets a stream of readers keep a writer out for as long as it
-/// lasts, with glibc.) Whoever has to wait for the lock waits holding the gate, so that those who
-/// come later wait before it.
+/// A shared mutex under which readers do not starve a writer, nor writers readers (with glibc,
+/// std::shared_mutex lets a stream of readers keep a writer out for as long as it lasts). Whoever
+/// has to wait for the lock waits holding the gate, so that those who come later wait before it, in
+/// an order that is std::mutex's: as good as first come, first served for calls that do some work.
 class fair_shared_mutex {
 public:
     void lock() {

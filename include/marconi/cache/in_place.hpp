@@ -92,8 +92,8 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
     if (!make_room(entries, wanted, eviction_reason::reserve))
         wanted = std::min(wanted, pool.available());
 
-    lease.pages.reserve(lease.pages.size() + (first - own_end) + wanted);
-    lease.replaced.reserve(lease.replaced.size() + 1);
+    reserve_more(lease.pages, (first - own_end) + wanted);
+    reserve_more(lease.replaced, 1);
     page_loan loan{pool, wanted};
     if constexpr (memory::ordered_store<std::remove_cvref_t<decltype(entries.store())>>)
         entries.store().admit_writer(loan.pages(), stream);
@@ -120,28 +120,24 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
                     std::min(until, (first + static_cast<std::uint32_t>(wanted)) * block));
 }
 
-/// The lease's pages of blocks past the first `tokens` tokens and past what it published: the last
-/// of its pages, and nobody else's.
+/// Blocks of the first `tokens` tokens, and of what the lease published.
 template <class Entries>
-[[nodiscard]] std::span<page_id const>
-reserved_past(Entries const& entries, lease_record const& lease, token_count tokens) {
-    std::uint64_t const kept = divide_up(std::max<std::uint64_t>(tokens.value(), lease.position),
-                                         entries.store().layout().block_tokens());
-    std::uint64_t const first = std::max<std::uint64_t>(kept, lease.first_block);
-    if (first >= lease.end_block()) return {};
-    return std::span{lease.pages}.subspan(first - lease.first_block);
+[[nodiscard]] std::uint32_t blocks_kept(Entries const& entries, lease_record const& lease,
+                                        token_count tokens) {
+    std::uint64_t const end = std::clamp<std::uint64_t>(tokens.value(), lease.position, 1ull << 31);
+    return static_cast<std::uint32_t>(divide_up(end, entries.store().layout().block_tokens()));
 }
 
-/// Gives these pages back.
+/// Gives back the lease's pages of blocks `kept` and on: unpublished, they are nobody else's.
 template <class Entries>
-void unreserve_pages(Entries& entries, lease_record& lease, token_count tokens) noexcept {
-    auto const surplus = reserved_past(entries, lease, tokens);
-    entries.store().pages().release_unshared(surplus);
-    lease.pages.resize(lease.pages.size() - surplus.size());
-    if (lease.pages.empty()) {
-        lease.first_block = 0;
-        lease.in_place = false;
-    }
+void unreserve_pages(Entries& entries, lease_record& lease, std::uint32_t kept) noexcept {
+    std::size_t const left = kept > lease.first_block ? kept - lease.first_block : 0;
+    if (left >= lease.pages.size()) return;
+    entries.store().pages().release_unshared(std::span{lease.pages}.subspan(left));
+    lease.pages.resize(left);
+    if (left != 0) return;
+    lease.first_block = 0;
+    lease.in_place = false;
 }
 
 } // namespace marconi::cache

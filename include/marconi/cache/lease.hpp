@@ -6,6 +6,8 @@
 #include <marconi/index/arena.hpp>
 #include <marconi/policy/facts.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
@@ -46,6 +48,12 @@ struct lease_record {
         return block >= first_block && block < end_block();
     }
 };
+
+/// Makes room for `more` pages, and for many later ones: a lease gets them one by one.
+inline void reserve_more(std::vector<page_id>& pages, std::size_t more) {
+    if (pages.capacity() - pages.size() < more)
+        pages.reserve(std::max(pages.size() + more, 2 * pages.capacity()));
+}
 
 using lease_table = index::arena<lease_record, lease_id>;
 
@@ -91,7 +99,7 @@ public:
     /// token will be processed, so that this is the tail.
     [[nodiscard]] bool should_capture(token_count position, bool last = false) const {
         lease_record const& r = record();
-        return position > r.resume_at && names(r.captures, r.prompt, position, last);
+        return position > r.resume_at && is_captured(r.captures, r.limit, position, last);
     }
 
     /// On a store with streams, says that an engine works on this lease's pages in place on one: a
@@ -108,8 +116,8 @@ public:
     void let_go_checkpoint() noexcept {
         if (cache_) cache_->let_go_checkpoint(id_);
     }
-    /// Lets KV and reserved pages go early: for an engine that has copied them out. Committing
-    /// later walks from the root and stores again what is missing.
+    /// Lets KV and reserved pages go early: for an engine that has copied them out and keeps all
+    /// rows from token 0 on. Committing later walks from the root and stores again what is missing.
     void let_go_kv() noexcept {
         if (cache_) cache_->let_go_kv(id_);
     }

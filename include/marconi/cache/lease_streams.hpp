@@ -2,6 +2,7 @@
 
 #include <marconi/cache/lease.hpp>
 #include <marconi/core/types.hpp>
+#include <marconi/core/units.hpp>
 #include <marconi/memory/concepts.hpp>
 #include <marconi/memory/views.hpp>
 
@@ -18,29 +19,37 @@ template <memory::store Store>
 class lease_streams {
 public:
     void reserve(std::size_t) {}
-    template <class Entries>
-    void note_reader(Entries const&, lease_record const&, lease_id, typename Store::stream const&) {
-    }
-    template <class Entries>
-    void note_restore(Entries const&, lease_record const&, lease_id, memory::kv_view,
-                      typename Store::stream const&) {}
-    void note(lease_id, typename Store::stream const&) {}
-    template <class Entries>
-    void note_commit(Entries&, lease_record const&, lease_id, typename Store::stream const&) {}
-    template <class Entries, class Pages>
-    void let_go(Entries&, Pages const&, lease_id) noexcept {}
+    template <class... Call>
+    void note_reader(Call const&...) {}
+    template <class... Call>
+    void note_reserve(Call const&...) {}
+    template <class... Call>
+    void note_restore(Call const&...) {}
+    template <class... Call>
+    void note_commit(Call const&...) {}
+    template <class... Call>
+    void let_go(Call const&...) noexcept {}
     void close(lease_id) noexcept {}
 };
 
-/// Calls visit(pages) for all that a lease can read or write in place: O(depth + pages).
+/// Calls visit(pages) for what a lease can read or write in place of blocks `from` and on:
+/// O(nodes and pages of these).
 template <class Entries, class Visit>
-void each_page_in_place(Entries const& entries, lease_record const& lease, Visit&& visit) {
+void each_page_in_place(Entries const& entries, lease_record const& lease, std::uint32_t from,
+                        Visit&& visit) {
     auto const& tree = entries.tree();
-    if (lease.kv_pinned && entries.has_kv())
-        for (node_id id = lease.node; !tree[id].is_root(); id = tree[id].parent)
-            visit(entries.pages(tree[id]));
-    visit(std::span<page_id const>{lease.pages});
-    visit(std::span<page_id const>{lease.replaced});
+    std::uint32_t const block = entries.store().layout().block_tokens();
+    std::uint64_t const begin = std::uint64_t{from} * block;
+    auto const visit_from = [&](std::span<page_id const> pages, std::uint32_t first) {
+        if (from > first) pages = pages.subspan(std::min<std::size_t>(from - first, pages.size()));
+        if (!pages.empty()) visit(pages);
+    };
+    if (lease.kv_pinned && entries.has_kv() && begin < lease.position)
+        for (node_id id = lease.node; !tree[id].is_root() && tree[id].depth > begin;
+             id = tree[id].parent)
+            visit_from(entries.pages(tree[id]), tree[id].start() / block);
+    visit_from(lease.pages, lease.first_block);
+    if (from == 0) visit_from(lease.replaced, 0);
 }
 
 template <memory::ordered_store Store>
@@ -52,69 +61,90 @@ public:
     void reserve(std::size_t count) {
         if (streams_.size() < count) streams_.resize(count);
     }
-    /// The engine reads the lease's pages on that stream from now on.
+    /// The engine reads the lease's pages on that stream from now on. What it may read there
+    /// already is passed over: O(nodes and pages of the rest).
     template <class Entries>
     void note_reader(Entries const& entries, lease_record const& lease, lease_id id,
                      stream const& on) {
-        note(id, on, true);
-        each_page_in_place(entries, lease, [&](std::span<page_id const> pages) {
-            if (!pages.empty()) entries.store().admit_reader(pages, on);
+        noted& n = note(id, on);
+        n.reads = true;
+        each_page_in_place(entries, lease, n.admitted, [&](std::span<page_id const> pages) {
+            entries.store().admit_reader(pages, on);
         });
+        std::uint64_t const block = entries.store().layout().block_tokens();
+        std::uint64_t const path = lease.kv_pinned ? divide_up(lease.position, block) : 0;
+        n.admitted = std::max(static_cast<std::uint32_t>(path), lease.end_block());
+    }
+    /// It is to get pages that it writes there, the one that it stands in perhaps among them.
+    template <class Entries>
+    void note_reserve(Entries const& entries, lease_record const& lease, lease_id id,
+                      stream const& on) {
+        note_reader(entries, lease, id, on);
+        std::uint32_t const standing = lease.position / entries.store().layout().block_tokens();
+        for (noted& n : streams_[id.value()])
+            if (!(n.on == on)) n.admitted = std::min(n.admitted, standing);
     }
     /// Whoever restores no KV reads it in place.
     template <class Entries>
     void note_restore(Entries const& entries, lease_record const& lease, lease_id id,
                       memory::kv_view kv, stream const& on) {
-        kv.layers.empty() ? note_reader(entries, lease, id, on) : note(id, on);
-    }
-    /// The stream was named in a call for the lease.
-    void note(lease_id id, stream const& on, bool reads = false) {
-        std::vector<noted>& of = streams_[id.value()];
-        auto const found =
-            std::find_if(of.begin(), of.end(), [&](noted const& n) { return n.on == on; });
-        if (found == of.end())
-            of.push_back({on, reads});
+        if (kv.layers.empty())
+            note_reader(entries, lease, id, on);
         else
-            found->reads |= reads;
+            (void)note(id, on);
     }
-    /// A commit may put another page in the place of the partly filled last one that the lease
-    /// stands in, and that then goes when two nodes merge: who gets it waits for its readers.
+    /// A commit writes pages from where the lease stands on, and goes on in what others published.
+    /// It may put another page in the place of the partly filled last one that the lease stands in,
+    /// and that then goes when two nodes merge: who gets it waits for its readers.
     template <class Entries>
     void note_commit(Entries& entries, lease_record const& lease, lease_id id, stream const& on) {
-        note(id, on);
-        auto const& tree = entries.tree();
+        (void)note(id, on);
         std::uint32_t const block = entries.store().layout().block_tokens();
+        readmit(id, lease.position / block);
+        auto const& tree = entries.tree();
         if (!lease.kv_pinned || !entries.has_kv() || lease.position % block == 0) return;
         node_id const at = tree.holding(lease.node, lease.position);
         page_id const page = entries.page_of_block(tree[at], lease.position / block);
         for (noted const& n : streams_[id.value()])
             if (n.reads) entries.store().used({&page, 1}, entries.store().mark(n.on));
     }
-    /// The lease's pages are about to go: whoever gets them waits for what its streams do now.
+    /// The lease's pages of blocks `from` and on are about to go: whoever gets them waits for what
+    /// its streams do now.
     template <class Entries>
-    void let_go(Entries& entries, lease_record const& lease, lease_id id) noexcept {
+    void let_go(Entries& entries, lease_record const& lease, lease_id id,
+                std::uint32_t from = 0) noexcept {
+        readmit(id, from);
+        bool const has_path = lease.kv_pinned && from == 0;
+        if (!has_path && lease.end_block() <= from && lease.replaced.empty()) return;
         for (noted const& n : streams_[id.value()]) {
-            if (!lease.kv_pinned && lease.pages.empty() && lease.replaced.empty()) return;
             auto const mark = entries.store().mark(n.on);
-            each_page_in_place(entries, lease, [&](std::span<page_id const> pages) {
+            each_page_in_place(entries, lease, from, [&](std::span<page_id const> pages) {
                 entries.store().used(pages, mark);
             });
         }
-    }
-    /// Likewise for some of them.
-    template <class Entries>
-    void let_go(Entries& entries, std::span<page_id const> pages, lease_id id) noexcept {
-        if (pages.empty()) return;
-        for (noted const& n : streams_[id.value()])
-            entries.store().used(pages, entries.store().mark(n.on));
     }
     void close(lease_id id) noexcept { streams_[id.value()].clear(); }
 
 private:
     struct noted {
         stream on;
-        bool reads; ///< pages in place
+        bool reads = false;         ///< pages in place
+        std::uint32_t admitted = 0; ///< blocks whose pages it may read
     };
+
+    /// The stream was named in a call for the lease.
+    noted& note(lease_id id, stream const& on) {
+        std::vector<noted>& of = streams_[id.value()];
+        auto const found =
+            std::find_if(of.begin(), of.end(), [&](noted const& n) { return n.on == on; });
+        return found == of.end() ? of.emplace_back(noted{on}) : *found;
+    }
+    /// Pages of blocks `from` and on change, or are written anew.
+    void readmit(lease_id id, std::uint32_t from) noexcept {
+        for (noted& n : streams_[id.value()])
+            n.admitted = std::min(n.admitted, from);
+    }
+
     std::vector<std::vector<noted>> streams_; ///< by lease
 };
 

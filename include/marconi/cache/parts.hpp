@@ -6,6 +6,7 @@
 #include <marconi/cache/options.hpp>
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/error.hpp>
+#include <marconi/core/hash.hpp>
 #include <marconi/core/thread_check.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/concepts.hpp>
@@ -68,6 +69,8 @@ protected:
     lease_table leases_;
     MARCONI_NO_UNIQUE_ADDRESS mutable lease_streams<Store> streams_; ///< restore() notes its own
     thread_check threads_;
+    /// Tells a cache from one that was destroyed at the same address: plans may outlive theirs.
+    std::uint64_t identity_ = random_seed();
 
 private:
     std::uint64_t peak_pages_ = 0;

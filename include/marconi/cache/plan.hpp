@@ -32,8 +32,8 @@ struct match_result {
         return std::min(matched, limit) - resumable;
     }
 
-    node_ref resume_node = {};   ///< where `resumable` is; meaningless if that is 0
-    void const* cache = nullptr; ///< the cache that answered
+    node_ref resume_node = {}; ///< where `resumable` is; meaningless if that is 0
+    std::uint64_t cache = 0;   ///< the identity of the cache that answered
 };
 
 /// What will be reused of a match, and where the engine is to capture the recurrent state.
@@ -44,14 +44,13 @@ struct request_plan {
     [[nodiscard]] token_count resume_at() const { return match.resumable; }
 };
 
-/// Whether the rule of a request with that prompt names a position; `last` says that no token with
-/// KV follows it. Within the prompt `at` says it all.
-[[nodiscard]] inline bool names(policy::capture_rule const& rule, token_count prompt,
-                                token_count position, bool last = false) {
+/// Whether the state at a position is to be captured; `last` says that no token with KV follows
+/// it. Up to the match's limit `at` says it all.
+[[nodiscard]] inline bool is_captured(policy::capture_rule const& rule, token_count limit,
+                                      token_count position, bool last = false) {
     if (last && rule.tail) return true;
-    if (position > prompt && rule.every > token_count{} &&
-        position.value() % rule.every.value() == 0)
-        return true;
+    if (position > limit)
+        return rule.every > token_count{} && position.value() % rule.every.value() == 0;
     return std::binary_search(rule.at.begin(), rule.at.end(), position);
 }
 

@@ -32,9 +32,8 @@ namespace marconi::cache {
 ///
 /// One thread at a time may call anything, leases' functions included; match() and the other const
 /// functions may run beside each other, but nothing beside a call that is not const (or restore()
-/// to a store with streams): debug builds end the program where it does. concurrent_cache takes
-/// calls from any thread. The cache does not move; destroying it under live leases ends the
-/// program.
+/// to a store with streams): debug builds end the program where calls do. concurrent_cache takes
+/// calls from any thread. It does not move; destroying it under live leases ends the program.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           policy::eviction_policy Eviction = policy::gdsf, class Observer = no_observer,
           token Token = std::int32_t>
@@ -43,6 +42,7 @@ class prefix_cache : public parts<Store, Admission, Eviction, Observer, Token> {
     using base = parts<Store, Admission, Eviction, Observer, Token>;
     using base::admission_;
     using base::entries_;
+    using base::identity_;
     using base::leases_;
     using base::options_;
     using base::streams_;
@@ -66,7 +66,7 @@ public:
     [[nodiscard]] match_result match(scope const& in, std::span<Token const> prompt,
                                      match_options options = {}) const {
         auto const use = threads_.reading("match");
-        return find_match(entries_, in, prompt, options, this);
+        return find_match(entries_, in, prompt, options, identity_);
     }
 
     /// Decides where the engine is to capture the recurrent state, before it prefills.
@@ -76,11 +76,10 @@ public:
     }
 
     /// Pins what the plan reuses and refreshes it. Where it went since the match, the lease comes
-    /// back empty: match again. (What was published since is not seen: match right before.) O(log
-    /// N). Throws contract_violation for another cache's plan.
+    /// back empty: match again. O(log N). Throws contract_violation for another cache's plan.
     [[nodiscard]] lease acquire(request_plan const& plan) {
         auto const use = threads_.writing("acquire");
-        if (plan.match.cache != this)
+        if (plan.match.cache != identity_)
             throw contract_violation{"acquire: the plan was made by another cache"};
         entries_.advance_clock();
         if (!still_there(entries_, plan.match)) {
@@ -102,7 +101,7 @@ public:
     /// if a view does not fit, contract_violation if the lease has let go of what is asked for.
     void restore(lease const& held, memory::kv_view kv, memory::state_view state,
                  stream const& on = {}) const {
-        auto const use = threads_.reading("restore");
+        auto const use = threads_.calling("restore", memory::ordered_store<Store>);
         lease_record const& r = record(held);
         streams_.note_restore(entries_, r, held.id_, kv, on);
         restore_lease(entries_, r, kv, state, on);
@@ -120,12 +119,12 @@ public:
     /// Adds writable pages for the first `tokens` tokens of the sequence, evicting if need be; how
     /// many of these have pages is returned, fewer where there is no room. Take the block table
     /// again, write KV from the lease's position on, and commit with an empty kv view: that says
-    /// that the KV of every token committed is in its page.
+    /// that the KV of every token committed is in its page. O(new pages), and as commit().
     token_count reserve(lease const& held, token_count tokens, stream const& on = {}) {
         auto const use = threads_.writing("reserve");
         lease_record& r = record_of(held);
         check_reserve(r, tokens);
-        streams_.note_reader(entries_, r, held.id_, on);
+        streams_.note_reserve(entries_, r, held.id_, on);
         token_count const covered{
             reserve_pages(entries_, leases_, r, static_cast<std::uint32_t>(tokens.value()), on)};
         this->note_peak();
@@ -138,16 +137,18 @@ public:
     void unreserve(lease const& held, token_count tokens) {
         auto const use = threads_.writing("unreserve");
         lease_record& r = record_of(held);
-        streams_.let_go(entries_, reserved_past(entries_, r, tokens), held.id_);
-        unreserve_pages(entries_, r, tokens);
+        std::uint32_t const kept = blocks_kept(entries_, r, tokens);
+        streams_.let_go(entries_, r, held.id_, kept);
+        unreserve_pages(entries_, r, kept);
     }
 
     /// Publishes what is new of the whole sequence so far: its KV, and the checkpoints captured
     /// from the lease's position on. From then on the lease pins the KV of what it committed, not
     /// the checkpoints. May be called several times in a request's life. Lack of room is no error:
-    /// the outcome says what was stored and what not. Throws invalid_argument or contract_violation
-    /// if the arguments contradict the lease; then, as when memory or a copy fails, the cache is as
-    /// it was, but for victims already evicted. O(new tokens + depth), and O(log N) a victim.
+    /// the outcome says what was stored. Throws invalid_argument or contract_violation if the
+    /// arguments contradict the lease; then, as when memory or a copy fails, the cache is as it
+    /// was, but for victims already evicted. O(new tokens + depth), and O(log N) a victim; where
+    /// there may be no room, also O(depth + pages held) for each lease.
     commit_outcome commit(lease const& held, std::span<Token const> tokens,
                           computed const& brought = {}, stream const& on = {}) {
         auto const use = threads_.writing("commit");
@@ -161,14 +162,13 @@ public:
         return outcome;
     }
 
-    /// Evicts in the policy's order until `bytes` are freed or nothing more may go. The bytes
-    /// freed.
+    /// Evicts in the policy's order until so many bytes are freed, or nothing more may go.
     byte_count evict(byte_count bytes) {
         auto const use = threads_.writing("evict");
         return evict_bytes(entries_, bytes);
     }
 
-    /// Evicts all of a scope that no lease holds: a tenant that left, a revision that was replaced.
+    /// Evicts all of a scope that no lease holds: of a tenant that left, say.
     void clear(scope const& in) {
         auto const use = threads_.writing("clear");
         evict_scope(entries_, in);

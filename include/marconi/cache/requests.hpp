@@ -26,7 +26,7 @@ namespace marconi::cache {
 template <class Entries, class Token>
 [[nodiscard]] match_result find_match(Entries const& entries, scope const& in,
                                       std::span<Token const> prompt, match_options options,
-                                      void const* cache) {
+                                      std::uint64_t cache) {
     auto const size = token_count{prompt.size()};
     MARCONI_EXPECT(prompt.size() < (1ull << 31), "prompt.size()", prompt.size(), "less than 2^31");
     token_count const all_but_one = size - token_count{prompt.empty() ? 0u : 1u};

@@ -42,8 +42,11 @@ public:
 #endif
     };
 
-    [[nodiscard]] use reading(char const* call) const { return {*this, 1, call}; }
-    [[nodiscard]] use writing(char const* call) const { return {*this, writer, call}; }
+    [[nodiscard]] use reading(char const* call) const { return calling(call, false); }
+    [[nodiscard]] use writing(char const* call) const { return calling(call, true); }
+    [[nodiscard]] use calling(char const* call, bool writes) const {
+        return {*this, writes ? writer : 1, call};
+    }
 
 private:
     [[noreturn]] void stop(char const* call) const {

@@ -1,7 +1,6 @@
 #pragma once
 
-// The two extension points for policies. Both are values: the cache owns a copy, calls it under
-// its own synchronisation, and never from two threads at a time.
+// The two extension points for policies. Both are values: the cache owns a copy of each.
 
 #include <marconi/core/types.hpp>
 #include <marconi/policy/facts.hpp>
@@ -16,15 +15,16 @@ namespace marconi::policy {
 /// Admission decides which checkpoints deserve to exist.
 ///
 /// `captures(facts)` is called once a request, before its prefill, and must be a pure function of
-/// the facts. Positions past `facts.limit`, at or before `facts.resumable`, or off the grid are
-/// dropped by the cache.
+/// the facts: it may be called from several threads at once, as plan() may. Positions past
+/// `facts.limit`, at or before `facts.resumable`, or off the grid are dropped by the cache.
 template <class P>
 concept admission_policy = std::copyable<P> && requires(P const policy, request_facts facts) {
     { policy.captures(facts) } -> std::convertible_to<capture_rule>;
 };
 
 /// Eviction ranks the candidates and names the next victim. It owns the index of the candidates;
-/// the cache keeps one `history` value per node for it, candidates or not.
+/// the cache keeps one `history` value per node for it, candidates or not, and calls it from one
+/// thread at a time.
 ///
 ///   history          what the policy remembers of a node: a small regular type.
 ///   created(now)     the history of a node published now.

@@ -22,13 +22,14 @@ struct request_facts {
 
 /// Where the engine should copy the recurrent state while it works on a request.
 struct capture_rule {
-    std::vector<token_count> at; ///< positions within the prompt, ascending
-    token_count every{0};        ///< and every so many tokens from the start; 0: none
+    std::vector<token_count> at; ///< positions up to the limit, ascending
+    token_count every{0};        ///< and multiples of it; 0: none. The cache adds those to `at`
     bool tail = false;           ///< and after the last token whose KV exists
 };
 
 /// A candidate for eviction. It is removed whole if it is a leaf whose KV nobody uses; otherwise
-/// only its checkpoint goes, and its only child takes over its edge.
+/// only its checkpoint goes, and its only child, if it has one, takes over its edge once nobody
+/// uses its KV.
 struct candidate_facts {
     byte_count bytes_freed; ///< of pages that lose their last owner
     flop_count flops_saved; ///< of resuming here and not at `resume_above`; 0 if one cannot

@@ -41,25 +41,17 @@ template <memory::store Store>
 }
 
 /// Positions at which an engine that does all that the plan asks of it captures the state of a
-/// sequence of `size` tokens, ascending. In the prefill, up to the limit, it can stop on the grid
-/// only; in decode anywhere. O(positions log positions).
-[[nodiscard]] inline std::vector<cache::captured_state>
-captures_of(cache::request_plan const& plan, token_count size, token_count grid) {
-    std::vector<std::uint64_t> at;
-    for (token_count const position : plan.captures.at)
-        at.push_back(position.value());
-    std::uint64_t const resumed = plan.match.resumable.value();
-    if (std::uint64_t const every = plan.captures.every.value())
-        for (std::uint64_t p = resumed - resumed % every + every; p <= size.value(); p += every)
-            if (p > plan.match.limit.value() || p % grid.value() == 0) at.push_back(p);
-    if (plan.captures.tail && size.value() > resumed) at.push_back(size.value());
-    std::sort(at.begin(), at.end());
-    at.erase(std::unique(at.begin(), at.end()), at.end());
-
+/// sequence of `size` tokens, ascending. O(positions).
+[[nodiscard]] inline std::vector<cache::captured_state> captures_of(cache::request_plan const& plan,
+                                                                    token_count size) {
     std::vector<cache::captured_state> captured;
-    captured.reserve(at.size());
-    for (std::uint64_t const position : at)
-        captured.push_back({.position = token_count{position}});
+    for (token_count const position : plan.captures.at)
+        captured.push_back({position});
+    if (token_count const every = plan.captures.every; every > token_count{})
+        for (auto n = plan.match.limit / every + 1; every * n <= size; ++n)
+            captured.push_back({every * n});
+    bool const has_tail = !captured.empty() && captured.back().position == size;
+    if (plan.captures.tail && size > plan.match.resumable && !has_tail) captured.push_back({size});
     return captured;
 }
 
@@ -73,8 +65,7 @@ replayed replay(Cache& cache, replay_request<typename Cache::token_type> const& 
         cache.plan(cache.match(request.in, prompt, {.limit = request.limit}));
     plan.captures.tail = plan.captures.tail && request.ended;
     auto lease = cache.acquire(plan);
-    auto const captured =
-        captures_of(plan, token_count{request.tokens.size()}, cache.options().checkpoint_grid);
+    auto const captured = captures_of(plan, token_count{request.tokens.size()});
     flop_curve const& flops = cache.store().layout().model().flops;
     return {.match = plan.match,
             .outcome = cache.commit(lease, request.tokens, {.checkpoints = captured}),

@@ -13,11 +13,9 @@
 #include <marconi/tune/request_log.hpp>
 #include <marconi/tune/tuner.hpp>
 
-#include <algorithm>
 #include <cstdint>
 #include <span>
 #include <utility>
-#include <vector>
 
 namespace marconi::tune {
 
@@ -67,20 +65,15 @@ public:
         return outcome;
     }
 
-    /// As prefix_cache::clear, which is no sign of want of room.
+    /// As prefix_cache::clear, which is no sign of want of room, as evict() is.
     void clear(scope const& in) {
-        std::uint64_t const before = this->stats().evictions();
-        base::clear(in);
-        cleared_ += this->stats().evictions() - before;
         tuner_.cleared(in);
+        no_want([&] { base::clear(in); });
     }
     void clear() {
-        std::vector<scope> all;
         for (auto const& [in, root] : this->internals().tree().roots())
-            all.push_back(in);
-        std::sort(all.begin(), all.end());
-        for (scope const& in : all)
-            clear(in);
+            tuner_.cleared(in);
+        no_want([&] { base::clear(); });
     }
 
     /// Blocks until replays that are under way are done, and adopts their result.
@@ -93,6 +86,12 @@ public:
     [[nodiscard]] tuning_report const& tuning() const { return tuner_.report(); }
 
 private:
+    template <class Clear>
+    void no_want(Clear clear_some) {
+        std::uint64_t const before = this->stats().evictions();
+        clear_some();
+        cleared_ += this->stats().evictions() - before;
+    }
     void adopt() {
         if (auto const alpha = tuner_.poll()) this->eviction().set_alpha(*alpha);
     }

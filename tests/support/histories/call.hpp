@@ -3,6 +3,7 @@
 // One call of a history, complete in itself: what a failing history is printed as, and compiled
 // from. Plans and leases are named by small numbers, sequences by a letter a token.
 
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -27,6 +28,7 @@ struct call {
         clear, ///< one scope
         clear_all,
     } what;
+    static constexpr std::size_t kinds = clear_all + 1;
     int lease = 0;
     int plan = 0;
     char scope = 'A';
@@ -45,7 +47,7 @@ inline std::string to_code(call const& c) {
         "reserve", "unreserve", "let_go_checkpoint", "let_go_kv", "release",
         "evict",   "clear",     "clear_all"};
     std::string text = std::string{"{.what = call::"} + names[c.what];
-    auto const is = [&](auto... kinds) { return ((c.what == kinds) || ...); };
+    auto const is = [&](auto... any) { return ((c.what == any) || ...); };
     if (!is(call::match, call::evict, call::clear, call::clear_all))
         text += ", .lease = " + std::to_string(c.lease);
     if (is(call::match, call::acquire)) text += ", .plan = " + std::to_string(c.plan);

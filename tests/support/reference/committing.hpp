@@ -196,10 +196,10 @@ private:
             auto& checkpoint = nodes.at(key).checkpoint.emplace();
             for (auto n = layout->checkpoint_pages(token_count{*p}); n > 0; --n)
                 checkpoint.push_back(take());
-            if (*p > w.known) continue;
-            touch(key); // what was here found a second use
-            ++story.checkpoints_on_known;
+            if (*p <= w.known) ++story.checkpoints_on_known;
         }
+        for (std::uint32_t const p : w.arrivals) // what was here found a second use
+            if (p <= w.known) touch(w.tokens.substr(0, 1 + p));
         return blocks;
     }
 

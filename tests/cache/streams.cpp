@@ -1,0 +1,95 @@
+// What a cache tells a store with streams of the pages that engines use in place.
+
+#include <cache/short_requests.hpp>
+
+#include <support/ordered_ledger.hpp>
+
+#include <cstddef>
+#include <utility>
+
+using namespace cache_tests;
+using support::ordered_ledger;
+
+namespace {
+
+constexpr ordered_ledger::stream one{1}, two{2};
+
+/// Blocks of four tokens; the prompt of 40 is in the cache.
+struct fixture {
+    std::size_t admitted = 0;
+    cache::prefix_cache<ordered_ledger> cache{store(admitted)};
+    sequence tokens = numbered(1, 40);
+    decltype(cache)::lease lease;
+
+    fixture() {
+        (void)serve(cache, tokens);
+        tokens.resize(80, 7);
+        lease = acquire(cache, tokens);
+        REQUIRE(lease.position() == 40_tokens);
+    }
+    static ordered_ledger store(std::size_t& admitted) {
+        memory::page_options const cut = blocks_of(4);
+        ordered_ledger made{hybrid(), memory::page_layout{hybrid(), cut}.page_bytes() * 100, cut};
+        made.admitted = &admitted;
+        return made;
+    }
+    /// Pages that the call admits a reader to.
+    template <class Call>
+    std::size_t admits(Call&& call) {
+        std::size_t const before = admitted;
+        call();
+        return admitted - before;
+    }
+    std::size_t reserves(std::uint64_t until, ordered_ledger::stream on) {
+        return admits([&] { (void)cache.reserve(lease, token_count{until}, on); });
+    }
+    void commit_in_place(std::size_t until, ordered_ledger::stream on) {
+        REQUIRE(cache.commit(lease, std::span{tokens}.first(until), {}, on).position ==
+                token_count{until});
+    }
+};
+
+} // namespace
+
+TEST_CASE("a stream that reads a lease's pages is admitted to each of them once") {
+    fixture f;
+    CHECK(f.reserves(44, one) == 10);
+    CHECK(f.reserves(44, one) == 1); // the new one
+    for (std::uint64_t until = 48; until <= 80; until += 4)
+        CHECK(f.reserves(until, one) <= 1);
+    CHECK(f.admits([&] { f.lease.used_on(one); }) == 1);
+    CHECK(f.admits([&] { f.lease.used_on(one); }) == 0);
+    CHECK(f.admits([&] { f.lease.used_on(two); }) == 20);
+    CHECK(f.admits([&] { f.lease.used_on(two); }) == 0);
+}
+
+TEST_CASE("it is admitted anew to what was written or replaced since") {
+    fixture f;
+    (void)f.reserves(62, one);
+    f.lease.used_on(one);
+    f.lease.used_on(two);
+    SECTION("by a commit, on whatever stream") {
+        f.commit_in_place(62, one);
+        CHECK(f.admits([&] { f.lease.used_on(two); }) == 2 * 6); // nodes' and lease's
+        CHECK(f.admits([&] { f.lease.used_on(one); }) == 2 * 6);
+        f.commit_in_place(62, one);
+        CHECK(f.admits([&] { f.lease.used_on(two); }) == 2 * 1); // the block it stands in
+    }
+    SECTION("by a reservation on another stream") {
+        CHECK(f.reserves(70, two) == 0);
+        CHECK(f.admits([&] { f.lease.used_on(one); }) == 8); // from where the lease stands
+    }
+    SECTION("by pages that come in the place of those given back") {
+        f.cache.unreserve(f.lease, 50_tokens);
+        CHECK(f.reserves(62, one) == 0);
+        CHECK(f.admits([&] { f.lease.used_on(one); }) == 3);
+    }
+    SECTION("by storing again what went when the lease had let go") {
+        f.commit_in_place(62, one);
+        f.lease.let_go_kv();
+        CHECK(f.admits([&] { f.lease.used_on(two); }) == 0); // there is nothing to read
+        f.commit_in_place(62, one);
+        CHECK(f.admits([&] { f.lease.used_on(two); }) >= 16);
+    }
+    CHECK_SOUND(f.cache);
+}
