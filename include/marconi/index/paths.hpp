@@ -161,7 +161,7 @@ private:
             payload_bytes_ -= layout_.bytes(s);
             s.memory.reset();
             segments_.release(id);
-        } else if (s.capacity > std::uint64_t{4} * (s.last - s.first + layout_.block())) {
+        } else if (s.capacity > std::uint64_t{4} * (s.last - s.first) + least_room) {
             try {
                 reallocate(s, s.first, s.last);
             } catch (std::bad_alloc const&) { // the room stays; nothing else depends on it
@@ -170,6 +170,7 @@ private:
     }
 
     static constexpr std::uint32_t max_position = 0xFFFF'0000u;
+    static constexpr std::uint32_t least_room = 64; ///< tokens that are not worth a trim
 
     segment_layout<Token> layout_;
     arena<segment<Token>, segment_id> segments_;

@@ -14,8 +14,8 @@ namespace marconi::index {
 template <token Token>
 struct segment {
     std::unique_ptr<std::byte[]> memory;
-    std::uint32_t origin = 0;   ///< position of the first slot, a multiple of the block size
-    std::uint32_t capacity = 0; ///< slots, likewise
+    std::uint32_t origin = 0;   ///< position of the first slot
+    std::uint32_t capacity = 0; ///< slots for tokens; pages have one for each block these touch
     std::uint32_t first = 0;    ///< live positions are [first, last)
     std::uint32_t last = 0;
     std::uint32_t owners = 1;
@@ -44,18 +44,16 @@ public:
                (block - s.origin / block_);
     }
     [[nodiscard]] std::size_t bytes(segment<Token> const& s) const {
-        return page_offset(s.capacity) + (paged_ ? s.capacity / block_ * sizeof(page_id) : 0);
+        return page_offset(s.capacity) + blocks_of(s) * sizeof(page_id);
     }
 
-    /// An empty segment with room for at least [begin, end).
+    /// An empty segment with room for [begin, end).
     [[nodiscard]] segment<Token> blank(std::uint32_t begin, std::uint32_t end) const {
         segment<Token> s;
-        s.origin = begin / block_ * block_;
-        s.capacity = blocks_up_to(end) * block_ - s.origin;
+        s.origin = begin;
+        s.capacity = end - begin;
         s.memory = std::make_unique_for_overwrite<std::byte[]>(bytes(s));
-        if (paged_)
-            std::uninitialized_fill_n(page_at(s, s.origin / block_), s.capacity / block_,
-                                      page_id{});
+        std::uninitialized_fill_n(page_at(s, begin / block_), blocks_of(s), page_id{});
         return s;
     }
 
@@ -69,6 +67,9 @@ public:
     }
 
 private:
+    [[nodiscard]] std::size_t blocks_of(segment<Token> const& s) const {
+        return paged_ ? blocks_up_to(s.origin + s.capacity) - s.origin / block_ : 0;
+    }
     [[nodiscard]] static std::size_t page_offset(std::size_t capacity) {
         return (capacity * sizeof(Token) + alignof(page_id) - 1) / alignof(page_id) *
                alignof(page_id);
