@@ -38,7 +38,7 @@ struct entry {
 };
 
 /// The tree and the store it refers to, and the policy's index of what may be evicted, kept true
-/// by refresh(): call it for every node whose pins, children, checkpoint or pages changed.
+/// by rerank(): call it for every node whose pins, children, checkpoint or pages changed.
 template <memory::store Store, policy::eviction_policy Eviction, token Token>
 class candidates {
 public:
@@ -138,7 +138,7 @@ public:
 
     /// Tells the policy what has become of a node. Where it cannot get the memory to rank one more,
     /// that node is ranked before the next eviction.
-    void refresh(node_id id) noexcept {
+    void rerank(node_id id) noexcept {
         node_type& n = tree_[id];
         if (!is_candidate(n)) return unrank(id);
         policy::candidate_facts const known = facts(n);
@@ -168,7 +168,7 @@ public:
         for (node_id at = id; !tree_[at].is_root(); at = tree_[at].parent) {
             auto& payload = tree_[at].payload;
             payload.history = eviction_.used(payload.history, now_);
-            refresh(at);
+            rerank(at);
             if (!refreshes_path) break;
         }
     }
@@ -199,7 +199,7 @@ private:
     void rank_all() {
         unranked_candidates_ = false;
         for (std::uint32_t i = 0; i < tree_.slots(); ++i)
-            if (tree_.live(node_id{i})) refresh(node_id{i});
+            if (tree_.live(node_id{i})) rerank(node_id{i});
         if (unranked_candidates_) throw std::bad_alloc{};
     }
 

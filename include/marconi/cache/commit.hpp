@@ -2,9 +2,9 @@
 
 #include <marconi/cache/commit_checks.hpp>
 #include <marconi/cache/commit_place.hpp>
-#include <marconi/cache/evict.hpp>
 #include <marconi/cache/in_place.hpp>
 #include <marconi/cache/lease.hpp>
+#include <marconi/cache/loans.hpp>
 #include <marconi/cache/outcome.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/core/units.hpp>

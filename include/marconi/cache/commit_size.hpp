@@ -3,6 +3,7 @@
 #include <marconi/cache/commit_checks.hpp>
 #include <marconi/cache/evict.hpp>
 #include <marconi/cache/lease.hpp>
+#include <marconi/cache/loans.hpp>
 #include <marconi/cache/outcome.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>

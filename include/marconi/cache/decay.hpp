@@ -69,7 +69,7 @@ protected:
         }
         notify({.kind = event_kind::removed, .node = id, .parent = parent});
         tree_.remove_leaf(id);
-        if (first && store_.pages().owners(first) == 1) refresh_above(parent, first_block);
+        if (first && store_.pages().owners(first) == 1) rerank_above(parent, first_block);
         settle(parent);
     }
 
@@ -94,7 +94,7 @@ protected:
             if (n.child_count == 1 && merge(id)) return;
             break;
         }
-        this->refresh(id);
+        this->rerank(id);
     }
 
     bool merge(node_id id) noexcept {
@@ -120,31 +120,31 @@ protected:
         this->unrank(id);
         node_id const child_id = tree_.merge_into_child(id);
         if (dropped && store_.pages().owners(dropped) == 1) {
-            refresh_above(parent, boundary / block);
+            rerank_above(parent, boundary / block);
             // If it is the child's there is nobody else, and below may be any number of nodes.
             if (this->page_of_block(tree_[child_id], boundary / block) != dropped)
-                refresh_below(child_id, boundary / block);
+                rerank_below(child_id, boundary / block);
         }
         ++counts_.merges;
         notify({.kind = event_kind::merged, .node = child_id, .parent = id});
-        this->refresh(child_id);
-        if (in_one_block) this->refresh(parent); // its child begins with another page
+        this->rerank(child_id);
+        if (in_one_block) this->rerank(parent); // its child begins with another page
         return true;
     }
 
     /// A page of a block has one owner left, who would now free it. Owners need not be neighbours:
     /// a lease goes on in its own page past what another request put in between. O(nodes that
     /// touch the block).
-    void refresh_above(node_id id, std::uint32_t block) noexcept {
+    void rerank_above(node_id id, std::uint32_t block) noexcept {
         std::uint64_t const begin = std::uint64_t{block} * store_.layout().block_tokens();
         for (; !tree_[id].is_root() && tree_[id].depth > begin; id = tree_[id].parent)
-            this->refresh(id);
+            this->rerank(id);
     }
-    void refresh_below(node_id top, std::uint32_t block) noexcept {
+    void rerank_below(node_id top, std::uint32_t block) noexcept {
         std::uint64_t const end = (std::uint64_t{block} + 1) * store_.layout().block_tokens();
         if (tree_[top].depth >= end) return;
         tree_.each_below(top, [&](node_id id) {
-            this->refresh(id);
+            this->rerank(id);
             return tree_[id].depth < end;
         });
     }
@@ -157,7 +157,7 @@ protected:
             auto& payload = tree_[id].payload;
             payload.resume_above = depth;
             if (payload.ranked_pages != entry_type::unranked) {
-                this->refresh(id);
+                this->rerank(id);
                 ++ripple;
             }
             return !payload.checkpoint;

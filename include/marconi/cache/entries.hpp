@@ -65,7 +65,7 @@ public:
                 .node = id,
                 .parent = upper_id,
                 .position = token_count{position}});
-        this->refresh(id);
+        this->rerank(id);
         return upper_id;
     }
 
@@ -83,7 +83,7 @@ public:
                 .position = token_count{depth},
                 .in = in,
                 .tokens = tree_.tokens(id)});
-        this->refresh(parent);
+        this->rerank(parent);
         return id;
     }
 
@@ -99,30 +99,30 @@ public:
                 .position = token_count{tree_[id].depth},
                 .in = in});
         change_resume_above(id, tree_[id].depth);
-        this->refresh(id);
+        this->rerank(id);
     }
 
     // ---- stay ----
 
     void pin_kv(node_id id) noexcept {
         ++tree_[id].payload.kv_pins;
-        this->refresh(id);
+        this->rerank(id);
     }
     void pin_checkpoint(node_id id) noexcept {
         ++tree_[id].payload.checkpoint_pins;
-        this->refresh(id);
+        this->rerank(id);
     }
     /// A lease gave back pages of blocks `first_block` and on, on the path of `id`. Who is their
     /// last owner now may have left that path inside the block, if `off_path` says so. O(nodes of
     /// the path that touch the blocks), and all that do where it was left.
     void released_pages(node_id id, std::uint32_t first_block, bool off_path) noexcept {
         std::uint32_t const block = store_.layout().block_tokens();
-        this->refresh_above(id, first_block);
+        this->rerank_above(id, first_block);
         for (; off_path && !tree_[id].is_root() &&
                tree_[id].depth > std::uint64_t{first_block} * block;
              id = tree_[id].parent)
             if (tree_[id].child_count > 0 && tree_[id].depth % block != 0)
-                this->refresh_below(id, tree_[id].depth / block);
+                this->rerank_below(id, tree_[id].depth / block);
     }
     void unpin_kv(node_id id) noexcept {
         --tree_[id].payload.kv_pins;

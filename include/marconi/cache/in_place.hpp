@@ -4,6 +4,7 @@
 
 #include <marconi/cache/evict.hpp>
 #include <marconi/cache/lease.hpp>
+#include <marconi/cache/loans.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/core/units.hpp>

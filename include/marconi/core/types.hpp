@@ -7,7 +7,6 @@
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
 #include <limits>
 #include <type_traits>
 
@@ -101,13 +100,3 @@ template <class T>
 concept token = std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T>;
 
 } // namespace marconi
-
-template <>
-struct std::hash<marconi::scope> {
-    [[nodiscard]] std::size_t operator()(marconi::scope const& s) const noexcept {
-        std::uint64_t h = s.tenant * 0x9E3779B97F4A7C15u;
-        h = (h ^ (h >> 32) ^ s.adapter) * 0xD6E8FEB86659FD93u;
-        h = (h ^ (h >> 32) ^ s.revision) * 0x9E3779B97F4A7C15u;
-        return static_cast<std::size_t>(h ^ (h >> 29));
-    }
-};
