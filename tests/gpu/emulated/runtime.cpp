@@ -246,6 +246,11 @@ cudaError_t cudaMemcpyAsync(void* to, void const* from, size_t bytes, cudaMemcpy
     emulated::enqueue(on, [=] { std::memcpy(to, from, bytes); });
     return cudaSuccess;
 }
+cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t on) {
+    if (the().refuse()) return the().fail(cudaErrorInvalidValue);
+    emulated::enqueue(on, [=] { std::memset(to, value, bytes); });
+    return cudaSuccess;
+}
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* out, unsigned) {
     if (the().refuse()) return the().fail(cudaErrorMemoryAllocation);
