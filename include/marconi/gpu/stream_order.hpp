@@ -94,7 +94,7 @@ public:
     void note_read(ticket by, std::span<page_id const> pages) noexcept {
         for (page_id const page : pages) {
             page_use& use = pages_[page.value()];
-            use.last_read = by.when;
+            use.last_read = std::max(use.last_read, by.when); // notes may come late
             use.readers |= reader_bit(by.line);
         }
     }
