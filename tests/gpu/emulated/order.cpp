@@ -154,6 +154,30 @@ TEST_CASE("one stream waits for nothing, and leaves few events and buffers behin
     emulated::finish_all();
 }
 
+TEST_CASE("staging buffers are as many as copies in flight, whatever the sizes of their tables") {
+    constexpr std::size_t many = 9'000; // a list of pairs that no buffer made beforehand holds
+    emulated::restart(1);
+    device_store store = small_store(2 * many);
+    std::vector<page_id> pages(2 * many);
+    store.pages().allocate(pages);
+    std::span const all{pages};
+    gpu::owned_stream const on;
+    auto const copy = [&](std::size_t count) {
+        store.copies().copy_pages(all.first(count), all.subspan(many, count), 2 * many, on);
+    };
+    for (int i = 0; i < 12; ++i) {
+        copy(i % 3 == 0 ? 2 : many);
+        emulated::finish_all();
+    }
+    CHECK(store.copies().staging_slots() == 5);
+    for (int round = 0; round < 4; ++round) {
+        for (int i = 0; i < 12; ++i)
+            copy(2);
+        emulated::finish_all();
+    }
+    CHECK(store.copies().staging_slots() <= 12);
+}
+
 TEST_CASE("streams that come and go leave no trace") {
     emulated::restart(1);
     device_store store = small_store(8);
