@@ -1,7 +1,7 @@
 #pragma once
 
-#include <marconi/gpu/device_copies.hpp>
 #include <marconi/gpu/error.hpp>
+#include <marconi/gpu/launcher.hpp>
 #include <marconi/gpu/stream.hpp>
 #include <marconi/gpu/tiles.hpp>
 

@@ -3,6 +3,7 @@
 #include <marconi/core/types.hpp>
 #include <marconi/gpu/error.hpp>
 #include <marconi/gpu/job_tables.hpp>
+#include <marconi/gpu/launcher.hpp>
 #include <marconi/gpu/staging.hpp>
 #include <marconi/gpu/stream.hpp>
 #include <marconi/gpu/stream_order.hpp>
@@ -20,15 +21,6 @@
 #include <span>
 
 namespace marconi::gpu {
-
-/// Starts a kernel on a stream and returns: `blocks` blocks of warps_per_block warps, each of them
-/// running copy_tiles or copy_page_tiles. Throws cuda_error.
-template <class L>
-concept launcher = requires(copy_job const& job, page_job const& pages, std::uint32_t blocks,
-                            stream_ref on) {
-    L::copy(direction::to_pages, job, blocks, on);
-    L::copy_pages(pages, blocks, on);
-};
 
 /// Enqueues copies in and out of one arena on a device, in the order that stream_order gives them.
 /// Several host threads may call.
@@ -65,9 +57,7 @@ public:
         memory::check_reach(t, layout);
         job_tables const tables{t, layout};
         if (tables.bytes() == 0) return;
-        std::scoped_lock const alone{mutex_};
-        device_scope const here{device_};
-        order_.reserve(touched);
+        turn const mine{*this, touched};
         order::operation work{order_, on};
         auto const each_list = [&](auto&& visit) {
             if (t.kv.begin != t.kv.end) visit(t.kv.pages);
@@ -81,7 +71,7 @@ public:
         copy_job const job = tables.write(buffer.host(), buffer.device(), arena_);
         buffer.send(tables.bytes(), on);
         if (job.tiles != 0) Launcher::copy(way, job, blocks_for(job.tiles), on);
-        ticket const done = work.finish();
+        ticket const done = finish(work, on);
         buffer.used_by(done);
         each_list([&](std::span<page_id const> pages) {
             way == direction::to_pages ? order_.note_written(done, pages)
@@ -123,19 +113,16 @@ public:
 
     /// What is enqueued on the stream from now on may read, or write, the pages.
     void admit_reader(std::span<page_id const> pages, std::uint64_t touched, stream_ref on) {
-        std::scoped_lock const alone{mutex_};
-        order_.reserve(touched);
+        turn const mine{*this, touched};
         order::operation{order_, on}.reads(pages);
     }
     void admit_writer(std::span<page_id const> pages, std::uint64_t touched, stream_ref on) {
-        std::scoped_lock const alone{mutex_};
-        order_.reserve(touched);
+        turn const mine{*this, touched};
         order::operation{order_, on}.writes(pages);
     }
     /// What was enqueued on the stream until now has written the pages.
     void written(std::span<page_id const> pages, std::uint64_t touched, stream_ref on) {
-        std::scoped_lock const alone{mutex_};
-        order_.reserve(touched);
+        turn const mine{*this, touched};
         order::operation work{order_, on};
         work.writes(pages);
         order_.note_written(work.finish(), pages);
@@ -144,8 +131,7 @@ public:
     /// waits on the host until all that is done.
     [[nodiscard]] ticket mark(std::uint64_t touched, stream_ref on) noexcept {
         try {
-            std::scoped_lock const alone{mutex_};
-            order_.reserve(touched);
+            turn const mine{*this, touched};
             return order::operation{order_, on}.finish();
         } catch (...) {
             cuda_events::finish(on);
@@ -168,10 +154,24 @@ public:
     [[nodiscard]] std::size_t staging_slots() const { return staging_.slots(); }
 
 private:
-    static int current_device() {
-        int device = 0;
-        check(cudaGetDevice(&device), "cudaGetDevice");
-        return device;
+    /// One host thread at a time, with the arena's device the current one (events belong to it) and
+    /// room for notes on pages below `touched`.
+    struct turn {
+        turn(device_copies& of, std::uint64_t touched) : alone{of.mutex_}, here{of.device_} {
+            of.order_.reserve(touched);
+        }
+        std::scoped_lock<std::mutex> alone;
+        device_scope here;
+    };
+    /// Behind a copy that was enqueued. If there can be no event, nobody else could wait for the
+    /// copy, so it is awaited here.
+    static ticket finish(order::operation& work, stream_ref on) {
+        try {
+            return work.finish();
+        } catch (...) {
+            cuda_events::finish(on);
+            throw;
+        }
     }
     /// A block runs on one multiprocessor; a small copy is spread over as many as there are.
     [[nodiscard]] std::uint32_t blocks_for(std::uint32_t tiles) const {
@@ -186,9 +186,7 @@ private:
                       std::uint64_t touched, stream_ref on, Wait&& wait, Note&& note) {
         memory::expect_count(to.size(), from.size(), "number of pages to copy to");
         if (from.empty()) return {};
-        std::scoped_lock const alone{mutex_};
-        device_scope const here{device_};
-        order_.reserve(touched);
+        turn const mine{*this, touched};
         order::operation work{order_, on};
         wait(work);
         std::size_t const lists = from.size_bytes();
@@ -199,7 +197,7 @@ private:
         page_job const job =
             make_page_job(from_arena, to_arena, page_bytes_, from, to, buffer.device());
         Launcher::copy_pages(job, blocks_for(job.tiles), on);
-        ticket const done = work.finish();
+        ticket const done = finish(work, on);
         buffer.used_by(done);
         note(done);
         return done;

@@ -178,6 +178,38 @@ TEST_CASE("staging buffers are as many as copies in flight, whatever the sizes o
     CHECK(store.copies().staging_slots() <= 12);
 }
 
+TEST_CASE("callers may have another device current than the store's") {
+    emulated::restart(1);
+    auto const there = [] { return gpu::device_scope{1}; };
+    device_store store = [&] {
+        auto const scope = there();
+        return small_store(4);
+    }();
+    gpu::owned_stream const on = [&] {
+        auto const scope = there();
+        return gpu::owned_stream{};
+    }();
+    std::vector<page_id> pages(4);
+    store.pages().allocate(pages);
+    gpu::spill_room<emulated::emulated_launcher> room{store, byte_count{4 * page_bytes}};
+    std::vector<page_id> outside(4);
+    room.pages().allocate(outside);
+
+    store.admit_writer(pages, on);
+    store.written(pages, on);
+    store.admit_reader(pages, on);
+    store.copy_block(pages[0], pages[1], on);
+    store.used(pages, store.mark(on));
+    room.spill(pages, outside);
+    gpu::ticket const last = room.fetch(outside, pages);
+    CHECK(emulated::counts().host_waits == 0);
+    emulated::finish_all();
+    CHECK(room.done(last));
+    int current = -1;
+    gpu::check(cudaGetDevice(&current), "cudaGetDevice");
+    CHECK(current == 0);
+}
+
 TEST_CASE("streams that come and go leave no trace") {
     emulated::restart(1);
     device_store store = small_store(8);

@@ -7,8 +7,9 @@
 // operations at the head of one stream are done, of the same stream for a while. Nothing but
 // the order within a stream and waits for events holds it back, the default stream included. So a
 // wait that is missing shows as wrong bytes, and memory that is used again too early as well.
+// Events and kernels of one device on a stream of the other are refused.
 
-#include <marconi/gpu/device_copies.hpp>
+#include <marconi/gpu/launcher.hpp>
 
 #include <cuda_runtime_api.h>
 
@@ -18,6 +19,7 @@
 
 namespace emulated {
 
+inline constexpr int devices = 2; ///< share one memory, and one default stream
 inline constexpr int multiprocessors = 3;
 
 /// Begins anew: nothing may be in flight. The seed decides in which order things happen.
