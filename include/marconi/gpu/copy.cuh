@@ -34,17 +34,25 @@ __global__ void __launch_bounds__(threads_per_block) copy_pages_kernel(Job const
 }
 
 /// One block for each multiprocessor that a copy may take: it cannot be on more of them.
-struct kernel_launcher {
+class kernel_launcher {
+public:
     static void copy(direction way, copy_job const& job, std::uint32_t blocks, stream_ref on) {
-        if (way == direction::to_pages)
-            copy_kernel<direction::to_pages><<<blocks, threads_per_block, 0, on.get()>>>(job);
-        else
-            copy_kernel<direction::to_engine><<<blocks, threads_per_block, 0, on.get()>>>(job);
-        check(cudaGetLastError(), "launching copy_kernel");
+        launch(way == direction::to_pages ? copy_kernel<direction::to_pages>
+                                          : copy_kernel<direction::to_engine>,
+               job, blocks, on);
     }
     static void copy_pages(page_job const& job, std::uint32_t blocks, stream_ref on) {
-        copy_pages_kernel<<<blocks, threads_per_block, 0, on.get()>>>(job);
-        check(cudaGetLastError(), "launching copy_pages_kernel");
+        launch(copy_pages_kernel<page_job>, job, blocks, on);
+    }
+
+private:
+    /// Reports what this launch says, and not, as cudaGetLastError would, what failed before it.
+    template <class Job>
+    static void launch(void (*kernel)(Job), Job job, std::uint32_t blocks, stream_ref on) {
+        void* arguments[] = {&job};
+        check(
+            cudaLaunchKernel(kernel, dim3{blocks}, dim3{threads_per_block}, arguments, 0, on.get()),
+            "cudaLaunchKernel");
     }
 };
 
