@@ -56,7 +56,8 @@ void copy_by_tiles(direction way, std::byte* arena, memory::page_layout const& l
     std::vector<gpu::sixteen_bytes> host(tables.bytes() / 16 + 1), device(host.size());
     auto* const written = reinterpret_cast<std::byte*>(host.data());
     auto* const seen = reinterpret_cast<std::byte*>(device.data());
-    gpu::copy_job const job = tables.write(written, seen, arena);
+    gpu::copy_job job = tables.write(written, arena);
+    job.read_from(seen);
     std::memcpy(seen, written, tables.bytes());
     for (std::uint32_t warp = 0; warp < warps; ++warp)
         for (std::uint32_t lane = 0; lane < gpu::lanes; ++lane)

@@ -11,13 +11,11 @@
 #include <marconi/memory/layout.hpp>
 #include <marconi/memory/transfer.hpp>
 
-#include <cuda_runtime_api.h>
-
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <span>
 
 namespace marconi::gpu {
@@ -34,20 +32,19 @@ public:
         : arena_{arena},
           page_bytes_{layout.page_bytes().value()},
           device_{current_device()},
+          size_{device_},
           staging_{device_} {
-        int count = 0;
-        check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device_),
-              "cudaDeviceGetAttribute");
-        all_multiprocessors_ = static_cast<std::uint32_t>(count);
+        Launcher::load();
     }
 
     [[nodiscard]] int device() const { return device_; }
     [[nodiscard]] std::byte* arena() const { return arena_; }
 
-    /// Copies take at most so many multiprocessors from now on; 0: all.
+    /// Copies take at most so many multiprocessors from now on; 0: all. Those to another arena take
+    /// few in any case: the link to the host is what they wait for.
     void limit_multiprocessors(std::uint32_t most) {
         std::scoped_lock const alone{mutex_};
-        most_multiprocessors_ = most;
+        size_.limit(most);
     }
 
     /// All of a transfer in one launch. `touched` is above the number of every page.
@@ -67,12 +64,8 @@ public:
         each_list([&](std::span<page_id const> pages) {
             way == direction::to_pages ? work.writes(pages) : work.reads(pages);
         });
-        staging::loan const buffer = staging_.take(tables.bytes(), order_);
-        copy_job const job = tables.write(buffer.host(), buffer.device(), arena_);
-        buffer.send(tables.bytes(), on);
-        if (job.tiles != 0) Launcher::copy(way, job, blocks_for(job.tiles), on);
-        ticket const done = finish(work, on);
-        buffer.used_by(done);
+        ticket const done = tables.bytes() <= most_inline_bytes ? launch(way, tables, work, on)
+                                                                : send(way, tables, work, on);
         each_list([&](std::span<page_id const> pages) {
             way == direction::to_pages ? order_.note_written(done, pages)
                                        : order_.note_read(done, pages);
@@ -163,21 +156,24 @@ private:
         std::scoped_lock<std::mutex> alone;
         device_scope here;
     };
-    /// Behind a copy that was enqueued. If there can be no event, nobody else could wait for the
-    /// copy, so it is awaited here.
-    static ticket finish(order::operation& work, stream_ref on) {
-        try {
-            return work.finish();
-        } catch (...) {
-            cuda_events::finish(on);
-            throw;
-        }
+    /// A copy whose tables go with the launch.
+    ticket launch(direction way, job_tables const& tables, order::operation& work, stream_ref on) {
+        copy_job const job = tables.write(inline_.at, arena_);
+        if (job.tiles != 0)
+            Launcher::copy_inline(way, job, inline_.at, tables.bytes(), size_.blocks_for(job.tiles),
+                                  on);
+        return work.finish();
     }
-    /// A block runs on one multiprocessor; a small copy is spread over as many as there are.
-    [[nodiscard]] std::uint32_t blocks_for(std::uint32_t tiles) const {
-        std::uint32_t const most =
-            most_multiprocessors_ == 0 ? all_multiprocessors_ : most_multiprocessors_;
-        return std::min({tiles, most, all_multiprocessors_});
+    /// A copy whose tables are sent ahead.
+    ticket send(direction way, job_tables const& tables, order::operation& work, stream_ref on) {
+        staging::loan const buffer = staging_.take(tables.bytes(), order_);
+        copy_job job = tables.write(buffer.host(), arena_);
+        job.read_from(buffer.device());
+        buffer.send(tables.bytes(), on);
+        if (job.tiles != 0) Launcher::copy(way, job, size_.blocks_for(job.tiles), on);
+        ticket const done = work.finish();
+        buffer.used_by(done);
+        return done;
     }
 
     template <class Wait, class Note>
@@ -190,15 +186,21 @@ private:
         order::operation work{order_, on};
         wait(work);
         std::size_t const lists = from.size_bytes();
-        staging::loan const buffer = staging_.take(2 * lists, order_);
-        std::memcpy(buffer.host(), from.data(), lists);
-        std::memcpy(buffer.host() + lists, to.data(), lists);
-        if (from.size() > 1) buffer.send(2 * lists, on); // one pair goes with the launch
-        page_job const job =
-            make_page_job(from_arena, to_arena, page_bytes_, from, to, buffer.device());
-        Launcher::copy_pages(job, blocks_for(job.tiles), on);
-        ticket const done = finish(work, on);
-        buffer.used_by(done);
+        std::optional<staging::loan> buffer; // one pair goes with the launch
+        if (from.size() > 1) {
+            buffer = staging_.take(2 * lists, order_);
+            std::memcpy(buffer->host(), from.data(), lists);
+            std::memcpy(buffer->host() + lists, to.data(), lists);
+            buffer->send(2 * lists, on);
+        }
+        page_job const job = make_page_job(from_arena, to_arena, page_bytes_, from, to,
+                                           buffer ? buffer->device() : nullptr);
+        Launcher::copy_pages(job,
+                             from_arena == to_arena ? size_.blocks_for(job.tiles)
+                                                    : size_.blocks_over_link(job.tiles),
+                             on);
+        ticket const done = work.finish();
+        if (buffer) buffer->used_by(done);
         note(done);
         return done;
     }
@@ -206,10 +208,10 @@ private:
     std::byte* arena_;
     std::uint64_t page_bytes_;
     int device_;
-    std::uint32_t all_multiprocessors_ = 1;
-    std::uint32_t most_multiprocessors_ = 0;
+    launch_size size_;
     std::mutex mutex_;
     order order_;
+    inline_tables<most_inline_bytes> inline_;
     staging staging_;
 };
 

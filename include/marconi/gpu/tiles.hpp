@@ -34,7 +34,8 @@ struct tiled_state_part : memory::state_part {
     std::uint32_t first_tile = 0; ///< among the tiles of all pieces
 };
 
-/// A transfer as kernels take it: a value, with tables in memory that the kernel reads.
+/// A transfer as kernels take it: a value, with tables in memory that the kernel reads. They lie
+/// one behind the other, and the job begins to point to them when it is told where.
 struct copy_job {
     std::byte* arena = nullptr; ///< at a multiple of 256
     memory::page_divider cut{};
@@ -47,7 +48,18 @@ struct copy_job {
     memory::divider tiles_a_page{};
     std::uint32_t kv_tiles = 0;
     std::uint32_t tiles = 0;
+    std::uint64_t pieces_at = 0; ///< behind the parts, in bytes
+    std::uint64_t pages_at = 0;
+    std::uint64_t blocks_at = 0; ///< the engine's; 0: it has none
 
+    /// The tables begin there.
+    MARCONI_HOST_DEVICE void read_from(std::byte const* tables) {
+        parts = reinterpret_cast<tiled_kv_part const*>(tables);
+        pieces = reinterpret_cast<tiled_state_part const*>(tables + pieces_at);
+        pages = reinterpret_cast<std::uint32_t const*>(tables + pages_at);
+        if (blocks_at != 0)
+            range.engine_blocks = reinterpret_cast<std::int32_t const*>(tables + blocks_at);
+    }
     [[nodiscard]] MARCONI_HOST_DEVICE std::byte* page(std::uint32_t i) const {
         return arena + pages[i] * cut.page_bytes();
     }

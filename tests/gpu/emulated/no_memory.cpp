@@ -83,7 +83,7 @@ TEST_CASE("wherever the device fails, the cache is as it was, and what it held i
         CHECK(starve(cache, [&] {
                   (void)cache.commit(lease, prompt,
                                      {.kv = {engine.layers}, .checkpoints = {&captured, 1}}, a);
-              }) >= 3); // the tables' copy, the launch, the record
+              }) >= 2); // the launch, the record
         emulated::failing const limit{0};
         lease.release(); // cannot fail: where no event can be had, it waits
         CHECK(limit.has_failed());
@@ -92,7 +92,7 @@ TEST_CASE("wherever the device fails, the cache is as it was, and what it held i
     {
         auto const lease = acquire(cache, prompt);
         REQUIRE(lease.resume_at() == 9_tokens);
-        CHECK(starve(cache, [&] { cache.restore(lease, {copy.layers}, {copy.pieces}, b); }) >= 3);
+        CHECK(starve(cache, [&] { cache.restore(lease, {copy.layers}, {copy.pieces}, b); }) >= 2);
         CHECK(starve(cache, [&] { (void)cache.reserve(lease, 20_tokens, b); }) >= 2);
     }
     emulated::finish_all();
@@ -114,6 +114,9 @@ TEST_CASE("a copy that no event can stand behind is awaited: nobody else could w
 
     std::size_t awaited = 0;
     auto const starve_store = [&](page_id written, auto&& copy) {
+        copy(); // makes the event that the others use again
+        emulated::finish_all();
+        std::ranges::fill(store.page(written), std::byte{0});
         for (std::size_t allowed = 0;; ++allowed) {
             std::size_t const launches = emulated::counts().launches;
             emulated::failing const limit{allowed};
@@ -131,7 +134,7 @@ TEST_CASE("a copy that no event can stand behind is awaited: nobody else could w
         store.save({.kv = {0_tokens, 4_tokens, {pages.data(), 1}, {{&layer, 1}}}}, on);
     });
     starve_store(pages[1], [&] { store.copy_block(pages[0], pages[1], on); });
-    CHECK(awaited >= 2);
+    CHECK(awaited == 2);
 }
 
 TEST_CASE("a store that the device has no memory for leaves nothing behind") {

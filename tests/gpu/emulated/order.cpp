@@ -178,6 +178,35 @@ TEST_CASE("staging buffers are as many as copies in flight, whatever the sizes o
     CHECK(store.copies().staging_slots() <= 12);
 }
 
+TEST_CASE("a copy takes the multiprocessors it may; one to the host's memory, no more than a few") {
+    emulated::restart(1);
+    device_store store = small_store(40);
+    std::vector<page_id> pages(40), outside(20);
+    store.pages().allocate(pages);
+    gpu::spill_room<emulated::emulated_launcher> room{store, byte_count{20 * page_bytes}};
+    room.pages().allocate(outside);
+    auto const half = std::span{pages}.first(20);
+    gpu::owned_stream const on;
+    auto const blocks_within = [&] {
+        store.copies().copy_pages(half, std::span{pages}.last(20), 40, on);
+        return emulated::counts().blocks;
+    };
+    CHECK(blocks_within() == emulated::multiprocessors);
+    (void)room.spill(half, outside);
+    CHECK(emulated::counts().blocks == 8);
+    (void)room.fetch(outside, half);
+    CHECK(emulated::counts().blocks == 8);
+    store.limit_multiprocessors(5);
+    CHECK(blocks_within() == 5);
+    (void)room.spill(half, outside);
+    CHECK(emulated::counts().blocks == 5);
+    store.limit_multiprocessors(0);
+    CHECK(blocks_within() == emulated::multiprocessors);
+    store.copy_block(pages[0], pages[1], on);
+    CHECK(emulated::counts().blocks == 1);
+    emulated::finish_all();
+}
+
 TEST_CASE("callers may have another device current than the store's") {
     emulated::restart(1);
     auto const there = [] { return gpu::device_scope{1}; };

@@ -196,6 +196,7 @@ void launch(std::uint32_t blocks, marconi::gpu::stream_ref on, Body body) {
     if (the().device_of(on.get()) != the().current_device)
         throw marconi::gpu::cuda_error{cudaErrorInvalidResourceHandle, "launching"};
     ++the().counts.launches;
+    the().counts.blocks = blocks;
     enqueue(on.get(), [=] {
         std::vector<std::uint32_t> warps(blocks * marconi::gpu::warps_per_block);
         for (std::uint32_t w = 0; w < warps.size(); ++w)
@@ -207,15 +208,34 @@ void launch(std::uint32_t blocks, marconi::gpu::stream_ref on, Body body) {
     });
 }
 
+/// The arguments live as long as the launch.
+void launch_copy(marconi::gpu::direction way, marconi::gpu::copy_job const& job,
+                 std::uint32_t blocks, marconi::gpu::stream_ref on,
+                 std::shared_ptr<void const> arguments) {
+    using marconi::gpu::direction;
+    launch(blocks, on, [=](std::uint32_t warp, std::uint32_t warps, std::uint32_t lane) {
+        (void)arguments;
+        way == direction::to_pages
+            ? marconi::gpu::copy_tiles<direction::to_pages>(job, warp, warps, lane)
+            : marconi::gpu::copy_tiles<direction::to_engine>(job, warp, warps, lane);
+    });
+}
+
 } // namespace
 
 void emulated_launcher::copy(marconi::gpu::direction way, marconi::gpu::copy_job const& job,
                              std::uint32_t blocks, marconi::gpu::stream_ref on) {
-    using marconi::gpu::direction;
-    launch(blocks, on, [=](std::uint32_t warp, std::uint32_t warps, std::uint32_t lane) {
-        way == direction::to_pages
-            ? marconi::gpu::copy_tiles<direction::to_pages>(job, warp, warps, lane)
-            : marconi::gpu::copy_tiles<direction::to_engine>(job, warp, warps, lane);
+    launch_copy(way, job, blocks, on, nullptr);
+}
+void emulated_launcher::copy_inline(marconi::gpu::direction way, marconi::gpu::copy_job const& job,
+                                    std::byte const* tables, std::size_t bytes,
+                                    std::uint32_t blocks, marconi::gpu::stream_ref on) {
+    marconi::gpu::with_inline_size(bytes, [&](auto size) {
+        auto const argument = std::make_shared<marconi::gpu::inline_tables<size()>>();
+        std::memcpy(argument->at, tables, size());
+        marconi::gpu::copy_job here = job;
+        here.read_from(argument->at);
+        launch_copy(way, here, blocks, on, argument);
     });
 }
 void emulated_launcher::copy_pages(marconi::gpu::page_job const& job, std::uint32_t blocks,
@@ -260,6 +280,7 @@ cudaError_t cudaFreeHost(void* p) { return the().free(p); }
 cudaError_t cudaMemcpyAsync(void* to, void const* from, size_t bytes, cudaMemcpyKind,
                             cudaStream_t on) {
     if (the().refuse()) return the().fail(cudaErrorInvalidValue);
+    ++the().counts.copies;
     emulated::enqueue(on, [=] { std::memcpy(to, from, bytes); });
     return cudaSuccess;
 }
