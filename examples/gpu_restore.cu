@@ -70,10 +70,11 @@ __global__ void count_wrong_state(std::uint32_t const* state, std::uint32_t sum,
 using device_memory = memory::arena_memory<gpu::device_resource>;
 
 /// The engine's memory: some blocks of paged KV, and two slots for states: one that the model works
-/// on, and one for a checkpoint on its way to the cache.
+/// on, and one for a checkpoint on its way to the cache. All it does is enqueued on the stream that
+/// the call names; a stream of one's own waits for nothing that is done on CUDA's default stream.
 class engine {
 public:
-    engine() {
+    explicit engine(gpu::stream_ref on) {
         for (std::size_t l = 0; l < layers; ++l) {
             kv_.emplace_back(gpu::device_resource{}, blocks * block_bytes);
             states_.emplace_back(gpu::device_resource{}, 2 * state_bytes);
@@ -84,8 +85,9 @@ public:
         }
         for (std::int32_t b = 0; b < blocks; ++b)
             table_.push_back((b * 7 + 3) % blocks); // anywhere but in order
-        send(table_on_device_, table_);
-        gpu::check(cudaMemset(wrong_.data(), 0, sizeof(unsigned)), "cudaMemset");
+        send(table_on_device_, table_, on);
+        gpu::check(cudaMemsetAsync(wrong_.data(), 0, sizeof(unsigned), on.get()),
+                   "cudaMemsetAsync");
     }
 
     [[nodiscard]] memory::kv_view kv() const { return {views_, table_, block_tokens}; }
@@ -94,7 +96,7 @@ public:
     /// Brings the prompt to the device and runs the model over tokens [from, to).
     void prefill(std::vector<std::int32_t> const& tokens, token_count from, token_count to, int s,
                  gpu::stream_ref on) {
-        send(tokens_, tokens);
+        send(tokens_, tokens, on);
         for (int l = 0; l < int(layers); ++l) {
             write_kv<<<64, 256, 0, on.get()>>>(
                 kv_[l].data(), as<std::int32_t>(table_on_device_), as<std::int32_t>(tokens_),
@@ -107,7 +109,7 @@ public:
     /// Bytes and words that are not what the model would have made of the first `count` tokens.
     [[nodiscard]] unsigned wrong(std::vector<std::int32_t> const& tokens, token_count count,
                                  gpu::owned_stream const& on) {
-        send(tokens_, tokens);
+        send(tokens_, tokens, on);
         auto* const found = as<unsigned>(wrong_);
         for (int l = 0; l < int(layers); ++l) {
             count_wrong_kv<<<64, 256, 0, on.get()>>>(
@@ -132,9 +134,10 @@ private:
     static T* as(device_memory const& memory) {
         return reinterpret_cast<T*>(memory.data());
     }
-    static void send(device_memory& to, std::vector<std::int32_t> const& from) {
-        gpu::check(cudaMemcpy(to.data(), from.data(), from.size() * 4, cudaMemcpyHostToDevice),
-                   "cudaMemcpy");
+    static void send(device_memory& to, std::vector<std::int32_t> const& from, gpu::stream_ref on) {
+        gpu::check(cudaMemcpyAsync(to.data(), from.data(), from.size() * 4, cudaMemcpyHostToDevice,
+                                   on.get()),
+                   "cudaMemcpyAsync");
     }
     static std::uint32_t sum(std::vector<std::int32_t> const& tokens, token_count count) {
         return std::uint32_t(
@@ -152,8 +155,8 @@ private:
 
 /// One request; how many bytes it resumed from were wrong.
 unsigned serve(prefix_cache<gpu::device_store>& cache, std::vector<std::int32_t> const& prompt) {
-    engine engine;
     gpu::owned_stream const on; // each request has its own: the cache keeps them in order
+    engine engine{on};
     auto const lease = cache.acquire(cache.plan(cache.match({}, prompt)));
     auto const state = engine.slot(0), copy = engine.slot(1);
     cache.restore(lease, engine.kv(), {state}, on);

@@ -8,10 +8,12 @@
 //   cub        cub::DeviceMemcpy::Batched over the segments, its lists on the device beforehand
 //
 // Times are the device's, between two events. GB/s counts bytes read and bytes written; host_us is
-// the median of what enqueueing took the host. What the library restored is compared, byte for
+// the median of what enqueueing took the host: with its caches warm, as one copy after the other
+// leaves them, but in enqueue_cold. What the library restores and commits is compared, byte for
 // byte, with what the loop copies.
 
 #include <gpu/request_copies.hpp>
+#include <gpu/stopwatch.cuh>
 
 #include <marconi/gpu.cuh>
 #include <marconi/model/presets.hpp>
@@ -21,14 +23,16 @@
 #include <cuda_runtime.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <list>
 #include <memory>
 #include <numeric>
 #include <random>
 #include <string>
+#include <tuple>
+#include <utility>
 #include <vector>
 
 using namespace marconi;
@@ -50,6 +54,10 @@ __global__ void fill(std::uint32_t* words, std::size_t count, std::uint32_t seed
     for (std::size_t i = std::size_t{blockIdx.x} * blockDim.x + threadIdx.x; i < count; i += step)
         words[i] = static_cast<std::uint32_t>((i + seed) * 2654435761u);
 }
+void fill_all(std::byte* memory, std::size_t bytes, std::uint32_t seed, gpu::stream_ref on) {
+    fill<<<1024, 256, 0, on.get()>>>(reinterpret_cast<std::uint32_t*>(memory), bytes / 4, seed);
+    check(cudaGetLastError(), "fill");
+}
 __global__ void count_differences(std::byte const* a, std::byte const* b, std::size_t count,
                                   unsigned long long* differences) {
     std::size_t const step = std::size_t{gridDim.x} * blockDim.x;
@@ -58,45 +66,6 @@ __global__ void count_differences(std::byte const* a, std::byte const* b, std::s
         mine += a[i] != b[i];
     if (mine != 0) atomicAdd(differences, mine);
 }
-
-/// Times what is enqueued between start and stop.
-class stopwatch {
-public:
-    stopwatch() {
-        check(cudaEventCreate(&start_), "cudaEventCreate");
-        check(cudaEventCreate(&stop_), "cudaEventCreate");
-    }
-    stopwatch(stopwatch const&) = delete;
-    stopwatch& operator=(stopwatch const&) = delete;
-    ~stopwatch() {
-        (void)cudaEventDestroy(start_);
-        (void)cudaEventDestroy(stop_);
-    }
-    template <class Enqueue>
-    double device_seconds(gpu::stream_ref on, Enqueue&& enqueue) {
-        check(cudaEventRecord(start_, on.get()), "cudaEventRecord");
-        auto const from = std::chrono::steady_clock::now();
-        enqueue();
-        host_us_.push_back(
-            std::chrono::duration<double, std::micro>(std::chrono::steady_clock::now() - from)
-                .count());
-        check(cudaEventRecord(stop_, on.get()), "cudaEventRecord");
-        check(cudaEventSynchronize(stop_), "cudaEventSynchronize");
-        float milliseconds = 0;
-        check(cudaEventElapsedTime(&milliseconds, start_, stop_), "cudaEventElapsedTime");
-        return milliseconds * 1e-3;
-    }
-    [[nodiscard]] double median_host_us() {
-        if (host_us_.empty()) return 0;
-        auto const middle = host_us_.begin() + static_cast<std::ptrdiff_t>(host_us_.size() / 2);
-        std::nth_element(host_us_.begin(), middle, host_us_.end());
-        return *middle;
-    }
-
-private:
-    cudaEvent_t start_ = nullptr, stop_ = nullptr;
-    std::vector<double> host_us_;
-};
 
 /// A store with some requests of one shape in it, enough for copies to miss the caches.
 class workload {
@@ -115,12 +84,20 @@ public:
             segments_.push_back(r.segments(store_.layout(), arena(), r.engine));
         bytes_ =
             std::accumulate(segments_[0].bytes.begin(), segments_[0].bytes.end(), std::size_t{0});
-        fill<<<1024, 256>>>(reinterpret_cast<std::uint32_t*>(arena()),
-                            store_.pages().capacity() * store_.layout().page_bytes().value() / 4,
-                            7);
-        check(cudaDeviceSynchronize(), "fill");
+        plain_ =
+            std::make_unique<device_memory>(gpu::device_resource{}, 2 * requests_.size() * bytes_);
+        gpu::owned_stream const on;
+        fill_all(arena(), arena_bytes(), 7, on);
+        wrong_ = differences(on);
+        fill_all(arena(), arena_bytes(), 7, on);
+        fill_all(plain_->data(), plain_->bytes(), 8, on);
+        for (request_copy const& r : requests_)
+            fill_all(r.engine.data(), r.engine.bytes(), 9, on);
+        on.synchronize();
     }
 
+    /// Bytes that the library got wrong when this was made.
+    [[nodiscard]] unsigned long long wrong() const { return wrong_; }
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
     [[nodiscard]] std::size_t segments() const { return segments_[0].bytes.size(); }
     [[nodiscard]] gpu::device_store& store() { return store_; }
@@ -151,32 +128,44 @@ public:
         }
     }
 
-    /// Bytes in which the library's restore differs from a copy of each segment.
-    [[nodiscard]] unsigned long long differences() {
+private:
+    /// Bytes in which what the library restores, and then what it commits, differ from copies of
+    /// each segment. Overwrites the pages.
+    [[nodiscard]] unsigned long long differences(gpu::stream_ref on) {
         request_copy const& r = requests_.front();
         engine_request const other{store_.layout(), r.tokens};
-        gpu::owned_stream const on;
-        check(cudaMemsetAsync(r.engine.data(), 0, r.engine.bytes(), on.get()), "cudaMemsetAsync");
-        check(cudaMemsetAsync(other.data(), 0, other.bytes(), on.get()), "cudaMemsetAsync");
-        segment_list list = r.segments(store_.layout(), arena(), other);
-        loop(list.in_pages, list.in_engine, list.bytes, on);
-        store_.load(r.work(), on);
+        segment_list const list = r.segments(store_.layout(), arena(), other);
         device_memory const count{gpu::device_resource{}, sizeof(unsigned long long)};
         auto* const differ = reinterpret_cast<unsigned long long*>(count.data());
-        check(cudaMemsetAsync(differ, 0, sizeof(*differ), on.get()), "cudaMemsetAsync");
-        count_differences<<<1024, 256, 0, on.get()>>>(r.engine.data(), other.data(), other.bytes(),
-                                                      differ);
+        auto const clear = [&](void* memory, std::size_t bytes) {
+            check(cudaMemsetAsync(memory, 0, bytes, on.get()), "cudaMemsetAsync");
+        };
+        auto const compare = [&] {
+            clear(other.data(), other.bytes());
+            loop(list.in_pages, list.in_engine, list.bytes, on);
+            count_differences<<<1024, 256, 0, on.get()>>>(r.engine.data(), other.data(),
+                                                          other.bytes(), differ);
+            check(cudaGetLastError(), "count_differences");
+        };
+        clear(differ, sizeof(*differ));
+        clear(r.engine.data(), r.engine.bytes());
+        store_.load(r.work(), on);
+        compare();
+        clear(arena(), arena_bytes());
+        store_.save(r.work(), on);
+        compare();
         unsigned long long found = 0;
         check(cudaMemcpyAsync(&found, differ, sizeof(found), cudaMemcpyDeviceToHost, on.get()),
               "cudaMemcpyAsync");
-        on.synchronize();
+        check(cudaStreamSynchronize(on.get()), "cudaStreamSynchronize");
         return found;
     }
 
-private:
     static gpu::device_store make_store(std::string const& model, std::uint64_t tokens,
                                         std::uint64_t block, std::uint64_t& rotations) {
-        footprint const shape = model::find_preset(model).footprint();
+        // The paper's model by the paper's formulas: its checkpoint of 27 MB.
+        footprint const shape = model::find_preset(model).footprint(
+            {.flavour = model == "paper-7b" ? model::cost::paper : model::cost::shape});
         memory::page_options const cut{.block_tokens = token_count{block}};
         memory::page_layout const layout{shape, cut};
         std::uint64_t const pages = request_copy::page_count(layout, token_count{tokens});
@@ -187,12 +176,12 @@ private:
         return gpu::device_store{shape, layout.page_bytes() * (pages * rotations), cut};
     }
     [[nodiscard]] std::byte* arena() const { return store_.page(page_id{0}).data(); }
+    [[nodiscard]] std::size_t arena_bytes() const {
+        return store_.pages().capacity() * store_.layout().page_bytes().value();
+    }
 
     /// Half of a buffer to its other half, at places that rotate.
     void one_piece(std::size_t i, gpu::stream_ref on) {
-        if (!plain_)
-            plain_ = std::make_unique<device_memory>(gpu::device_resource{},
-                                                     2 * requests_.size() * bytes_);
         std::byte* const from = plain_->data() + 2 * i * bytes_;
         check(cudaMemcpyAsync(from + bytes_, from, bytes_, cudaMemcpyDeviceToDevice, on.get()),
               "cudaMemcpyAsync");
@@ -213,23 +202,31 @@ private:
                                    reinterpret_cast<void const* const*>(from.data()), bytes.data(),
                                    bytes.size(), &all, &first, 1, on.get()),
               "cudaMemcpyBatchAsync");
+#elif CUDART_VERSION >= 12080
+        cudaMemcpyAttributes all{};
+        all.srcAccessOrder = cudaMemcpySrcAccessOrderStream;
+        std::size_t first = 0, failed = 0;
+        check(cudaMemcpyBatchAsync(reinterpret_cast<void**>(to.data()),
+                                   reinterpret_cast<void**>(from.data()), bytes.data(),
+                                   bytes.size(), &all, &first, 1, &failed, on.get()),
+              "cudaMemcpyBatchAsync");
 #else
         (void)from, (void)to, (void)bytes, (void)on;
-        throw error{"cudaMemcpyBatchAsync as it is used here came with CUDA 13"};
+        throw error{"cudaMemcpyBatchAsync came with CUDA 12.8"};
 #endif
     }
 
     /// A request's lists on the device.
     struct device_lists {
-        explicit device_lists(segment_list const& list)
+        device_lists(segment_list const& list, gpu::stream_ref on)
             : memory{gpu::device_resource{}, list.bytes.size() * (3 * sizeof(void*))},
               in_pages{reinterpret_cast<void**>(memory.data())},
               in_engine{in_pages + list.bytes.size()},
               bytes{reinterpret_cast<std::size_t*>(in_engine + list.bytes.size())} {
             auto const send = [&](void* to, void const* from) {
-                check(
-                    cudaMemcpy(to, from, list.bytes.size() * sizeof(void*), cudaMemcpyHostToDevice),
-                    "cudaMemcpy");
+                check(cudaMemcpyAsync(to, from, list.bytes.size() * sizeof(void*),
+                                      cudaMemcpyHostToDevice, on.get()),
+                      "cudaMemcpyAsync");
             };
             send(in_pages, list.in_pages.data());
             send(in_engine, list.in_engine.data());
@@ -242,7 +239,7 @@ private:
     void cub_batched(std::size_t i, bool restores, gpu::stream_ref on) {
         if (lists_.empty())
             for (segment_list const& list : segments_)
-                lists_.emplace_back(list);
+                lists_.emplace_back(list, on);
         device_lists const& l = lists_[i];
         void** const from = restores ? l.in_pages : l.in_engine;
         void** const to = restores ? l.in_engine : l.in_pages;
@@ -264,49 +261,113 @@ private:
     std::vector<device_lists> lists_;
     std::unique_ptr<device_memory> plain_, scratch_;
     std::size_t bytes_ = 0, turn_ = 0;
+    unsigned long long wrong_ = 0;
 };
 
-void run(benchmark::State& state, std::string const& model, std::uint64_t tokens,
-         std::uint64_t block, method how, way direction, std::uint32_t multiprocessors) {
-    workload work{model, tokens, block};
-    if (auto const wrong = work.differences(); wrong != 0)
-        return state.SkipWithError((std::to_string(wrong) + " bytes are wrong").c_str());
-    work.store().limit_multiprocessors(multiprocessors);
+/// The workload made last, which the benchmarks that follow each other share: Google Benchmark
+/// calls each several times over, and making one takes gigabytes and seconds.
+struct shared_workload {
+    std::tuple<std::string, std::uint64_t, std::uint64_t> shape{};
+    std::unique_ptr<workload> made{};
+
+    workload& get(std::string const& model, std::uint64_t tokens, std::uint64_t block) {
+        if (!made || shape != std::tuple{model, tokens, block}) {
+            made.reset(); // before the next one needs the memory
+            made = std::make_unique<workload>(model, tokens, block);
+            shape = {model, tokens, block};
+        }
+        return *made;
+    }
+};
+shared_workload shared;
+
+struct copy_case {
+    std::string model;
+    std::uint64_t tokens, block;
+    method how = method::marconi;
+    way direction = way::restore;
+    std::uint32_t multiprocessors = 0; ///< 0: all
+};
+
+/// Calls time(workload, stream), with everything warm, and reports what the copies came to.
+template <class Time>
+void report(benchmark::State& state, copy_case const& what, Time&& time) try {
+    workload& work = shared.get(what.model, what.tokens, what.block);
+    if (work.wrong() != 0)
+        return state.SkipWithError((std::to_string(work.wrong()) + " bytes are wrong").c_str());
+    work.store().limit_multiprocessors(what.multiprocessors);
     gpu::owned_stream const on;
     for (int i = 0; i < 3; ++i)
-        work.copy(how, direction, on);
+        work.copy(what.how, what.direction, on);
     on.synchronize();
-    stopwatch watch;
-    for (auto _ : state)
-        state.SetIterationTime(watch.device_seconds(on, [&] { work.copy(how, direction, on); }));
-    auto const moved = static_cast<double>(2 * work.bytes());
-    state.counters["GB/s"] = benchmark::Counter(
-        moved * 1e-9 * static_cast<double>(state.iterations()), benchmark::Counter::kIsRate);
-    state.counters["host_us"] = watch.median_host_us();
+    state.counters["host_us"] = time(work, on);
     state.counters["bytes"] = static_cast<double>(work.bytes());
     state.counters["segments"] = static_cast<double>(work.segments());
+} catch (std::exception const& why) {
+    (void)cudaGetLastError();
+    shared.made.reset();
+    state.SkipWithError(why.what());
+}
+
+void copies(benchmark::State& state, copy_case const& what) {
+    report(state, what, [&](workload& work, gpu::owned_stream const& on) {
+        stopwatch watch;
+        auto const enqueue = [&] { work.copy(what.how, what.direction, on); };
+        for (auto _ : state)
+            state.SetIterationTime(watch.device_seconds(on, enqueue));
+        state.counters["GB/s"] = benchmark::Counter(static_cast<double>(2 * work.bytes()) * 1e-9 *
+                                                        static_cast<double>(state.iterations()),
+                                                    benchmark::Counter::kIsRate);
+        return watch.median_host_us();
+    });
+}
+
+/// What enqueueing takes a host that has had other things to do: its caches hold none of the
+/// cache's notes on pages.
+void enqueue_cold(benchmark::State& state, copy_case const& what) {
+    report(state, what, [&](workload& work, gpu::owned_stream const& on) {
+        std::vector<std::uint64_t> others(std::size_t{256} << 17); // 256 MB
+        std::vector<double> times;
+        for (auto _ : state) {
+            for (std::uint64_t& other : others)
+                ++other;
+            benchmark::ClobberMemory();
+            times.push_back(
+                stopwatch::host_seconds([&] { work.copy(what.how, what.direction, on); }));
+            state.SetIterationTime(times.back());
+            on.synchronize();
+        }
+        auto const middle = times.begin() + static_cast<std::ptrdiff_t>(times.size() / 2);
+        std::nth_element(times.begin(), middle, times.end());
+        return *middle * 1e6;
+    });
+}
+
+auto* add(std::string const& title, void (*run)(benchmark::State&, copy_case const&),
+          copy_case const& what) {
+    return benchmark::RegisterBenchmark(title.c_str(), run, what)
+        ->UseManualTime()
+        ->Unit(benchmark::kMicrosecond);
 }
 
 void register_all(std::uint32_t multiprocessors) {
-    auto const add = [](std::string const& title, auto... what) {
-        benchmark::RegisterBenchmark(title.c_str(), run, what...)
-            ->UseManualTime()
-            ->Unit(benchmark::kMicrosecond);
-    };
     for (std::string const model :
          {"paper-7b", "jamba-1.5-mini", "nemotron-h-8b", "qwen3-next-80b-a3b"})
         for (std::uint64_t const block : {16u, 64u})
-            for (std::uint64_t const tokens : {0u, 1'000u, 8'000u, 32'000u})
+            for (std::uint64_t const tokens : {0u, 1'000u, 8'000u, 32'000u}) {
+                std::string const shape =
+                    model + "/block:" + std::to_string(block) + "/tokens:" + std::to_string(tokens);
                 for (way const direction : {way::restore, way::commit})
                     for (method const how : {method::marconi, method::one_piece, method::loop,
                                              method::batch, method::cub})
-                        add(std::string{direction == way::restore ? "restore" : "commit"} + "/" +
-                                model + "/block:" + std::to_string(block) +
-                                "/tokens:" + std::to_string(tokens) + "/" + name(how),
-                            model, tokens, block, how, direction, 0u);
+                        add((direction == way::restore ? "restore/" : "commit/") + shape + "/" +
+                                name(how),
+                            copies, {model, tokens, block, how, direction});
+                add("enqueue_cold/" + shape, enqueue_cold, {model, tokens, block})->Iterations(9);
+            }
     for (std::uint32_t most = 1;; most = std::min(2 * most, multiprocessors)) {
-        add("multiprocessors/paper-7b/tokens:8000/" + std::to_string(most), std::string{"paper-7b"},
-            std::uint64_t{8'000}, std::uint64_t{16}, method::marconi, way::restore, most);
+        add("multiprocessors/paper-7b/tokens:8000/" + std::to_string(most), copies,
+            {.model = "paper-7b", .tokens = 8'000, .block = 16, .multiprocessors = most});
         if (most == multiprocessors) break;
     }
 }
@@ -326,5 +387,6 @@ int main(int argc, char** argv) {
     benchmark::Initialize(&argc, argv);
     if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 1;
     benchmark::RunSpecifiedBenchmarks();
+    shared.made.reset(); // while there is a runtime to give it back to
     return 0;
 }

@@ -21,13 +21,27 @@ using marconi::gpu::pinned_resource;
 template <class Resource>
 using memory_of = marconi::memory::arena_memory<Resource>;
 
+/// Of the tests' own copies: ordered with nothing that the store enqueues.
+inline marconi::gpu::owned_stream const& own_stream() {
+    static marconi::gpu::owned_stream const one;
+    return one;
+}
 /// Copies and waits.
 inline void copy_now(void* to, void const* from, std::size_t n) {
     if (n == 0) return;
-    marconi::gpu::owned_stream const on;
-    marconi::gpu::check(cudaMemcpyAsync(to, from, n, cudaMemcpyDefault, on.get()),
+    marconi::gpu::check(cudaMemcpyAsync(to, from, n, cudaMemcpyDefault, own_stream().get()),
                         "cudaMemcpyAsync");
-    on.synchronize();
+    own_stream().synchronize();
+}
+/// Writes all of a store's arena: whole pages are copied, slots that nobody filled and padding
+/// included, and initcheck would count those as reads of what was never written.
+template <class Store>
+void fill_arena(Store const& store) {
+    std::size_t const bytes = store.pages().capacity() * store.layout().page_bytes().value();
+    marconi::gpu::check(
+        cudaMemsetAsync(store.page(marconi::page_id{0}).data(), 0xCD, bytes, own_stream().get()),
+        "cudaMemsetAsync");
+    own_stream().synchronize();
 }
 inline contracts::bytes read_now(std::byte const* from, std::size_t n) {
     contracts::bytes contents(n);
@@ -65,7 +79,9 @@ struct contracts::store_access<marconi::gpu::basic_device_store<Launcher>> {
     static store_type make(marconi::footprint const& model, std::uint64_t pages,
                            marconi::memory::page_options options) {
         marconi::memory::page_layout const layout{model, options};
-        return store_type{model, layout.page_bytes() * pages, options};
+        store_type store{model, layout.page_bytes() * pages, options};
+        gpu_tests::fill_arena(store);
+        return store;
     }
     static bytes read_page(store_type const& store, marconi::page_id page) {
         return gpu_tests::read_now(store.page(page).data(), store.page(page).size());

@@ -124,6 +124,14 @@ TEST_CASE_METHOD(fixture, "a writer waits for what was read, not for what the re
     CHECK(write(1, {0}) == "1<2.1 ");
 }
 
+TEST_CASE_METHOD(fixture, "a read that is noted after a later one does not hide it") {
+    order::operation early{o, 2};
+    gpu::ticket const first = early.finish();
+    CHECK(read(3, {0}) == "");
+    o.note_read(first, pages({0}));
+    CHECK(write(1, {0}) == "1<2.1 1<3.1 ");
+}
+
 TEST_CASE_METHOD(fixture, "nobody waits for what is done, and its events are used again") {
     write(1, {0});
     gpu::ticket const first = last;

@@ -56,7 +56,8 @@ void copy_by_tiles(direction way, std::byte* arena, memory::page_layout const& l
     std::vector<gpu::sixteen_bytes> host(tables.bytes() / 16 + 1), device(host.size());
     auto* const written = reinterpret_cast<std::byte*>(host.data());
     auto* const seen = reinterpret_cast<std::byte*>(device.data());
-    gpu::copy_job const job = tables.write(written, seen, arena);
+    gpu::copy_job job = tables.write(written, arena);
+    job.read_from(seen);
     std::memcpy(seen, written, tables.bytes());
     for (std::uint32_t warp = 0; warp < warps; ++warp)
         for (std::uint32_t lane = 0; lane < gpu::lanes; ++lane)
@@ -181,6 +182,25 @@ TEST_CASE("divider: quotients of all small numbers, and around every multiple of
     for (std::uint32_t d : {most, most - 1, (1u << 31) - 1, 1u << 31, (1u << 31) + 1})
         for (std::uint32_t n : {0u, 1u, d - 1, d, most})
             CHECK(memory::divider{d}.quotient(n) == n / d);
+}
+
+TEST_CASE(
+    "vectors: a lane's bytes in one run, and in two, wherever the run or the lane's share ends") {
+    constexpr std::size_t size = 140, second = 1'000; // where the second run begins
+    bytes const page = random_bytes(size, 1);
+    for (std::size_t run = 1; run < size; ++run)
+        for (std::size_t left = 1; left < size; ++left) {
+            bytes from = page, engine(second + size), expected = engine;
+            auto const in_engine = [&](std::uint64_t at) { return at < run ? at : second + at; };
+            gpu::copy_vectors<direction::to_engine, std::uint8_t>(0, left, [&](std::uint64_t at) {
+                return memory::place{from.data() + at, engine.data() + in_engine(at),
+                                     (at < run ? run : size) - at};
+            });
+            for (std::size_t at = 0; at < std::min<std::size_t>(left, gpu::tile_vectors);
+                 at += gpu::lanes)
+                expected[in_engine(at)] = page[at];
+            REQUIRE(engine == expected);
+        }
 }
 
 TEST_CASE("tiles: every small range of every shape of engine") {

@@ -13,6 +13,13 @@
 #define MARCONI_HOST_DEVICE
 #endif
 
+// Kernels' short loops over arrays that are to stay in registers carry this one.
+#if defined(__CUDA_ARCH__)
+#define MARCONI_UNROLL _Pragma("unroll")
+#else
+#define MARCONI_UNROLL
+#endif
+
 #if defined(_MSC_VER)
 #define MARCONI_NO_UNIQUE_ADDRESS [[msvc::no_unique_address]]
 #else

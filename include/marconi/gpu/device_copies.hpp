@@ -3,6 +3,7 @@
 #include <marconi/core/types.hpp>
 #include <marconi/gpu/error.hpp>
 #include <marconi/gpu/job_tables.hpp>
+#include <marconi/gpu/launcher.hpp>
 #include <marconi/gpu/staging.hpp>
 #include <marconi/gpu/stream.hpp>
 #include <marconi/gpu/stream_order.hpp>
@@ -10,25 +11,14 @@
 #include <marconi/memory/layout.hpp>
 #include <marconi/memory/transfer.hpp>
 
-#include <cuda_runtime_api.h>
-
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <mutex>
+#include <optional>
 #include <span>
 
 namespace marconi::gpu {
-
-/// Starts a kernel on a stream and returns: `blocks` blocks of warps_per_block warps, each of them
-/// running copy_tiles or copy_page_tiles. Throws cuda_error.
-template <class L>
-concept launcher = requires(copy_job const& job, page_job const& pages, std::uint32_t blocks,
-                            stream_ref on) {
-    L::copy(direction::to_pages, job, blocks, on);
-    L::copy_pages(pages, blocks, on);
-};
 
 /// Enqueues copies in and out of one arena on a device, in the order that stream_order gives them.
 /// Several host threads may call.
@@ -42,20 +32,19 @@ public:
         : arena_{arena},
           page_bytes_{layout.page_bytes().value()},
           device_{current_device()},
+          size_{device_},
           staging_{device_} {
-        int count = 0;
-        check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device_),
-              "cudaDeviceGetAttribute");
-        all_multiprocessors_ = static_cast<std::uint32_t>(count);
+        Launcher::load();
     }
 
     [[nodiscard]] int device() const { return device_; }
     [[nodiscard]] std::byte* arena() const { return arena_; }
 
-    /// Copies take at most so many multiprocessors from now on; 0: all.
+    /// Copies take at most so many multiprocessors from now on; 0: all. Those to another arena take
+    /// few in any case: the link to the host is what they wait for.
     void limit_multiprocessors(std::uint32_t most) {
         std::scoped_lock const alone{mutex_};
-        most_multiprocessors_ = most;
+        size_.limit(most);
     }
 
     /// All of a transfer in one launch. `touched` is above the number of every page.
@@ -65,9 +54,7 @@ public:
         memory::check_reach(t, layout);
         job_tables const tables{t, layout};
         if (tables.bytes() == 0) return;
-        std::scoped_lock const alone{mutex_};
-        device_scope const here{device_};
-        order_.reserve(touched);
+        turn const mine{*this, touched};
         order::operation work{order_, on};
         auto const each_list = [&](auto&& visit) {
             if (t.kv.begin != t.kv.end) visit(t.kv.pages);
@@ -77,12 +64,8 @@ public:
         each_list([&](std::span<page_id const> pages) {
             way == direction::to_pages ? work.writes(pages) : work.reads(pages);
         });
-        staging::loan const buffer = staging_.take(tables.bytes(), order_);
-        copy_job const job = tables.write(buffer.host(), buffer.device(), arena_);
-        buffer.send(tables.bytes(), on);
-        if (job.tiles != 0) Launcher::copy(way, job, blocks_for(job.tiles), on);
-        ticket const done = work.finish();
-        buffer.used_by(done);
+        ticket const done = tables.bytes() <= most_inline_bytes ? launch(way, tables, work, on)
+                                                                : send(way, tables, work, on);
         each_list([&](std::span<page_id const> pages) {
             way == direction::to_pages ? order_.note_written(done, pages)
                                        : order_.note_read(done, pages);
@@ -123,19 +106,16 @@ public:
 
     /// What is enqueued on the stream from now on may read, or write, the pages.
     void admit_reader(std::span<page_id const> pages, std::uint64_t touched, stream_ref on) {
-        std::scoped_lock const alone{mutex_};
-        order_.reserve(touched);
+        turn const mine{*this, touched};
         order::operation{order_, on}.reads(pages);
     }
     void admit_writer(std::span<page_id const> pages, std::uint64_t touched, stream_ref on) {
-        std::scoped_lock const alone{mutex_};
-        order_.reserve(touched);
+        turn const mine{*this, touched};
         order::operation{order_, on}.writes(pages);
     }
     /// What was enqueued on the stream until now has written the pages.
     void written(std::span<page_id const> pages, std::uint64_t touched, stream_ref on) {
-        std::scoped_lock const alone{mutex_};
-        order_.reserve(touched);
+        turn const mine{*this, touched};
         order::operation work{order_, on};
         work.writes(pages);
         order_.note_written(work.finish(), pages);
@@ -144,8 +124,7 @@ public:
     /// waits on the host until all that is done.
     [[nodiscard]] ticket mark(std::uint64_t touched, stream_ref on) noexcept {
         try {
-            std::scoped_lock const alone{mutex_};
-            order_.reserve(touched);
+            turn const mine{*this, touched};
             return order::operation{order_, on}.finish();
         } catch (...) {
             cuda_events::finish(on);
@@ -168,16 +147,33 @@ public:
     [[nodiscard]] std::size_t staging_slots() const { return staging_.slots(); }
 
 private:
-    static int current_device() {
-        int device = 0;
-        check(cudaGetDevice(&device), "cudaGetDevice");
-        return device;
+    /// One host thread at a time, with the arena's device the current one (events belong to it) and
+    /// room for notes on pages below `touched`.
+    struct turn {
+        turn(device_copies& of, std::uint64_t touched) : alone{of.mutex_}, here{of.device_} {
+            of.order_.reserve(touched);
+        }
+        std::scoped_lock<std::mutex> alone;
+        device_scope here;
+    };
+    /// A copy whose tables go with the launch.
+    ticket launch(direction way, job_tables const& tables, order::operation& work, stream_ref on) {
+        copy_job const job = tables.write(inline_.at, arena_);
+        if (job.tiles != 0)
+            Launcher::copy_inline(way, job, inline_.at, tables.bytes(), size_.blocks_for(job.tiles),
+                                  on);
+        return work.finish();
     }
-    /// A block runs on one multiprocessor; a small copy is spread over as many as there are.
-    [[nodiscard]] std::uint32_t blocks_for(std::uint32_t tiles) const {
-        std::uint32_t const most =
-            most_multiprocessors_ == 0 ? all_multiprocessors_ : most_multiprocessors_;
-        return std::min({tiles, most, all_multiprocessors_});
+    /// A copy whose tables are sent ahead.
+    ticket send(direction way, job_tables const& tables, order::operation& work, stream_ref on) {
+        staging::loan const buffer = staging_.take(tables.bytes(), order_);
+        copy_job job = tables.write(buffer.host(), arena_);
+        job.read_from(buffer.device());
+        buffer.send(tables.bytes(), on);
+        if (job.tiles != 0) Launcher::copy(way, job, size_.blocks_for(job.tiles), on);
+        ticket const done = work.finish();
+        buffer.used_by(done);
+        return done;
     }
 
     template <class Wait, class Note>
@@ -186,21 +182,25 @@ private:
                       std::uint64_t touched, stream_ref on, Wait&& wait, Note&& note) {
         memory::expect_count(to.size(), from.size(), "number of pages to copy to");
         if (from.empty()) return {};
-        std::scoped_lock const alone{mutex_};
-        device_scope const here{device_};
-        order_.reserve(touched);
+        turn const mine{*this, touched};
         order::operation work{order_, on};
         wait(work);
         std::size_t const lists = from.size_bytes();
-        staging::loan const buffer = staging_.take(2 * lists, order_);
-        std::memcpy(buffer.host(), from.data(), lists);
-        std::memcpy(buffer.host() + lists, to.data(), lists);
-        if (from.size() > 1) buffer.send(2 * lists, on); // one pair goes with the launch
-        page_job const job =
-            make_page_job(from_arena, to_arena, page_bytes_, from, to, buffer.device());
-        Launcher::copy_pages(job, blocks_for(job.tiles), on);
+        std::optional<staging::loan> buffer; // one pair goes with the launch
+        if (from.size() > 1) {
+            buffer = staging_.take(2 * lists, order_);
+            std::memcpy(buffer->host(), from.data(), lists);
+            std::memcpy(buffer->host() + lists, to.data(), lists);
+            buffer->send(2 * lists, on);
+        }
+        page_job const job = make_page_job(from_arena, to_arena, page_bytes_, from, to,
+                                           buffer ? buffer->device() : nullptr);
+        Launcher::copy_pages(job,
+                             from_arena == to_arena ? size_.blocks_for(job.tiles)
+                                                    : size_.blocks_over_link(job.tiles),
+                             on);
         ticket const done = work.finish();
-        buffer.used_by(done);
+        if (buffer) buffer->used_by(done);
         note(done);
         return done;
     }
@@ -208,10 +208,10 @@ private:
     std::byte* arena_;
     std::uint64_t page_bytes_;
     int device_;
-    std::uint32_t all_multiprocessors_ = 1;
-    std::uint32_t most_multiprocessors_ = 0;
+    launch_size size_;
     std::mutex mutex_;
     order order_;
+    inline_tables<most_inline_bytes> inline_;
     staging staging_;
 };
 

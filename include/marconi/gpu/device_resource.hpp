@@ -15,7 +15,7 @@ namespace marconi::gpu {
 class device_resource {
 public:
     /// Of the current device.
-    device_resource() { check(cudaGetDevice(&device_), "cudaGetDevice"); }
+    device_resource() : device_{current_device()} {}
     explicit device_resource(int device) : device_{device} {}
 
     [[nodiscard]] void* allocate(std::size_t bytes) {
@@ -27,7 +27,7 @@ public:
     void deallocate(void* memory, std::size_t) noexcept { (void)cudaFree(memory); }
 
 private:
-    int device_ = 0;
+    int device_;
 };
 
 static_assert(memory::resource<device_resource>);

@@ -1,7 +1,7 @@
 #pragma once
 
 // A transfer's tables, laid out one behind the other in one buffer, and the job that refers to
-// them. What the host writes and where the kernel reads it may be two addresses of one copy.
+// them. The host writes them in one place, the kernel reads a copy in another.
 //
 //     | KV parts | pieces of checkpoints | pages | the engine's blocks |
 
@@ -55,14 +55,13 @@ public:
 
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
-    /// Fills `buffer`, at a multiple of 16, for a kernel that will find it at `seen`.
-    [[nodiscard]] copy_job write(std::byte* buffer, std::byte* seen, std::byte* arena) const {
+    /// Fills `buffer`, at a multiple of 16. The job has yet to be told where it will read from.
+    [[nodiscard]] copy_job write(std::byte* buffer, std::byte* arena) const {
         copy_job job;
         job.arena = arena;
         job.cut = memory::page_divider::of(layout_);
-        job.parts = reinterpret_cast<tiled_kv_part const*>(seen);
-        job.pieces = reinterpret_cast<tiled_state_part const*>(seen + pieces_at_);
-        job.pages = reinterpret_cast<std::uint32_t const*>(seen + pages_at_);
+        job.pieces_at = pieces_at_;
+        job.pages_at = pages_at_;
         std::uint32_t listed = 0;
         auto const list = [&](std::span<page_id const> pages) {
             static_assert(sizeof(page_id) == sizeof(std::uint32_t));
@@ -72,7 +71,7 @@ public:
         };
         if (parts_ != 0) {
             list(transfer_.kv.pages);
-            write_kv(job, buffer, seen);
+            write_kv(job, buffer);
         }
         std::uint64_t tiles = 0;
         for (memory::checkpoint_transfer const& c : transfer_.checkpoints) {
@@ -84,12 +83,13 @@ public:
     }
 
 private:
-    void write_kv(copy_job& job, std::byte* buffer, std::byte* seen) const {
+    void write_kv(copy_job& job, std::byte* buffer) const {
         memory::kv_transfer const& t = transfer_.kv;
         job.range = memory::make_range(t, layout_);
+        job.range.engine_blocks = nullptr; // the caller's own list is the host's
         if (std::span<std::int32_t const> const blocks = t.engine.blocks; !blocks.empty()) {
             std::memcpy(buffer + blocks_at_, blocks.data(), blocks.size_bytes());
-            job.range.engine_blocks = reinterpret_cast<std::int32_t const*>(seen + blocks_at_);
+            job.blocks_at = blocks_at_;
         }
         std::uint64_t tiles = 0;
         memory::each_part(t.engine, layout_, [&](memory::kv_part const& part) {

@@ -29,7 +29,8 @@ public:
     spill_room(basic_device_store<Launcher>& store, byte_count capacity)
         : store_{&store},
           pages_{memory::whole_pages(capacity, store.layout())},
-          arena_{pinned_resource{}, pages_.capacity() * store.layout().page_bytes().value()} {}
+          arena_{pinned_resource{}, pages_.capacity() * store.layout().page_bytes().value()},
+          on_{stream_of(store.copies().device())} {}
 
     /// Which of the room's pages are taken.
     [[nodiscard]] memory::page_pool& pages() { return pages_; }
@@ -55,6 +56,11 @@ public:
     [[nodiscard]] owned_stream const& stream() const { return on_; }
 
 private:
+    static owned_stream stream_of(int device) {
+        device_scope const there{device};
+        return {};
+    }
+
     basic_device_store<Launcher>* store_;
     memory::page_pool pages_;
     memory::arena_memory<pinned_resource> arena_;

@@ -18,8 +18,8 @@
 namespace marconi::gpu {
 
 /// Buffers for what copies are told: written on the host, sent to the device on the copy's own
-/// stream, used again when the copy is done. If none is, or none is large enough, there is one
-/// more; then, and only then, memory is allocated.
+/// stream, used again when the copy is done. If none that is large enough is, there is one more:
+/// then, and only then, memory is allocated.
 class staging {
     struct slot {
         memory::arena_memory<pinned_resource> pinned;
@@ -56,9 +56,10 @@ public:
             grow(least_bytes);
     }
 
+    /// Asks the device about large enough buffers in turn, so about those in flight at most.
     template <class Order>
     [[nodiscard]] loan take(std::size_t bytes, Order& order) {
-        for (std::size_t tried = 0; tried < std::min(most_tries, slots_.size()); ++tried) {
+        for (std::size_t seen = 0; seen < slots_.size(); ++seen) {
             slot& s = slots_[turn_++ % slots_.size()];
             if (!s.taken && bytes <= s.pinned.bytes() && order.done(s.last_use)) return loan{s};
         }
@@ -69,7 +70,6 @@ public:
 
 private:
     static constexpr std::size_t at_first = 4;
-    static constexpr std::size_t most_tries = 4;
     static constexpr std::size_t least_bytes = 64 << 10;
 
     void grow(std::size_t bytes) {

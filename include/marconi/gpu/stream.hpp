@@ -47,11 +47,16 @@ private:
     cudaStream_t handle_ = nullptr;
 };
 
+[[nodiscard]] inline int current_device() {
+    int device = 0;
+    check(cudaGetDevice(&device), "cudaGetDevice");
+    return device;
+}
+
 /// Makes a device the current one while it lives, if it is not already.
 class device_scope {
 public:
-    explicit device_scope(int device) {
-        check(cudaGetDevice(&before_), "cudaGetDevice");
+    explicit device_scope(int device) : before_{current_device()} {
         if (before_ == device) return;
         check(cudaSetDevice(device), "cudaSetDevice");
         changed_ = true;
@@ -63,7 +68,7 @@ public:
     }
 
 private:
-    int before_ = 0;
+    int before_;
     bool changed_ = false;
 };
 

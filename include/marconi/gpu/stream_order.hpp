@@ -63,9 +63,15 @@ public:
             order_->need_to_write(pages);
             order_->wait(line_, on_);
         }
-        /// Everything is enqueued.
+        /// Everything is enqueued. Where there can be no event behind it nobody could wait for it,
+        /// so it is awaited here, on the host, before this throws.
         ticket finish() {
-            Events::record(event_, on_);
+            try {
+                Events::record(event_, on_);
+            } catch (...) {
+                Events::finish(on_);
+                throw;
+            }
             finished_ = true;
             return order_->add(line_, event_);
         }
@@ -94,7 +100,7 @@ public:
     void note_read(ticket by, std::span<page_id const> pages) noexcept {
         for (page_id const page : pages) {
             page_use& use = pages_[page.value()];
-            use.last_read = by.when;
+            use.last_read = std::max(use.last_read, by.when); // notes may come late
             use.readers |= reader_bit(by.line);
         }
     }

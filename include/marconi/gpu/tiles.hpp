@@ -6,11 +6,10 @@
 //     KV       page 0: | part 0: tiles | part 1: tiles | ... | page 1: | part 0: tiles | ...
 //     states   then    | piece 0: tiles | piece 1: tiles | ...
 //
-// A part's vectors are as wide as the alignment of its runs allows, so that none straddles two.
 // Everything here runs on the host, too: tests compare it with a plain loop.
 
 #include <marconi/core/config.hpp>
-#include <marconi/memory/host_copy.hpp>
+#include <marconi/gpu/vectors.hpp>
 #include <marconi/memory/places.hpp>
 
 #include <cstddef>
@@ -18,11 +17,6 @@
 
 namespace marconi::gpu {
 
-using memory::direction;
-
-inline constexpr std::uint32_t lanes = 32;
-inline constexpr std::uint32_t vectors_per_lane = 4; ///< loads in flight before the first store
-inline constexpr std::uint32_t tile_vectors = lanes * vectors_per_lane;
 /// 32 KiB in flight a multiprocessor, and registers enough that nothing spills.
 inline constexpr std::uint32_t warps_per_block = 16;
 
@@ -34,7 +28,8 @@ struct tiled_state_part : memory::state_part {
     std::uint32_t first_tile = 0; ///< among the tiles of all pieces
 };
 
-/// A transfer as kernels take it: a value, with tables in memory that the kernel reads.
+/// A transfer as kernels take it: a value, with tables in memory that the kernel reads. They lie
+/// one behind the other, and the job begins to point to them when it is told where.
 struct copy_job {
     std::byte* arena = nullptr; ///< at a multiple of 256
     memory::page_divider cut{};
@@ -47,7 +42,18 @@ struct copy_job {
     memory::divider tiles_a_page{};
     std::uint32_t kv_tiles = 0;
     std::uint32_t tiles = 0;
+    std::uint64_t pieces_at = 0; ///< behind the parts, in bytes
+    std::uint64_t pages_at = 0;
+    std::uint64_t blocks_at = 0; ///< the engine's; 0: it has none
 
+    /// The tables begin there.
+    MARCONI_HOST_DEVICE void read_from(std::byte const* tables) {
+        parts = reinterpret_cast<tiled_kv_part const*>(tables);
+        pieces = reinterpret_cast<tiled_state_part const*>(tables + pieces_at);
+        pages = reinterpret_cast<std::uint32_t const*>(tables + pages_at);
+        if (blocks_at != 0)
+            range.engine_blocks = reinterpret_cast<std::int32_t const*>(tables + blocks_at);
+    }
     [[nodiscard]] MARCONI_HOST_DEVICE std::byte* page(std::uint32_t i) const {
         return arena + pages[i] * cut.page_bytes();
     }
@@ -64,66 +70,6 @@ template <class Part>
         count -= half;
     }
     return low;
-}
-
-/// Sixteen bytes that are loaded and stored at once.
-struct alignas(16) sixteen_bytes {
-    std::uint64_t low, high;
-};
-
-/// Copies a lane's share of one tile: vectors at first, first + lanes, ... below `end`, of which
-/// place(offset) says where they lie. All loads come before the first store.
-template <direction Way, class Vector, class Place>
-MARCONI_HOST_DEVICE void copy_vectors(std::uint64_t first, std::uint64_t end, Place const& place) {
-    Vector loaded[vectors_per_lane];
-    std::byte* target[vectors_per_lane];
-#if defined(__CUDA_ARCH__)
-#pragma unroll
-#endif
-    for (std::uint32_t v = 0; v < vectors_per_lane; ++v) {
-        std::uint64_t const at = first + std::uint64_t{v} * lanes * sizeof(Vector);
-        target[v] = nullptr;
-        if (at + sizeof(Vector) > end) continue;
-        memory::place const here = place(at);
-        std::byte const* const from = Way == direction::to_pages ? here.in_engine : here.in_page;
-        target[v] = Way == direction::to_pages ? here.in_page : here.in_engine;
-        loaded[v] = *reinterpret_cast<Vector const*>(from);
-    }
-#if defined(__CUDA_ARCH__)
-#pragma unroll
-#endif
-    for (std::uint32_t v = 0; v < vectors_per_lane; ++v)
-        if (target[v]) *reinterpret_cast<Vector*>(target[v]) = loaded[v];
-}
-
-/// The tile's share [begin, end) of a part's or piece's bytes, by vectors of its alignment. Bytes
-/// at the end that fill no vector go one by one.
-template <direction Way, class Place>
-MARCONI_HOST_DEVICE void copy_share(std::uint32_t alignment, std::uint32_t tile, std::uint32_t lane,
-                                    std::uint64_t begin, std::uint64_t end, Place const& place) {
-    std::uint64_t const first = begin + (std::uint64_t{tile} * tile_vectors + lane) * alignment;
-    switch (alignment) {
-    case 16:
-        copy_vectors<Way, sixteen_bytes>(first, end, place);
-        break;
-    case 8:
-        copy_vectors<Way, std::uint64_t>(first, end, place);
-        break;
-    case 4:
-        copy_vectors<Way, std::uint32_t>(first, end, place);
-        break;
-    case 2:
-        copy_vectors<Way, std::uint16_t>(first, end, place);
-        break;
-    default:
-        copy_vectors<Way, std::uint8_t>(first, end, place);
-        return;
-    }
-    std::uint64_t const rest = end - (end - begin) % alignment;
-    std::uint64_t const stop = begin + std::uint64_t{tile + 1} * tile_vectors * alignment;
-    std::uint64_t const at = rest + lane;
-    if (at < end && rest < stop && stop - rest <= tile_vectors * alignment)
-        copy_vectors<Way, std::uint8_t>(at, at + 1, place);
 }
 
 template <direction Way>
@@ -185,11 +131,12 @@ MARCONI_HOST_DEVICE inline void copy_page_tiles(page_job const& job, std::uint32
             job.from_arena + (job.from ? job.from[i] : job.single_from) * job.page_bytes;
         std::byte* const target =
             job.to_arena + (job.to ? job.to[i] : job.single_to) * job.page_bytes;
-        copy_share<direction::to_engine>(
-            sizeof(sixteen_bytes), t - i * job.tiles_a_page.divisor(), lane, 0, job.page_bytes,
-            [&](std::uint64_t at) {
-                return memory::place{const_cast<std::byte*>(source) + at, target + at, 0};
-            });
+        copy_share<direction::to_engine>(sizeof(sixteen_bytes), t - i * job.tiles_a_page.divisor(),
+                                         lane, 0, job.page_bytes, [&](std::uint64_t at) {
+                                             return memory::place{const_cast<std::byte*>(source) +
+                                                                      at,
+                                                                  target + at, job.page_bytes - at};
+                                         });
     }
 }
 

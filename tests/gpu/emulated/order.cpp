@@ -154,6 +154,91 @@ TEST_CASE("one stream waits for nothing, and leaves few events and buffers behin
     emulated::finish_all();
 }
 
+TEST_CASE("staging buffers are as many as copies in flight, whatever the sizes of their tables") {
+    constexpr std::size_t many = 9'000; // a list of pairs that no buffer made beforehand holds
+    emulated::restart(1);
+    device_store store = small_store(2 * many);
+    std::vector<page_id> pages(2 * many);
+    store.pages().allocate(pages);
+    std::span const all{pages};
+    gpu::owned_stream const on;
+    auto const copy = [&](std::size_t count) {
+        store.copies().copy_pages(all.first(count), all.subspan(many, count), 2 * many, on);
+    };
+    for (int i = 0; i < 12; ++i) {
+        copy(i % 3 == 0 ? 2 : many);
+        emulated::finish_all();
+    }
+    CHECK(store.copies().staging_slots() == 5);
+    for (int round = 0; round < 4; ++round) {
+        for (int i = 0; i < 12; ++i)
+            copy(2);
+        emulated::finish_all();
+    }
+    CHECK(store.copies().staging_slots() <= 12);
+}
+
+TEST_CASE("a copy takes the multiprocessors it may; one to the host's memory, no more than a few") {
+    emulated::restart(1);
+    device_store store = small_store(40);
+    std::vector<page_id> pages(40), outside(20);
+    store.pages().allocate(pages);
+    gpu::spill_room<emulated::emulated_launcher> room{store, byte_count{20 * page_bytes}};
+    room.pages().allocate(outside);
+    auto const half = std::span{pages}.first(20);
+    gpu::owned_stream const on;
+    auto const blocks_within = [&] {
+        store.copies().copy_pages(half, std::span{pages}.last(20), 40, on);
+        return emulated::counts().blocks;
+    };
+    CHECK(blocks_within() == emulated::multiprocessors);
+    (void)room.spill(half, outside);
+    CHECK(emulated::counts().blocks == 8);
+    (void)room.fetch(outside, half);
+    CHECK(emulated::counts().blocks == 8);
+    store.limit_multiprocessors(5);
+    CHECK(blocks_within() == 5);
+    (void)room.spill(half, outside);
+    CHECK(emulated::counts().blocks == 5);
+    store.limit_multiprocessors(0);
+    CHECK(blocks_within() == emulated::multiprocessors);
+    store.copy_block(pages[0], pages[1], on);
+    CHECK(emulated::counts().blocks == 1);
+    emulated::finish_all();
+}
+
+TEST_CASE("callers may have another device current than the store's") {
+    emulated::restart(1);
+    auto const there = [] { return gpu::device_scope{1}; };
+    device_store store = [&] {
+        auto const scope = there();
+        return small_store(4);
+    }();
+    gpu::owned_stream const on = [&] {
+        auto const scope = there();
+        return gpu::owned_stream{};
+    }();
+    std::vector<page_id> pages(4);
+    store.pages().allocate(pages);
+    gpu::spill_room<emulated::emulated_launcher> room{store, byte_count{4 * page_bytes}};
+    std::vector<page_id> outside(4);
+    room.pages().allocate(outside);
+
+    store.admit_writer(pages, on);
+    store.written(pages, on);
+    store.admit_reader(pages, on);
+    store.copy_block(pages[0], pages[1], on);
+    store.used(pages, store.mark(on));
+    room.spill(pages, outside);
+    gpu::ticket const last = room.fetch(outside, pages);
+    CHECK(emulated::counts().host_waits == 0);
+    emulated::finish_all();
+    CHECK(room.done(last));
+    int current = -1;
+    gpu::check(cudaGetDevice(&current), "cudaGetDevice");
+    CHECK(current == 0);
+}
+
 TEST_CASE("streams that come and go leave no trace") {
     emulated::restart(1);
     device_store store = small_store(8);
@@ -169,6 +254,7 @@ TEST_CASE("streams that come and go leave no trace") {
 }
 
 TEST_CASE("everything is given back") {
+    (void)gpu_tests::own_stream(); // there from the first use on, and counted
     std::size_t const before = emulated::live_objects();
     {
         emulated::restart(1);

@@ -1,5 +1,6 @@
 #include <gpu/emulated/runtime.hpp>
 
+#include <marconi/gpu/error.hpp>
 #include <marconi/gpu/tiles.hpp>
 
 #include <algorithm>
@@ -29,16 +30,23 @@ struct operation {
     [[nodiscard]] bool may_run() const { return !waits_for || *waits_for; }
 };
 
-struct device {
+struct machine {
     struct stream_state {
         std::uint64_t id = 0;
+        int device = 0;
         std::deque<operation> queue{};
         bool destroyed = false;
     };
 
+    struct event_state {
+        int device = 0;
+        completion last{}; // of the last record
+    };
+
+    int current_device = 0;
     std::map<cudaStream_t, std::shared_ptr<stream_state>> streams;
     std::vector<std::shared_ptr<stream_state>> working; // with something in the queue
-    std::map<cudaEvent_t, completion> events;           // of the last record
+    std::map<cudaEvent_t, event_state> events;
     std::map<void*, std::size_t> memory;
     std::mt19937_64 random{1};
     std::uint64_t favourite = 0;
@@ -49,7 +57,7 @@ struct device {
     std::size_t allowed = 0;
     cudaError_t last_error = cudaSuccess;
 
-    device() { streams[nullptr] = std::make_shared<stream_state>(); }
+    machine() { streams[nullptr] = std::make_shared<stream_state>(); }
 
     stream_state& stream(cudaStream_t handle) {
         auto const found = streams.find(handle);
@@ -58,6 +66,11 @@ struct device {
             std::abort();
         }
         return *found->second;
+    }
+
+    /// The default stream is the current device's, whichever that is.
+    int device_of(cudaStream_t handle) {
+        return handle == nullptr ? current_device : stream(handle).device;
     }
 
     void push(cudaStream_t on, operation what) {
@@ -133,8 +146,8 @@ struct device {
     }
 };
 
-device& the() {
-    static device one;
+machine& the() {
+    static machine one;
     return one;
 }
 
@@ -180,7 +193,10 @@ namespace {
 template <class Body>
 void launch(std::uint32_t blocks, marconi::gpu::stream_ref on, Body body) {
     if (the().refuse()) throw marconi::gpu::cuda_error{cudaErrorLaunchOutOfResources, "launching"};
+    if (the().device_of(on.get()) != the().current_device)
+        throw marconi::gpu::cuda_error{cudaErrorInvalidResourceHandle, "launching"};
     ++the().counts.launches;
+    the().counts.blocks = blocks;
     enqueue(on.get(), [=] {
         std::vector<std::uint32_t> warps(blocks * marconi::gpu::warps_per_block);
         for (std::uint32_t w = 0; w < warps.size(); ++w)
@@ -192,15 +208,34 @@ void launch(std::uint32_t blocks, marconi::gpu::stream_ref on, Body body) {
     });
 }
 
+/// The arguments live as long as the launch.
+void launch_copy(marconi::gpu::direction way, marconi::gpu::copy_job const& job,
+                 std::uint32_t blocks, marconi::gpu::stream_ref on,
+                 std::shared_ptr<void const> arguments) {
+    using marconi::gpu::direction;
+    launch(blocks, on, [=](std::uint32_t warp, std::uint32_t warps, std::uint32_t lane) {
+        (void)arguments;
+        way == direction::to_pages
+            ? marconi::gpu::copy_tiles<direction::to_pages>(job, warp, warps, lane)
+            : marconi::gpu::copy_tiles<direction::to_engine>(job, warp, warps, lane);
+    });
+}
+
 } // namespace
 
 void emulated_launcher::copy(marconi::gpu::direction way, marconi::gpu::copy_job const& job,
                              std::uint32_t blocks, marconi::gpu::stream_ref on) {
-    using marconi::gpu::direction;
-    launch(blocks, on, [=](std::uint32_t warp, std::uint32_t warps, std::uint32_t lane) {
-        way == direction::to_pages
-            ? marconi::gpu::copy_tiles<direction::to_pages>(job, warp, warps, lane)
-            : marconi::gpu::copy_tiles<direction::to_engine>(job, warp, warps, lane);
+    launch_copy(way, job, blocks, on, nullptr);
+}
+void emulated_launcher::copy_inline(marconi::gpu::direction way, marconi::gpu::copy_job const& job,
+                                    std::byte const* tables, std::size_t bytes,
+                                    std::uint32_t blocks, marconi::gpu::stream_ref on) {
+    marconi::gpu::with_inline_size(bytes, [&](auto size) {
+        auto const argument = std::make_shared<marconi::gpu::inline_tables<size()>>();
+        std::memcpy(argument->at, tables, size());
+        marconi::gpu::copy_job here = job;
+        here.read_from(argument->at);
+        launch_copy(way, here, blocks, on, argument);
     });
 }
 void emulated_launcher::copy_pages(marconi::gpu::page_job const& job, std::uint32_t blocks,
@@ -215,14 +250,16 @@ void emulated_launcher::copy_pages(marconi::gpu::page_job const& job, std::uint3
 // ---- the runtime's functions ----
 
 cudaError_t cudaGetDevice(int* device) {
-    *device = 0;
+    *device = the().current_device;
     return cudaSuccess;
 }
 cudaError_t cudaSetDevice(int device) {
-    return device == 0 ? cudaSuccess : the().fail(cudaErrorInvalidDevice);
+    if (device < 0 || device >= emulated::devices) return the().fail(cudaErrorInvalidDevice);
+    the().current_device = device;
+    return cudaSuccess;
 }
 cudaError_t cudaGetDeviceCount(int* count) {
-    *count = 1;
+    *count = emulated::devices;
     return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
@@ -243,15 +280,22 @@ cudaError_t cudaFreeHost(void* p) { return the().free(p); }
 cudaError_t cudaMemcpyAsync(void* to, void const* from, size_t bytes, cudaMemcpyKind,
                             cudaStream_t on) {
     if (the().refuse()) return the().fail(cudaErrorInvalidValue);
+    ++the().counts.copies;
     emulated::enqueue(on, [=] { std::memcpy(to, from, bytes); });
+    return cudaSuccess;
+}
+cudaError_t cudaMemsetAsync(void* to, int value, size_t bytes, cudaStream_t on) {
+    if (the().refuse()) return the().fail(cudaErrorInvalidValue);
+    emulated::enqueue(on, [=] { std::memset(to, value, bytes); });
     return cudaSuccess;
 }
 
 cudaError_t cudaStreamCreateWithFlags(cudaStream_t* out, unsigned) {
     if (the().refuse()) return the().fail(cudaErrorMemoryAllocation);
     *out = new_handle<cudaStream_t>();
-    the().streams[*out] = std::make_shared<device::stream_state>();
+    the().streams[*out] = std::make_shared<machine::stream_state>();
     the().streams[*out]->id = the().next_id++;
+    the().streams[*out]->device = the().current_device;
     return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t s) {
@@ -277,7 +321,7 @@ cudaError_t cudaDeviceSynchronize() {
 cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned) {
     if (the().refuse()) return the().fail(cudaErrorInvalidValue);
     ++the().counts.waits;
-    completion const& last = the().events.at(e);
+    completion const& last = the().events.at(e).last;
     if (!the().no_waits) the().push(s, {.waits_for = last});
     the().pass_time();
     return cudaSuccess;
@@ -286,7 +330,7 @@ cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned) {
 cudaError_t cudaEventCreateWithFlags(cudaEvent_t* out, unsigned) {
     if (the().refuse()) return the().fail(cudaErrorMemoryAllocation);
     *out = new_handle<cudaEvent_t>();
-    the().events[*out] = std::make_shared<bool>(true);
+    the().events[*out] = {the().current_device, std::make_shared<bool>(true)};
     return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t e) {
@@ -295,12 +339,14 @@ cudaError_t cudaEventDestroy(cudaEvent_t e) {
 }
 cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s) {
     if (the().refuse()) return the().fail(cudaErrorInvalidValue);
+    machine::event_state& event = the().events.at(e);
+    if (event.device != the().device_of(s)) return the().fail(cudaErrorInvalidResourceHandle);
     ++the().counts.records;
     auto const done = std::make_shared<bool>(false);
-    the().events.at(e) = done;
+    event.last = done;
     emulated::enqueue(s, [=] { *done = true; });
     return cudaSuccess;
 }
 cudaError_t cudaEventQuery(cudaEvent_t e) {
-    return *the().events.at(e) ? cudaSuccess : the().fail(cudaErrorNotReady);
+    return *the().events.at(e).last ? cudaSuccess : the().fail(cudaErrorNotReady);
 }

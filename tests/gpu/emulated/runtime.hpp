@@ -7,8 +7,9 @@
 // operations at the head of one stream are done, of the same stream for a while. Nothing but
 // the order within a stream and waits for events holds it back, the default stream included. So a
 // wait that is missing shows as wrong bytes, and memory that is used again too early as well.
+// Events and kernels of one device on a stream of the other are refused.
 
-#include <marconi/gpu/device_copies.hpp>
+#include <marconi/gpu/launcher.hpp>
 
 #include <cuda_runtime_api.h>
 
@@ -18,7 +19,8 @@
 
 namespace emulated {
 
-inline constexpr int multiprocessors = 3;
+inline constexpr int devices = 2; ///< share one memory, and one default stream
+inline constexpr int multiprocessors = 12;
 
 /// Begins anew: nothing may be in flight. The seed decides in which order things happen.
 void restart(std::uint64_t seed);
@@ -54,6 +56,8 @@ struct call_counts {
     std::size_t waits = 0;       ///< of a stream for an event
     std::size_t records = 0;     ///< of events
     std::size_t launches = 0;    ///< of kernels
+    std::size_t blocks = 0;      ///< of the last launch
+    std::size_t copies = 0;      ///< by cudaMemcpyAsync
     std::size_t host_waits = 0;  ///< of the host for the device
     std::size_t allocations = 0; ///< of device and pinned memory
 };
@@ -63,8 +67,12 @@ struct call_counts {
 
 /// Runs the kernels' bodies, all threads of them, when their turn comes.
 struct emulated_launcher {
+    static void load() {}
     static void copy(marconi::gpu::direction way, marconi::gpu::copy_job const& job,
                      std::uint32_t blocks, marconi::gpu::stream_ref on);
+    static void copy_inline(marconi::gpu::direction way, marconi::gpu::copy_job const& job,
+                            std::byte const* tables, std::size_t bytes, std::uint32_t blocks,
+                            marconi::gpu::stream_ref on);
     static void copy_pages(marconi::gpu::page_job const& job, std::uint32_t blocks,
                            marconi::gpu::stream_ref on);
 };

@@ -1,0 +1,84 @@
+#pragma once
+
+#include <marconi/gpu/error.hpp>
+#include <marconi/gpu/stream.hpp>
+#include <marconi/gpu/tiles.hpp>
+
+#include <cuda_runtime_api.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <type_traits>
+
+namespace marconi::gpu {
+
+/// A transfer's tables as an argument of its launch: they get to the device with it, where a copy
+/// ahead of it would be one more thing to enqueue and to wait for.
+template <std::size_t Bytes>
+struct inline_tables {
+    alignas(16) std::byte at[Bytes];
+};
+
+/// Sizes that there are kernels for. A launch's arguments may take 32,764 bytes, from CUDA 12.1 on.
+inline constexpr std::size_t few_inline_bytes = 3'840;
+inline constexpr std::size_t some_inline_bytes = 14'336;
+inline constexpr std::size_t most_inline_bytes = 32'000;
+
+template <class Visit>
+void each_inline_size(Visit&& visit) {
+    visit(std::integral_constant<std::size_t, few_inline_bytes>{});
+    visit(std::integral_constant<std::size_t, some_inline_bytes>{});
+    visit(std::integral_constant<std::size_t, most_inline_bytes>{});
+}
+/// Visits the least of these that holds `bytes`, which are at most most_inline_bytes.
+template <class Visit>
+void with_inline_size(std::size_t bytes, Visit&& visit) {
+    bool found = false;
+    each_inline_size([&](auto size) {
+        if (!found && bytes <= size()) {
+            found = true;
+            visit(size);
+        }
+    });
+}
+
+/// Starts a kernel on a stream and returns: `blocks` blocks of warps_per_block warps, each of them
+/// running copy_tiles or copy_page_tiles. `tables` are the job's, in a buffer of most_inline_bytes
+/// at a multiple of 16, which may be written again at once; without them the job has been told
+/// where they are. load() makes the current device ready for all of these. Throws cuda_error.
+template <class L>
+concept launcher = requires(copy_job const& job, std::byte const* tables, std::size_t bytes,
+                            page_job const& pages, std::uint32_t blocks, stream_ref on) {
+    L::load();
+    L::copy(direction::to_pages, job, blocks, on);
+    L::copy_inline(direction::to_pages, job, tables, bytes, blocks, on);
+    L::copy_pages(pages, blocks, on);
+};
+
+/// How many blocks a launch takes: each runs on one multiprocessor.
+class launch_size {
+public:
+    explicit launch_size(int device) {
+        int count = 0;
+        check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device),
+              "cudaDeviceGetAttribute");
+        all_ = most_ = static_cast<std::uint32_t>(count);
+    }
+    /// No more than so many from now on; 0: all.
+    void limit(std::uint32_t most) { most_ = most == 0 ? all_ : std::min(most, all_); }
+    /// A small copy is spread over as many as there are.
+    [[nodiscard]] std::uint32_t blocks_for(std::uint32_t tiles) const {
+        return std::min(tiles, most_);
+    }
+    /// The same for a copy from or to the host's memory: these have 256 KiB in flight, more than a
+    /// link of 64 GB/s brings in 4 us, and more of them would only be taken from the model.
+    [[nodiscard]] std::uint32_t blocks_over_link(std::uint32_t tiles) const {
+        return std::min(blocks_for(tiles), 8u);
+    }
+
+private:
+    std::uint32_t all_ = 1, most_ = 1;
+};
+
+} // namespace marconi::gpu
