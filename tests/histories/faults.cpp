@@ -20,7 +20,7 @@ using histories::contest;
 
 struct totals {
     std::array<std::uint64_t, call::kinds> memory{}, copies{}; // by kind of call
-    std::uint64_t stranded = 0;                       // histories
+    std::uint64_t stranded = 0;                                // histories
 };
 
 /// While one lives, the copy after `allowed` others fails.
