@@ -22,7 +22,7 @@ BINARY = re.compile(r"(?<=\s)(<<|>>|[<>=!+\-*/|]=|&&|\|\||[<>+\-*/%=?:&|^])(?=\s
 STATEMENT = re.compile(r"^([ \t]+)([^\s/#][^\n]*;)[ \t]*$", re.MULTILINE)
 DECLARATION = re.compile(
     r"^(?:auto|friend|static|typename|using|mutable|inline|explicit|else|case|default|return|~)\b"
-    r"|^\[\[|^[\w:]+(?:<[^;]*>)?(?: const)?[ &*]+(?!operator)\w+(?: =|[({;]|\[)"
+    r"|^\[\[|^[\w:]+(?:<[^;]*>)?(?: const)?[ &*]+(?:const )?(?!operator)\w+(?: =|[({;]|\[)"
 )
 CALL = re.compile(r"[\w.:>\-]*\b(\w+)\((\w+), (\w+)\)")
 
