@@ -11,6 +11,7 @@
 #include <numeric>
 #include <span>
 #include <string>
+#include <unordered_set>
 #include <vector>
 
 using namespace marconi;
@@ -255,4 +256,19 @@ TEST_CASE("radix_tree: a root that finds no memory leaves nothing behind") {
             break;
         }
     }
+}
+
+TEST_CASE("radix_tree: a token whose hash is a child's is not taken for the child's") {
+    tree_type tree{16, true};
+    node_id const root = tree.make_root({});
+    std::int32_t const children = 20'000;
+    std::unordered_set<std::uint32_t> hashes;
+    for (std::int32_t t = 0; t < children; ++t) {
+        (void)add(tree, root, {t});
+        hashes.insert(tree.children().hash(root, t));
+    }
+    std::int32_t other = children; // among so many a stranger's is found after some 200,000 tries
+    while (!hashes.contains(tree.children().hash(root, other)))
+        ++other;
+    CHECK_FALSE(tree.child(root, other));
 }
