@@ -93,3 +93,16 @@ TEST_CASE("it is admitted anew to what was written or replaced since") {
     }
     CHECK_SOUND(f.cache);
 }
+
+TEST_CASE("a page that the lease got a copy of waits for the lease's streams, too") {
+    fixture f;
+    sequence const prompt = numbered(1, 38); // inside a block: a reservation copies it
+    (void)serve(f.cache, prompt);
+    f.lease = acquire(f.cache, prompt + sequence(40, 9));
+    REQUIRE(f.lease.position() == 38_tokens);
+    f.lease.used_on(one);
+    (void)f.reserves(78, one);
+    // The path's ten pages, one of them for each of two nodes; eleven of its own; and the one that
+    // it got a copy of.
+    CHECK(f.admits([&] { f.lease.used_on(two); }) == 11 + 11 + 1);
+}

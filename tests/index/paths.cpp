@@ -11,6 +11,7 @@
 #include <random>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace marconi;
@@ -314,4 +315,39 @@ TEST_CASE("paths: a join that finds no memory to reserve changes nothing") {
     p.check();
     p.join(0);
     p.check();
+}
+
+TEST_CASE("paths: when the last edge has gone nothing is held but free slots") {
+    index::paths<std::int32_t> paths{16, true};
+    std::vector<std::int32_t> const tokens(1000, 7);
+    std::size_t empty = 0;
+    segment_id slot;
+    for (int round = 0; round < 3; ++round) {
+        segment_id const id = paths.create(0, std::span{tokens}); // [0, 400) and [400, 1000)
+        if (round == 0) slot = id;
+        CHECK(id == slot);
+        paths.share(id);
+        CHECK(paths.bytes() >= 1000 * sizeof(std::int32_t) + 63 * sizeof(page_id));
+        paths.reserve_join(id, 0, 400, id, 1000);
+        CHECK(paths.join(id, 0, 400, id, 1000) == id);
+        paths.release(id, 0);
+        if (round == 0) empty = paths.bytes();
+        CHECK(paths.bytes() == empty);
+    }
+    CHECK(empty > 0);
+}
+
+TEST_CASE("paths: room for more is made seldom, and some to spare") {
+    index::paths<std::int32_t> paths{16, true};
+    std::vector<std::int32_t> const tokens(1000, 7);
+    segment_id const id = paths.create(0, std::span{tokens});
+    std::size_t before = paths.bytes();
+    int grown = 0;
+    for (std::uint32_t end = 1001; end <= 5000; ++end) {
+        paths.reserve_extension(id, end);
+        paths.extend(id, std::span{tokens}.first(1));
+        grown += paths.bytes() != std::exchange(before, paths.bytes());
+    }
+    CHECK(grown > 0);
+    CHECK(grown < 20);
 }
