@@ -128,3 +128,18 @@ TEST_CASE("arena: a reserve that finds no memory changes nothing") {
         if (i != 3) REQUIRE(arena[ids[static_cast<std::size_t>(i)]] == i);
     CHECK(arena.allocate() == ids[3]);
 }
+
+TEST_CASE("arena: the bytes it says it holds are those it has allocated, but for few") {
+    for (std::size_t const held : {0u, 1u, 1024u, 1025u, 5000u}) {
+        std::size_t const before = testing::bytes_held();
+        int_arena arena;
+        for (std::size_t i = 0; i < held; ++i)
+            (void)arena.allocate();
+        for (std::size_t i = 0; i < held / 3; ++i)
+            arena.release(node_id{static_cast<std::uint32_t>(i)});
+        std::size_t const allocated = testing::bytes_held() - before;
+        CAPTURE(held);
+        CHECK(arena.bytes() <= allocated);
+        CHECK(arena.bytes() + 2 * sizeof(void*) * ((held + 1023) / 1024) >= allocated);
+    }
+}

@@ -206,3 +206,13 @@ TEST_CASE("child_table: the hash depends on the parent and on every byte of a to
     }
     CHECK(seen.size() == 98);
 }
+
+TEST_CASE("child_table: the bytes it says it holds are those it has allocated") {
+    std::size_t const before = testing::bytes_held();
+    child_table table;
+    for (std::size_t const more : {0u, 1u, 100u, 5000u}) {
+        table.reserve(more);
+        std::size_t const allocated = testing::bytes_held() - before;
+        CHECK(table.bytes() == allocated);
+    }
+}

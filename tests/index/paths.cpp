@@ -351,3 +351,93 @@ TEST_CASE("paths: room for more is made seldom, and some to spare") {
     CHECK(grown > 0);
     CHECK(grown < 20);
 }
+
+TEST_CASE("paths: a segment takes its tokens and a page id for each block, if blocks have pages") {
+    std::vector<std::int32_t> const tokens(1000, 7);
+    for (bool const paged : {false, true}) {
+        index::paths<std::int32_t> paths{16, paged};
+        (void)paths.create(0, std::span{tokens}.first(1));
+        std::size_t const before = paths.bytes();
+        (void)paths.create(40, std::span{tokens}); // of blocks 2 to 64
+        CHECK(paths.bytes() - before ==
+              1000 * sizeof(std::int32_t) + (paged ? 63 * sizeof(page_id) : 0));
+    }
+}
+
+TEST_CASE("paths: room is made on the side that grows, and not on the other") {
+    plain_path to_the_front{.block = 16}, whole{.block = 16};
+    to_the_front.append(100);
+    to_the_front.append(200);
+    to_the_front.join(0);
+    whole.append(300);
+    CHECK(to_the_front.paths.bytes() == whole.paths.bytes()); // before token 0 nothing can come
+
+    plain_path to_the_back{.block = 16}, with_a_quarter_more{.block = 16};
+    to_the_back.append(200, 1600);
+    to_the_back.paths.reserve_extension(to_the_back.edges[0].segment, 1920);
+    with_a_quarter_more.append(400, 1600);
+    CHECK(to_the_back.paths.bytes() <= with_a_quarter_more.paths.bytes());
+}
+
+TEST_CASE("paths: the bytes they say they hold are those they have allocated") {
+    struct stretch {
+        segment_id id;
+        std::uint32_t begin = 0, end = 0; // nothing, if they are the same
+    };
+    std::vector<std::int32_t> const tokens(1000, 7);
+    for (bool const paged : {true, false})
+        for (std::uint32_t const block : block_sizes) {
+            std::mt19937 random{block};
+            auto const below = [&](std::size_t n) {
+                return static_cast<std::uint32_t>(random() % n);
+            };
+            auto const some = [&](std::size_t n) { return std::span{tokens}.first(1 + below(n)); };
+            std::vector<stretch> all(40);
+            std::size_t const before = testing::bytes_held();
+            index::paths<std::int32_t> paths{block, paged};
+            auto const left_out = [&] { return testing::bytes_held() - before - paths.bytes(); };
+            paths.release(paths.create(0, some(9)), 0);
+            std::size_t const always = left_out(); // the table of segments is a little larger
+            std::size_t largest = 0;
+            for (int step = 0; step < 3000; ++step) {
+                stretch& s = all[below(all.size())];
+                std::uint32_t const what = below(5);
+                if (s.begin == s.end) {
+                    auto const fresh = some(300);
+                    s.begin = below(100);
+                    s.end = s.begin + static_cast<std::uint32_t>(fresh.size());
+                    s.id = paths.create(s.begin, fresh);
+                } else if (what == 0) {
+                    auto const more = some(50);
+                    std::uint32_t const end = s.end + static_cast<std::uint32_t>(more.size());
+                    paths.reserve_extension(s.id, end);
+                    paths.extend(s.id, more);
+                    s.end = end;
+                } else if (what == 1) {
+                    auto const more = some(500);
+                    std::uint32_t const end = s.end + static_cast<std::uint32_t>(more.size());
+                    segment_id const lower = paths.create(s.end, more);
+                    paths.reserve_join(s.id, s.begin, s.end, lower, end);
+                    s.id = paths.join(s.id, s.begin, s.end, lower, end);
+                    s.end = end;
+                } else if (what == 2) { // a split, whose lower half goes
+                    if (s.end - s.begin < 2) continue;
+                    std::uint32_t const middle = s.begin + 1 + below(s.end - s.begin - 1);
+                    paths.share(s.id);
+                    paths.release(s.id, s.end = middle);
+                } else {
+                    paths.release(s.id, s.begin);
+                    s.end = s.begin;
+                }
+                std::size_t const now = left_out();
+                if (now != always) FAIL("step " << step << ": " << now << ", not " << always);
+                largest = std::max(largest, paths.bytes());
+            }
+            for (stretch const& s : all)
+                if (s.begin != s.end) paths.release(s.id, s.begin);
+            std::size_t const at_last = left_out();
+            CHECK(at_last == always);
+            CHECK(always <= 64);
+            CHECK(paths.bytes() + 5000 * sizeof(std::int32_t) < largest);
+        }
+}

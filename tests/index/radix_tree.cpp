@@ -272,3 +272,33 @@ TEST_CASE("radix_tree: a token whose hash is a child's is not taken for the chil
         ++other;
     CHECK_FALSE(tree.child(root, other));
 }
+
+TEST_CASE("radix_tree: the bytes it says it holds are those it has allocated, but for few") {
+    std::int32_t const n = 3000;
+    std::vector<node_id> leaves(n), halves(n);
+    std::size_t const before = testing::bytes_held();
+    tree_type tree{16, true};
+    auto const check = [&] {
+        std::size_t const allocated = testing::bytes_held() - before;
+        CHECK(tree.bytes() <= allocated);
+        CHECK(tree.bytes() + 1000 > allocated); // roots, and lists of chunks of nodes
+    };
+    node_id const root = tree.make_root({});
+    check();
+    for (std::size_t i = 0; i < leaves.size(); ++i)
+        leaves[i] = add(tree, root, std::vector<std::int32_t>(50, static_cast<std::int32_t>(i)));
+    check();
+    for (std::uint32_t i = 0; i < leaves.size(); ++i)
+        halves[i] = tree.split(leaves[i], 5 + i % 40);
+    check();
+    for (std::size_t i = 0; i < leaves.size(); ++i)
+        if (i % 3 == 0)
+            (void)tree.merge_into_child(halves[i]);
+        else
+            tree.remove_leaf(leaves[i]); // what is left is mostly room, or not
+    check();
+    for (std::size_t i = 0; i < leaves.size(); ++i)
+        tree.remove_leaf(i % 3 == 0 ? leaves[i] : halves[i]);
+    check();
+    CHECK(tree.size() == 1);
+}

@@ -2,11 +2,13 @@
 #include <marconi/memory/page_pool.hpp>
 
 #include <support/catch.hpp>
+#include <support/no_memory.hpp>
 
 #include <algorithm>
 #include <array>
 #include <cstdint>
 #include <map>
+#include <new>
 #include <random>
 #include <span>
 #include <vector>
@@ -98,6 +100,39 @@ TEST_CASE("page_pool: asking for more than is free throws and changes nothing") 
     CHECK(take(pool, 2) == ids({2, 4}));
     CHECK_NOTHROW(pool.allocate({}));
     CHECK_THROWS_AS(take(pool, 1), contract_violation);
+}
+
+TEST_CASE("page_pool: pages that were handed out before need no memory") {
+    page_pool pool{1000};
+    std::vector<page_id> pages = take(pool, 100), more(1);
+    bool refused = false;
+    {
+        testing::no_memory const none;
+        try {
+            for (int round = 0; round < 3; ++round) {
+                pool.release(pages);
+                pool.allocate(pages);
+            }
+        } catch (std::bad_alloc const&) {
+            refused = true;
+        }
+    }
+    CHECK_FALSE(refused);
+    CHECK(pool.touched() == 100);
+}
+
+TEST_CASE("page_pool: new pages need memory seldom, and then 8 bytes each, or twice that") {
+    std::size_t const before = testing::bytes_held();
+    page_pool pool{1'000'000};
+    page_id page;
+    std::size_t const grown = testing::allocations();
+    for (int i = 0; i < 100'000; ++i)
+        pool.allocate({&page, 1});
+    std::size_t const allocations = testing::allocations() - grown;
+    std::size_t const bytes = testing::bytes_held() - before;
+    CHECK(allocations < 50);
+    CHECK(bytes >= 8 * 100'000);
+    CHECK(bytes <= 2 * 8 * 100'000 + 8);
 }
 
 TEST_CASE("page_pool: capacities out of range throw and say what is allowed") {

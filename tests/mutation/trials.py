@@ -55,7 +55,7 @@ STAGES = [
     suite("policy", "tests/policy/*.cpp", folders=("policy/",)),
     suite("copies on tiles", "tests/gpu/*.cpp", folders=("memory/",)),
     suite("cache", "tests/cache/*.cpp", NO_MEMORY, folders=("cache/", "index/", "memory/")),
-    suite("memory", "tests/memory/*.cpp", folders=("memory/",), flags=("-O1",)),
+    suite("memory", "tests/memory/*.cpp", NO_MEMORY, folders=("memory/",), flags=("-O1",)),
     FAULTS,
     suite("index", "tests/index/*.cpp", NO_MEMORY, folders=("index/",), flags=("-O1",)),
     CONCURRENCY,

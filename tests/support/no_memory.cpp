@@ -1,6 +1,7 @@
 #include <support/no_memory.hpp>
 
 #include <cstdlib>
+#include <cstring>
 #include <new>
 
 namespace {
@@ -10,8 +11,23 @@ std::size_t left = 0;
 std::size_t refusals_left = 0;
 bool refused = false;
 bool spared = false;
+std::size_t made = 0;
+std::size_t held = 0;
+
+/// Room for the size, before what is handed out: not every delete says it.
+constexpr std::size_t before = __STDCPP_DEFAULT_NEW_ALIGNMENT__;
+static_assert(before >= sizeof(std::size_t));
+
+void* take(std::size_t size) noexcept {
+    void* const begin = std::malloc(before + size);
+    if (!begin) return nullptr;
+    std::memcpy(begin, &size, sizeof(size));
+    held += size;
+    return static_cast<std::byte*>(begin) + before;
+}
 
 void* allocate(std::size_t size) {
+    if (!spared) ++made;
     if (limited && !spared) {
         if (left != 0) {
             --left;
@@ -21,8 +37,17 @@ void* allocate(std::size_t size) {
             throw std::bad_alloc{};
         }
     }
-    if (void* p = std::malloc(size == 0 ? 1 : size)) return p;
+    if (void* p = take(size)) return p;
     throw std::bad_alloc{};
+}
+
+void give_back(void* p) noexcept {
+    if (!p) return;
+    void* const begin = static_cast<std::byte*>(p) - before;
+    std::size_t size = 0;
+    std::memcpy(&size, begin, sizeof(size));
+    held -= size;
+    std::free(begin);
 }
 
 } // namespace
@@ -30,12 +55,14 @@ void* allocate(std::size_t size) {
 // All forms, so that none of them meets a sanitizer's idea of its counterpart.
 void* operator new(std::size_t size) { return allocate(size); }
 void* operator new[](std::size_t size) { return allocate(size); }
-void* operator new(std::size_t size, std::nothrow_t const&) noexcept { return std::malloc(size); }
-void* operator new[](std::size_t size, std::nothrow_t const&) noexcept { return std::malloc(size); }
-void operator delete(void* p) noexcept { std::free(p); }
-void operator delete[](void* p) noexcept { std::free(p); }
-void operator delete(void* p, std::size_t) noexcept { std::free(p); }
-void operator delete[](void* p, std::size_t) noexcept { std::free(p); }
+void* operator new(std::size_t size, std::nothrow_t const&) noexcept { return take(size); }
+void* operator new[](std::size_t size, std::nothrow_t const&) noexcept { return take(size); }
+void operator delete(void* p) noexcept { give_back(p); }
+void operator delete[](void* p) noexcept { give_back(p); }
+void operator delete(void* p, std::size_t) noexcept { give_back(p); }
+void operator delete[](void* p, std::size_t) noexcept { give_back(p); }
+void operator delete(void* p, std::nothrow_t const&) noexcept { give_back(p); }
+void operator delete[](void* p, std::nothrow_t const&) noexcept { give_back(p); }
 
 namespace testing {
 
@@ -49,5 +76,8 @@ no_memory::~no_memory() { limited = false; }
 bool no_memory::was_asked() const { return refused; }
 
 void spare_memory(bool on) { spared = on; }
+
+std::size_t allocations() { return made; }
+std::size_t bytes_held() { return held; }
 
 } // namespace testing

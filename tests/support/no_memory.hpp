@@ -23,4 +23,9 @@ public:
 /// the test itself, in the middle of what it tests.
 void spare_memory(bool on);
 
+/// How often this program has allocated; and the bytes, as they were asked for, that it has not
+/// freed since. Of assertions and of a test's own values, too: compare what was read beside a call.
+[[nodiscard]] std::size_t allocations();
+[[nodiscard]] std::size_t bytes_held();
+
 } // namespace testing
