@@ -175,6 +175,59 @@ TEST_CASE("calls that find no memory leave the cache as it was") {
     CHECK_SOUND(cache);
 }
 
+TEST_CASE("a lease for whose record there is no memory pins nothing") {
+    small_cache cache{room_for(hybrid(), 100)};
+    serve(cache, "0123456789");
+    auto const plan = cache.plan(cache.match({}, text("0123456789abc")));
+    std::vector<small_cache::lease> leases;
+    while (leases.size() < 1024) // the table of leases grows by so many
+        leases.push_back(cache.acquire(plan));
+    std::optional<small_cache::lease> one_more;
+    CHECK(starve(cache, [&] { one_more.emplace(cache.acquire(plan)); }) > 0);
+    leases.clear();
+    one_more.reset();
+    CHECK(cache.evict(byte_count{1}) == byte_count{12 * 256});
+    CHECK(cache.holds().nodes == 0);
+}
+
+TEST_CASE("evicting what could not merge, and still cannot, fails and changes nothing") {
+    small_cache cache{room_for(hybrid(), 100)};
+    for (auto const* tokens : {"01234", "0123abcdefgh"}) {
+        auto const lease = acquire(cache, text(tokens));
+        commit(cache, lease, text(tokens), {text(tokens).size()});
+    }
+    REQUIRE(cache.holds().nodes == 3); // "0123", of which nobody resumes, and two leaves
+    byte_count freed;
+    {
+        testing::no_memory const none{0, 1};
+        freed = cache.evict(1_B);
+    }
+    CHECK(freed == byte_count{3 * 256}); // "4" and its checkpoint
+    REQUIRE(cache.holds().nodes == 2);
+    REQUIRE(cache.holds().candidates == 2);
+
+    std::string const before = inventory(cache);
+    auto const evictions = cache.stats().evictions();
+    for (int i = 0; i < 3; ++i) {
+        bool failed = false;
+        {
+            testing::no_memory const none{0, 1};
+            try {
+                (void)cache.evict(1_B);
+            } catch (std::bad_alloc const&) {
+                failed = true;
+            }
+        }
+        REQUIRE(failed);
+        CHECK(inventory(cache) == before);
+        CHECK(cache.holds().candidates == 2);
+        CHECK(cache.stats().evictions() == evictions);
+    }
+    CHECK(cache.evict(1_B) == byte_count{14 * 256}); // they merge, and go
+    CHECK(cache.holds().nodes == 0);
+    CHECK_SOUND(cache);
+}
+
 TEST_CASE("a reservation that finds no memory leaves a copying lease a copying lease") {
     small_cache cache{room_for(hybrid(), 100, 4)}, twin{room_for(hybrid(), 100, 4)};
     auto const lease = acquire(cache, text("0123456789abcdef"));

@@ -1,0 +1,54 @@
+// Blocks in which several requests have gone on, each in its own page: whose going would free which
+// page, when others have gone.
+
+#include <cache/short_requests.hpp>
+
+using namespace cache_tests;
+
+TEST_CASE("a page that a merge drops is left to a node further up") {
+    small_cache cache{room_for(hybrid(), 100, 16)};
+    sequence const tokens = numbered(1, 14);
+    auto in_place = acquire(cache, tokens);
+    REQUIRE(cache.reserve(in_place, 14_tokens) == 14_tokens);
+    commit(cache, in_place, first(tokens, 5), {5}); // in its page
+    auto other = acquire(cache, first(tokens, 8));
+    commit(cache, other, first(tokens, 8), {8}); // in a page of its own
+    commit(cache, in_place, first(tokens, 12));  // in its page again
+    other.release();
+    serve(cache, tokens); // and in a third page, from 12 on
+    REQUIRE(cache.holds().nodes == 4);
+    CHECK(pages_used(cache) == 3 + 3);
+    CHECK_SOUND(cache);
+
+    in_place.release(); // [8, 12) merges into [12, 14)
+    CHECK(cache.holds().nodes == 3);
+    CHECK(pages_used(cache) == 3 + 3);
+    CHECK_SOUND(cache);
+    CHECK(cache.evict(1_B) == byte_count{2 * 4096}); // the oldest checkpoint, and that page
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("a page that a lease had is left to a node beside its path") {
+    small_cache cache{room_for(attention_only(), 100, 16)};
+    sequence const tokens = numbered(1, 20);
+    auto first_page = acquire(cache, tokens);
+    REQUIRE(cache.reserve(first_page, 16_tokens) == 16_tokens);
+    commit(cache, first_page, first(tokens, 5));
+    auto lease = acquire(cache, first(tokens, 6));
+    REQUIRE(lease.position() == 5_tokens);
+    REQUIRE(cache.reserve(lease, 20_tokens) == 20_tokens); // a copy of that page, to go on in
+    commit(cache, lease, first(tokens, 8));
+    commit(cache, first_page, first(tokens, 8) + numbered(2, 2)); // beyond, in the first page
+    commit(cache, lease, tokens);
+    first_page.release();
+    REQUIRE(cache.holds().nodes == 3); // [0, 8), and from there the two
+    CHECK(pages_used(cache) == 3);
+    CHECK_SOUND(cache);
+
+    lease.release();
+    CHECK_SOUND(cache);
+    CHECK(cache.evict(1_B) == 4096_B);
+    CHECK(look(cache, tokens, 20) == depths{20, 20, 0, 0});
+    CHECK(pages_used(cache) == 2);
+    CHECK_SOUND(cache);
+}
