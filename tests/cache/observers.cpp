@@ -192,3 +192,19 @@ TEST_CASE("a request's events, one by one") {
     CHECK(heard == "10 split 6\n"
                    "11 checkpoint 6\n");
 }
+
+TEST_CASE("each checkpoint past what is known comes with an edge of its own, and cuts none") {
+    mirror heard;
+    counting_cache<policy::lru, policy::branch_and_tail, listener> cache{
+        room_for(hybrid(), 100), {}, {}, {}, listener{&heard}};
+    using enum cache::event_kind;
+    sequence const tokens = numbered(1, 30);
+    auto const lease = acquire(cache, tokens);
+    commit(cache, lease, first(tokens, 20), {5, 10, 15});
+    CHECK(heard.seen[kv_published] == 4);
+    commit(cache, lease, tokens, {20, 25, 30}); // the first of which is known
+    CHECK(heard.seen[kv_published] == 6);
+    CHECK(heard.seen[checkpoint_published] == 6);
+    CHECK(heard.seen[split] == 0);
+    CHECK(differences(cache, heard) == "");
+}
