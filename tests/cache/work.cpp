@@ -16,10 +16,9 @@ namespace {
 /// Counts how often a candidate's facts are said to have changed.
 struct counting_lru : policy::lru {
     std::size_t updates = 0;
-    void update(node_id node, policy::usage history,
-                policy::candidate_facts const& facts) noexcept {
+    void update(node_id node, policy::usage h, policy::candidate_facts const& facts) noexcept {
         ++updates;
-        policy::lru::update(node, history, facts);
+        policy::lru::update(node, h, facts);
     }
 };
 static_assert(policy::eviction_policy<counting_lru>);
