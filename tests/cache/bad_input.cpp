@@ -6,7 +6,12 @@
 
 #include <support/engine.hpp>
 
+#include <cstddef>
+#include <cstdint>
 #include <optional>
+#include <span>
+
+#include <sys/mman.h>
 
 using namespace cache_tests;
 
@@ -357,4 +362,22 @@ TEST_CASE("a plan of this cache, not of one that was here before it") {
     begin_anew();
     CHECK(refusal<contract_violation>(*cache, [&] { (void)cache->acquire(plan); }) ==
           "acquire: the plan was made by another cache");
+}
+
+TEST_CASE("a prompt, and a sequence, of fewer than 2^31 tokens") {
+    using byte_cache = cache::prefix_cache<memory::ledger_store, policy::branch_and_tail,
+                                           policy::lru, cache::no_observer, std::uint8_t>;
+    std::size_t const too_many = std::size_t{1} << 31;
+    void* const memory = mmap(nullptr, too_many, PROT_READ,
+                              MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0); // not touched
+    REQUIRE(memory != MAP_FAILED);
+    std::span const tokens{static_cast<std::uint8_t const*>(memory), too_many};
+    byte_cache cache{room_for(attention_only(), 100)};
+    CHECK(refusal<invalid_argument>(cache, [&] { (void)cache.match({}, tokens); }) ==
+          "prompt.size() is 2147483648; expected less than 2^31");
+    auto const lease = cache.acquire(cache.plan(cache.match({}, tokens.first(10))));
+    CHECK(refusal<invalid_argument>(cache, [&] { (void)cache.commit(lease, tokens); }) ==
+          "tokens.size() is 2147483648; expected less than 2^31");
+    CHECK(cache.commit(lease, tokens.first(too_many - 1)).stored_tokens == 100_tokens);
+    munmap(memory, too_many);
 }

@@ -52,3 +52,26 @@ TEST_CASE("a page that a lease had is left to a node beside its path") {
     CHECK(pages_used(cache) == 2);
     CHECK_SOUND(cache);
 }
+
+TEST_CASE("a page that a leaf had is left to a node further up") {
+    small_cache cache{room_for(hybrid(), 100, 16)};
+    sequence const tokens = numbered(1, 20);
+    auto in_place = acquire(cache, tokens);
+    REQUIRE(cache.reserve(in_place, 20_tokens) == 20_tokens);
+    commit(cache, in_place, first(tokens, 5), {5}); // in its page
+    auto other = acquire(cache, first(tokens, 8));
+    commit(cache, other, first(tokens, 8), {8}); // in a page of its own
+    commit(cache, in_place, tokens);             // in its first page again, and another
+    other.release();
+    in_place.release();
+    for (std::size_t const prompt : {6u, 9u}) // both of these are used again, the leaf is not
+        acquire(cache, first(tokens, prompt)).release();
+    REQUIRE(cache.holds().nodes == 3);
+    CHECK(pages_used(cache) == 3 + 2);
+    CHECK_SOUND(cache);
+    CHECK(cache.evict(1_B) == 4096_B);
+    CHECK(look(cache, tokens) == depths{8, 8, 0, 0});
+    CHECK_SOUND(cache);
+    CHECK(cache.evict(1_B) == byte_count{2 * 4096}); // the checkpoint at 5, and that page
+    CHECK_SOUND(cache);
+}

@@ -49,6 +49,12 @@ struct fixture {
     }
 };
 
+/// To it a cache copies; nothing comes of that.
+struct with_bytes : ordered_ledger {
+    using ordered_ledger::ordered_ledger;
+    static constexpr bool holds_bytes = true;
+};
+
 } // namespace
 
 TEST_CASE("a stream that reads a lease's pages is admitted to each of them once") {
@@ -105,4 +111,55 @@ TEST_CASE("a page that the lease got a copy of waits for the lease's streams, to
     // The path's ten pages, one of them for each of two nodes; eleven of its own; and the one that
     // it got a copy of.
     CHECK(f.admits([&] { f.lease.used_on(two); }) == 11 + 11 + 1);
+}
+
+TEST_CASE("a stream is admitted once to pages that go on past where the lease stands") {
+    std::size_t admitted = 0;
+    memory::page_options const cut = blocks_of(4);
+    ordered_ledger store{attention_only(), byte_count{1024 * 100}, cut};
+    store.admitted = &admitted;
+    cache::prefix_cache<ordered_ledger> cache{std::move(store)};
+    (void)serve(cache, numbered(1, 40));
+    auto const lease = acquire(cache, first(numbered(1, 40), 20) + sequence{7});
+    REQUIRE(lease.position() == 20_tokens);
+    lease.used_on(one);
+    CHECK(admitted >= 5);
+    admitted = 0;
+    lease.used_on(one);
+    CHECK(admitted == 0);
+}
+
+TEST_CASE(
+    "a stream that a lease was used on is not asked for anything once the lease is released") {
+    std::size_t marks = 0, admitted = 0;
+    ordered_ledger store = fixture::store(admitted);
+    store.marks = &marks;
+    cache::prefix_cache<ordered_ledger> cache{std::move(store)};
+    (void)serve(cache, numbered(1, 40));
+    auto lease = acquire(cache, numbered(1, 41));
+    lease.used_on(one);
+    marks = 0;
+    lease.release();
+    CHECK(marks > 0);
+    marks = 0;
+    lease = acquire(cache, numbered(1, 41)); // another request, in its place
+    lease.release();
+    CHECK(marks == 0);
+}
+
+TEST_CASE("a store is told what an engine wrote in place, and knows what it copied itself") {
+    std::size_t written = 0;
+    with_bytes store{hybrid(), byte_count{1024 * 100}, blocks_of(4)};
+    store.written_pages = &written;
+    cache::prefix_cache<with_bytes> cache{std::move(store)};
+    sequence const tokens = numbered(1, 40);
+    auto const lease = acquire(cache, tokens);
+    memory::kv_layer_view const nothing_read{};
+    (void)cache.commit(lease, first(tokens, 18), {.kv = {{&nothing_read, 1}}}, one);
+    CHECK(written == 0);
+    (void)cache.reserve(lease, 40_tokens, one);
+    (void)cache.commit(lease, first(tokens, 30), {}, one);
+    CHECK(written == 4); // of blocks 4, in which the copy had ended, to 7
+    (void)cache.commit(lease, tokens, {}, one);
+    CHECK(written == 4 + 3);
 }

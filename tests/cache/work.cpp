@@ -104,5 +104,22 @@ TEST_CASE("a lease that goes leaves the others of its prompt alone") {
             told.push_back(told_of_release(cache, lease));
         }
     }
+    SECTION("and, where one of its pages is left beside its path, those in later blocks") {
+        sequence const longer = numbered(1, 40);
+        for (std::int32_t const others : {2, 100}) {
+            told_cache cache{room_for(attention_only(), 1000, 16)};
+            auto before = acquire(cache, longer);
+            (void)cache.reserve(before, 16_tokens);
+            commit(cache, before, first(longer, 5));
+            auto lease = acquire(cache, first(longer, 6));
+            (void)cache.reserve(lease, 40_tokens); // a copy of the page of `before`, and more
+            commit(cache, lease, first(longer, 8));
+            commit(cache, before, first(longer, 8) + numbered(2, 2)); // beside, in that page
+            commit(cache, lease, first(longer, 32));
+            before.release();
+            go_on(cache, longer, 32, others);
+            told.push_back(told_of_release(cache, lease));
+        }
+    }
     CHECK(told.at(1) == told.at(0));
 }

@@ -14,8 +14,12 @@
 
 #include <atomic>
 #include <concepts>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
+#include <memory>
 #include <mutex>
+#include <new>
 #include <random>
 #include <span>
 #include <thread>
@@ -192,4 +196,18 @@ TEST_CASE("open is match, plan and acquire as one; a lease moves, and lets go ea
     CHECK_THROWS_AS(lease.position(), contract_violation);
     cache.clear({});
     CHECK(cache.holds().used == byte_count{});
+}
+
+TEST_CASE("a lease that was released knows its cache no more, and may outlive it") {
+    host_cache::lease released;
+    alignas(host_cache) std::byte place[sizeof(host_cache)];
+    auto* const cache = new (place)
+        host_cache{memory::host_store{support::hybrid_model(), 1_MiB, {.block_tokens = 4_tokens}}};
+    released = cache->open({}, sequence{1, 2, 3});
+    released.release();
+    std::destroy_at(cache);
+    std::memset(place, 0xFF, sizeof(place)); // whoever took its locks would not get far
+    released.let_go_kv();
+    released.release();
+    CHECK(released.stale());
 }

@@ -278,6 +278,19 @@ TEST_CASE("paths: a segment that is mostly room is trimmed") {
     }
 }
 
+TEST_CASE("paths: and one whose upper edge has moved to another") {
+    index::paths<std::int32_t> paths{16, true};
+    std::vector<std::int32_t> const tokens(1700, 7);
+    segment_id const upper = paths.create(0, std::span{tokens}.first(1600));
+    segment_id const lower = paths.create(1600, std::span{tokens});
+    paths.share(lower); // a split at 3200
+    paths.reserve_join(upper, 0, 1600, lower, 3200);
+    std::size_t const before = paths.bytes();
+    CHECK(paths.join(upper, 0, 1600, lower, 3200) == upper);
+    CHECK(paths.bytes() + 1600 * sizeof(std::int32_t) <= before);
+    CHECK(std::ranges::equal(paths.tokens(lower, 3200, 3300), std::span{tokens}.first(100)));
+}
+
 TEST_CASE("paths: without memory a segment keeps its room and stays readable") {
     plain_path p{.block = 16};
     p.append(100'000);

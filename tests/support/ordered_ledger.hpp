@@ -23,7 +23,9 @@ public:
 
     using ledger_store::ledger_store;
 
-    std::size_t* admitted = nullptr;    ///< pages that readers were admitted to
+    std::size_t* admitted = nullptr; ///< pages that readers were admitted to
+    std::size_t* written_pages = nullptr;
+    std::size_t* marks = nullptr;       ///< how often a stream was asked for one
     std::function<void()> on_load = {}; ///< what happens while something is restored
 
     void save(marconi::memory::transfer const&, stream) {}
@@ -35,8 +37,13 @@ public:
         if (admitted) *admitted += pages.size();
     }
     void admit_writer(pages_view, stream) {}
-    void written(pages_view, stream) {}
-    int mark(stream) noexcept { return 0; }
+    void written(pages_view pages, stream) {
+        if (written_pages) *written_pages += pages.size();
+    }
+    int mark(stream) noexcept {
+        if (marks) ++*marks;
+        return 0;
+    }
     void used(pages_view, int) noexcept {}
 };
 
