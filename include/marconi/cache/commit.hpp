@@ -164,7 +164,7 @@ private:
     void keep_tail_block(std::vector<page_id> const& blocks) noexcept {
         if (lease_.in_place || end_ == lease_.position) return;
         page_id tail;
-        if (end_ > known_ && !blocks.empty() && end_ % block_ != 0) {
+        if (!blocks.empty() && end_ % block_ != 0) {
             tail = blocks.back();
             store_.pages().share(tail);
         }

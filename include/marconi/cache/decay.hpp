@@ -137,7 +137,7 @@ protected:
     /// touch the block).
     void rerank_above(node_id id, std::uint32_t block) noexcept {
         std::uint64_t const begin = std::uint64_t{block} * store_.layout().block_tokens();
-        for (; !tree_[id].is_root() && tree_[id].depth > begin; id = tree_[id].parent)
+        for (; tree_[id].depth > begin; id = tree_[id].parent) // a root is at 0
             this->rerank(id);
     }
     void rerank_below(node_id top, std::uint32_t block) noexcept {

@@ -70,6 +70,7 @@ public:
     }
 
     /// Adds a node; its pages stand in the segment, a reference to each already counted for it.
+    /// The parent, pinned or about to get a checkpoint, is ranked after that.
     node_id add(node_id parent, index::segment_id segment, std::uint32_t depth, bool first_owner,
                 scope const& in) noexcept {
         node_id const id = tree_.add(parent, segment, depth, first_owner);
@@ -83,7 +84,6 @@ public:
                 .position = token_count{depth},
                 .in = in,
                 .tokens = tree_.tokens(id)});
-        this->rerank(parent);
         return id;
     }
 
@@ -118,11 +118,10 @@ public:
     void released_pages(node_id id, std::uint32_t first_block, bool off_path) noexcept {
         std::uint32_t const block = store_.layout().block_tokens();
         this->rerank_above(id, first_block);
-        for (; off_path && !tree_[id].is_root() &&
-               tree_[id].depth > std::uint64_t{first_block} * block;
-             id = tree_[id].parent)
-            if (tree_[id].child_count > 0 && tree_[id].depth % block != 0)
-                this->rerank_below(id, tree_[id].depth / block);
+        if (!off_path) return;
+        std::uint64_t const begin = std::uint64_t{first_block} * block;
+        for (; tree_[id].depth > begin; id = tree_[id].parent)
+            if (tree_[id].depth % block != 0) this->rerank_below(id, tree_[id].depth / block);
     }
     void unpin_kv(node_id id) noexcept {
         --tree_[id].payload.kv_pins;

@@ -68,7 +68,7 @@ void save_known(Entries& entries, lease_record const& lease, std::uint32_t known
 }
 
 inline void check_reserve(lease_record const& lease, token_count tokens) {
-    MARCONI_EXPECT(tokens.value() >= lease.position && tokens.value() < (1ull << 31), "tokens",
+    MARCONI_EXPECT(tokens.value() >= lease.position && tokens.value() < most_tokens, "tokens",
                    tokens.value(), "the lease's position or more, less than 2^31");
     if (!lease.kv_pinned && lease.position != 0)
         throw contract_violation{"reserve: the lease has let go of its KV"};
@@ -125,7 +125,8 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
 template <class Entries>
 [[nodiscard]] std::uint32_t blocks_kept(Entries const& entries, lease_record const& lease,
                                         token_count tokens) {
-    std::uint64_t const end = std::clamp<std::uint64_t>(tokens.value(), lease.position, 1ull << 31);
+    std::uint64_t const end =
+        std::clamp<std::uint64_t>(tokens.value(), lease.position, most_tokens);
     return static_cast<std::uint32_t>(divide_up(end, entries.store().layout().block_tokens()));
 }
 

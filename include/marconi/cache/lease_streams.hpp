@@ -40,16 +40,19 @@ void each_page_in_place(Entries const& entries, lease_record const& lease, std::
     auto const& tree = entries.tree();
     std::uint32_t const block = entries.store().layout().block_tokens();
     std::uint64_t const begin = std::uint64_t{from} * block;
-    auto const visit_from = [&](std::span<page_id const> pages, std::uint32_t first) {
-        if (from > first) pages = pages.subspan(std::min<std::size_t>(from - first, pages.size()));
-        if (!pages.empty()) visit(pages);
+    auto const visit_blocks = [&](std::span<page_id const> pages, std::uint64_t first,
+                                  std::uint64_t end) { // of these those of blocks [from, end)
+        std::size_t const skip = std::max<std::uint64_t>(from, first) - first;
+        std::size_t const stop = std::min(pages.size(), std::max(end, first) - first);
+        if (skip < stop) visit(pages.subspan(skip, stop - skip));
     };
-    if (lease.kv_pinned && entries.has_kv() && begin < lease.position)
-        for (node_id id = lease.node; !tree[id].is_root() && tree[id].depth > begin;
-             id = tree[id].parent)
-            visit_from(entries.pages(tree[id]), tree[id].start() / block);
-    visit_from(lease.pages, lease.first_block);
-    if (from == 0) visit_from(lease.replaced, 0);
+    // The node may go on past the lease's position.
+    std::uint64_t const path_end = divide_up(lease.position, block);
+    if (lease.kv_pinned && entries.has_kv())
+        for (node_id id = lease.node; tree[id].depth > begin; id = tree[id].parent)
+            visit_blocks(entries.pages(tree[id]), tree[id].start() / block, path_end);
+    visit_blocks(lease.pages, lease.first_block, lease.end_block());
+    if (from == 0) visit_blocks(lease.replaced, 0, lease.replaced.size());
 }
 
 template <memory::ordered_store Store>

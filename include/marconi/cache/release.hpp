@@ -27,9 +27,9 @@ template <class Entries>
     auto const with_one_more = [&](page_id page) { return pool.owners(page) == 2; };
     auto left = std::ranges::count_if(lease.pages, with_one_more) +
                 std::ranges::count_if(lease.replaced, with_one_more);
-    for (node_id id = lease.node; left > 0 && !tree[id].is_root(); id = tree[id].parent) {
+    std::uint64_t const begin = std::uint64_t{lease.first_block} * block;
+    for (node_id id = lease.node; left != 0 && tree[id].depth > begin; id = tree[id].parent) {
         auto const& n = tree[id];
-        if (n.depth <= std::uint64_t{lease.first_block} * block) break;
         std::uint32_t at = n.start() / block;
         for (page_id const page : entries.pages(n)) {
             if (with_one_more(page))

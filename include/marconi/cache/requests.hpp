@@ -28,7 +28,7 @@ template <class Entries, class Token>
                                       std::span<Token const> prompt, match_options options,
                                       std::uint64_t cache) {
     auto const size = token_count{prompt.size()};
-    MARCONI_EXPECT(prompt.size() < (1ull << 31), "prompt.size()", prompt.size(), "less than 2^31");
+    MARCONI_EXPECT(prompt.size() < most_tokens, "prompt.size()", prompt.size(), "less than 2^31");
     token_count const all_but_one = size - token_count{prompt.empty() ? 0u : 1u};
     match_result found{.in = in,
                        .tokens = size,
@@ -80,8 +80,8 @@ decide_captures(Entries const& entries, Admission const& admission, cache_option
                             .block_tokens = token_count{entries.store().layout().block_tokens()},
                             .checkpoint_grid = grid});
     if (std::uint64_t const step = rule.every.value())
-        for (std::uint64_t at = (match.resumable.value() / step + 1) * step;
-             at <= match.limit.value(); at += step)
+        for (std::uint64_t at = match.resumable.value() / step * step; at <= match.limit.value();
+             at += step)
             rule.at.push_back(token_count{at});
     std::erase_if(rule.at, [&](token_count position) {
         return position <= match.resumable || position > match.limit ||

@@ -34,7 +34,7 @@ public:
     [[nodiscard]] std::uint32_t slots() const { return slots_; }
 
     /// Makes the next `n` allocations infallible. Throws std::bad_alloc and changes nothing else.
-    void reserve(std::size_t n) {
+    void reserve(std::size_t n = 1) {
         if (n <= free_.size()) return;
         std::size_t const wanted = slots_ + (n - free_.size());
         while (chunks_.size() * chunk_slots < wanted) {
@@ -46,7 +46,7 @@ public:
 
     /// A slot with a value-initialised T. O(1).
     Id allocate() {
-        reserve(1);
+        reserve();
         std::uint32_t index;
         if (free_.empty()) {
             index = slots_++;

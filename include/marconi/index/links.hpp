@@ -62,17 +62,16 @@ public:
     }
     node_id make_root(scope const& s) {
         if (node_id const existing = find_root(s)) return existing;
-        nodes_.reserve(1);
-        roots_.emplace(s, node_id{});
         node_id const id = nodes_.allocate();
         try {
             scopes_.emplace(id.value(), s);
+            roots_.emplace(s, id);
         } catch (...) {
+            scopes_.erase(id.value());
             nodes_.release(id);
-            roots_.erase(s);
             throw;
         }
-        return roots_[s] = id;
+        return id;
     }
     /// Removes a root without children.
     void remove_root(node_id id) noexcept {

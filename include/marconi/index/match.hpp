@@ -12,7 +12,7 @@ namespace marconi::index {
 /// A point on a path: `depth` tokens down, inside or at the end of the edge of `node`.
 struct location {
     node_id node;
-    std::uint32_t depth = 0;
+    std::uint32_t depth;
     friend constexpr bool operator==(location, location) = default;
 };
 
@@ -23,11 +23,12 @@ template <token Token>
     auto const equal = [&](std::size_t at, std::size_t count) {
         return std::memcmp(a + at, b + at, count * sizeof(Token)) == 0;
     };
+    constexpr std::size_t shortest = 16, longest = 4096;
     std::size_t same = 0;
-    std::size_t stride = 16;
+    std::size_t stride = shortest;
     while (same < n && equal(same, std::min(stride, n - same))) {
         same += std::min(stride, n - same);
-        stride = std::min<std::size_t>(2 * stride, 4096);
+        stride = std::min(2 * stride, longest);
     }
     // The first difference, if any, is within the next stride: close in on it by halves.
     for (std::size_t left = std::min(stride, n - same); left > 1;) {

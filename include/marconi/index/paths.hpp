@@ -35,9 +35,7 @@ public:
     /// A segment holding `tokens` for positions [begin, begin + size), one owner, blank pages.
     [[nodiscard]] segment_id create(std::uint32_t begin, std::span<Token const> tokens) {
         auto const end = static_cast<std::uint32_t>(begin + tokens.size());
-        segments_.reserve(1);
         segment<Token> fresh = layout_.blank(begin, end);
-        fresh.first = begin;
         fresh.last = end;
         std::memcpy(layout_.token_at(fresh, begin), tokens.data(), tokens.size_bytes());
         segment_id const id = segments_.allocate();

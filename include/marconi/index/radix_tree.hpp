@@ -90,14 +90,14 @@ public:
     }
 
     /// Makes `nodes` splits and additions infallible.
-    void reserve(std::size_t nodes) {
+    void reserve(std::size_t nodes = 1) {
         nodes_.reserve(nodes);
         base::reserve_links(nodes);
     }
 
     /// Cuts a node's edge at a position inside it; the upper half, a new node, is returned. O(1).
     node_id split(node_id id, std::uint32_t at) {
-        reserve(1);
+        reserve();
         node_id const upper_id = nodes_.allocate();
         node_type& upper = nodes_[upper_id];
         node_type& lower = nodes_[id];
@@ -136,7 +136,7 @@ public:
     /// Adds a child for positions [parent's depth, depth) of a segment, and owns a share of it
     /// unless `first_owner`. No child may begin with the same token.
     node_id add(node_id parent, segment_id segment, std::uint32_t depth, bool first_owner) {
-        reserve(1);
+        reserve();
         node_id const id = nodes_.allocate();
         node_type& n = nodes_[id];
         n.segment = segment;

@@ -14,10 +14,10 @@ namespace marconi::index {
 template <token Token>
 struct segment {
     std::unique_ptr<std::byte[]> memory;
-    std::uint32_t origin = 0;   ///< position of the first slot
-    std::uint32_t capacity = 0; ///< slots for tokens; pages have one for each block these touch
-    std::uint32_t first = 0;    ///< live positions are [first, last)
-    std::uint32_t last = 0;
+    std::uint32_t origin;   ///< position of the first slot
+    std::uint32_t capacity; ///< slots for tokens; pages have one for each block these touch
+    std::uint32_t first;    ///< live positions are [first, last)
+    std::uint32_t last;
     std::uint32_t owners = 1;
 
     static_assert(alignof(Token) <= __STDCPP_DEFAULT_NEW_ALIGNMENT__);
@@ -49,9 +49,8 @@ public:
 
     /// An empty segment with room for [begin, end).
     [[nodiscard]] segment<Token> blank(std::uint32_t begin, std::uint32_t end) const {
-        segment<Token> s;
-        s.origin = begin;
-        s.capacity = end - begin;
+        segment<Token> s{
+            .memory = {}, .origin = begin, .capacity = end - begin, .first = begin, .last = begin};
         s.memory = std::make_unique_for_overwrite<std::byte[]>(bytes(s));
         std::uninitialized_fill_n(page_at(s, begin / block_), blocks_of(s), page_id{});
         return s;

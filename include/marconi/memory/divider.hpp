@@ -12,7 +12,7 @@ namespace marconi::memory {
 class divider {
 public:
     /// Divides by 1.
-    constexpr divider() = default;
+    constexpr divider() : divider{1} {}
     /// `divisor` is at least 1.
     constexpr explicit divider(std::uint32_t divisor) : divisor_{divisor} {
         std::uint32_t bits = 0; // the smallest with 2^bits >= divisor
@@ -32,10 +32,10 @@ public:
     }
 
 private:
-    std::uint32_t divisor_ = 1;
-    std::uint32_t multiplier_ = 1;
-    std::uint8_t first_shift_ = 0;
-    std::uint8_t second_shift_ = 0;
+    std::uint32_t divisor_;
+    std::uint32_t multiplier_;
+    std::uint8_t first_shift_;
+    std::uint8_t second_shift_;
 };
 
 } // namespace marconi::memory

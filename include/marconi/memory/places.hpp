@@ -24,31 +24,31 @@ namespace marconi::memory {
 
 /// One byte in both places, and how many from it on are neighbours in both.
 struct place {
-    std::byte* in_page = nullptr;
-    std::byte* in_engine = nullptr;
-    std::uint64_t run = 0;
+    std::byte* in_page;
+    std::byte* in_engine;
+    std::uint64_t run;
 };
 
 /// The keys, or the values, of one layer.
 struct kv_part {
-    std::byte* engine = nullptr;
-    std::int64_t block_stride = 0;
-    std::int64_t token_stride = 0;
-    std::int64_t head_stride = 0;
-    divider row{};                 ///< by the bytes of a token
-    divider head{};                ///< by those of a head that stands alone, else of a token
-    std::uint32_t page_offset = 0; ///< of the part's first row
-    std::uint32_t alignment = 1;   ///< of every run on both sides: a power of two, up to 16
+    std::byte* engine;
+    std::int64_t block_stride;
+    std::int64_t token_stride;
+    std::int64_t head_stride;
+    divider row;               ///< by the bytes of a token
+    divider head;              ///< by those of a head that stands alone, else of a token
+    std::uint32_t page_offset; ///< of the part's first row
+    std::uint32_t alignment;   ///< of every run on both sides: a power of two, up to 16
 };
 
 /// Which tokens are copied, and in which blocks they lie on both sides.
 struct kv_range {
-    std::uint32_t begin = 0;
-    std::uint32_t end = 0;
-    std::uint32_t block_tokens = 1;
-    std::uint32_t first_block = 0;
-    std::int32_t const* engine_blocks = nullptr; ///< null: by position
-    divider engine_block_tokens{};
+    std::uint32_t begin;
+    std::uint32_t end;
+    std::uint32_t block_tokens;
+    std::uint32_t first_block;
+    std::int32_t const* engine_blocks; ///< null: by position
+    divider engine_block_tokens;
 
     /// The first token of the i-th page's block.
     [[nodiscard]] MARCONI_HOST_DEVICE std::uint32_t block_start(std::uint32_t i) const {
@@ -92,10 +92,10 @@ struct kv_range {
 
 /// One piece of a checkpoint.
 struct state_part {
-    std::byte* engine = nullptr;
-    std::uint64_t bytes = 0;
-    std::uint64_t offset = 0;    ///< in the checkpoint as if its pages were neighbours
-    std::uint32_t alignment = 1; ///< of every run on both sides: a power of two, up to 16
+    std::byte* engine;
+    std::uint64_t bytes;
+    std::uint64_t offset;    ///< in the checkpoint as if its pages were neighbours
+    std::uint32_t alignment; ///< of every run on both sides: a power of two, up to 16
 };
 
 /// By the size of a page, in units of 256 bytes, of which every page is a multiple.
@@ -115,10 +115,10 @@ struct page_divider {
 
 /// A byte of a piece: in which of its checkpoint's pages, and where in it and in the engine.
 struct place_in_pages {
-    std::uint32_t page = 0;
-    std::uint64_t offset = 0;
-    std::byte* in_engine = nullptr;
-    std::uint64_t run = 0; ///< bytes from there on that are neighbours in both
+    std::uint32_t page;
+    std::uint64_t offset;
+    std::byte* in_engine;
+    std::uint64_t run; ///< bytes from there on that are neighbours in both
 
     [[nodiscard]] MARCONI_HOST_DEVICE place with(std::byte* page_begin) const {
         return {page_begin + offset, in_engine, run};
@@ -151,7 +151,7 @@ enum class kv_kind { key, value };
     auto const given = [](std::ptrdiff_t stride, std::uint64_t dense) {
         return stride != 0 ? stride : static_cast<std::ptrdiff_t>(dense);
     };
-    kv_part part;
+    kv_part part{};
     part.engine = key ? view.key : view.value;
     part.token_stride = given(key ? view.key_stride : view.value_stride, row);
     part.head_stride = given(key ? view.key_head_stride : view.value_head_stride, head);
@@ -197,12 +197,11 @@ void each_piece(checkpoint_transfer const& t, page_layout const& layout, Visit&&
     std::uint64_t offset = 0;
     for (std::size_t p = 0; p < t.engine.pieces.size(); ++p) {
         std::uint64_t const bytes = layout.model().state_pieces[p].bytes_at(t.position.value());
-        state_part part;
-        part.engine = t.engine.pieces[p];
-        part.bytes = bytes;
-        part.offset = offset;
-        part.alignment = common_alignment(part.engine, offset);
-        visit(part);
+        std::byte* const engine = t.engine.pieces[p];
+        visit(state_part{.engine = engine,
+                         .bytes = bytes,
+                         .offset = offset,
+                         .alignment = common_alignment(engine, offset)});
         offset += round_up(bytes, page_layout::piece_alignment);
     }
 }

@@ -77,7 +77,7 @@ inline void check(transfer const& t, page_layout const& layout) {
     MARCONI_EXPECT(t.kv.begin <= t.kv.end, "begin of the KV", t.kv.begin.value(),
                    "at most its end, " + std::to_string(t.kv.end.value()));
     if (t.kv.begin != t.kv.end) {
-        MARCONI_EXPECT(t.kv.end.value() <= 1ull << 31, "end of the KV", t.kv.end.value(),
+        MARCONI_EXPECT(t.kv.end.value() <= most_tokens, "end of the KV", t.kv.end.value(),
                        "at most 2^31 tokens");
         expect_count(t.kv.pages.size(), layout.blocks_touched(t.kv.begin.value(), t.kv.end.value()),
                      "number of pages for the KV");
