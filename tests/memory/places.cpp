@@ -52,7 +52,7 @@ struct engine {
     }
 };
 
-constexpr std::uint64_t most_tokens = 40;
+constexpr std::uint64_t token_slots = 40;
 
 engine random_engine(std::mt19937& random) {
     auto const below = [&](std::size_t n) { return static_cast<std::uint32_t>(random() % n); };
@@ -65,14 +65,14 @@ engine random_engine(std::mt19937& random) {
     e.head_bytes = unit * (1 + below(3));
     e.head_stride = e.head_bytes + (e.heads > 1 ? gap() : 0);
     e.token_stride = e.heads * e.head_stride + gap();
-    std::ptrdiff_t bytes = e.token_stride * static_cast<std::ptrdiff_t>(most_tokens);
+    std::ptrdiff_t bytes = e.token_stride * static_cast<std::ptrdiff_t>(token_slots);
     if (below(2)) {
         e.block_tokens = 1 + below(9);
         e.block_stride = e.block_tokens * e.token_stride + gap();
-        for (std::int32_t i = 0; i < static_cast<std::int32_t>(most_tokens); ++i)
+        for (std::int32_t i = 0; i < static_cast<std::int32_t>(token_slots); ++i)
             e.blocks.push_back(i);
         std::shuffle(e.blocks.begin(), e.blocks.end(), random);
-        bytes = e.block_stride * static_cast<std::ptrdiff_t>(most_tokens);
+        bytes = e.block_stride * static_cast<std::ptrdiff_t>(token_slots);
     }
     e.key = unit * below(4);
     e.memory.resize(e.key + static_cast<std::size_t>(bytes));
@@ -101,8 +101,8 @@ TEST_CASE("places: a run is as long as memory goes on in page and engine, and no
                                           .key_head_stride = e.head_stride,
                                           .key_block_stride = e.block_stride};
         memory::kv_view const view{{&layer, 1}, e.blocks, e.block_tokens};
-        std::uint32_t const begin = below(most_tokens);
-        std::uint32_t const end = begin + 1 + below(most_tokens - begin);
+        std::uint32_t const begin = below(token_slots);
+        std::uint32_t const end = begin + 1 + below(token_slots - begin);
         memory::kv_range const range =
             memory::make_range({token_count{begin}, token_count{end}, {}, view}, layout);
         memory::kv_part const part = memory::make_part(memory::kv_kind::key, view, 0, layout);
