@@ -99,12 +99,12 @@ TEST_CASE("an audit finds what is broken") {
     SECTION("a checkpoint that lost a page") {
         auto& record =
             const_cast<cache::checkpoint_record&>(entries.checkpoint(node_at(cache, 13)));
-        auto const page = record.pages.back();
-        record.pages.pop_back();
+        page_id const page = record.pages().back();
+        --record.page_count;
         CHECK(finds(cache, leaf_name + ": its checkpoint's pages is 0; expected 1"));
         CHECK(finds(cache, "page " + std::to_string(page.value()) + ": owners"));
         CHECK(finds(cache, "pages of all checkpoints"));
-        record.pages.push_back(page);
+        ++record.page_count;
     }
     SECTION("a candidate that is not ranked") {
         auto const rank = leaf.payload.ranked_pages;

@@ -170,7 +170,7 @@ std::string inventory(Cache const& cache, bool histories = true) {
                list(tree.tokens(id), [](std::int32_t t) { return t; }) + " pages" +
                list(entries.pages(n), of_page);
         if (entries.has_checkpoint(id))
-            all += " checkpoint" + list(entries.checkpoint(id).pages, of_page);
+            all += " checkpoint" + list(entries.checkpoint(id).pages(), of_page);
         all += " pins " + std::to_string(n.payload.kv_pins) + " " +
                std::to_string(n.payload.checkpoint_pins);
         if (histories)

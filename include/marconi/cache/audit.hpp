@@ -85,13 +85,12 @@ private:
         if (payload.checkpoint) {
             checkpoint_record const& c = entries_.checkpoint(id);
             expect(c.position, n.depth, name(id) + ": its checkpoint's position");
-            expect(c.pages.size(),
-                   cache_.store().layout().checkpoint_pages(token_count{c.position}),
+            expect(c.page_count, cache_.store().layout().checkpoint_pages(token_count{c.position}),
                    name(id) + ": its checkpoint's pages");
-            for (page_id const page : c.pages)
+            for (page_id const page : c.pages())
                 ++owners_[page.value()];
             ++checkpoints_;
-            checkpoint_pages_ += c.pages.size();
+            checkpoint_pages_ += c.page_count;
         } else if (!pinned) {
             if (n.child_count == 1) fault(name(id) + ": should have merged into its child");
             if (n.is_leaf() && entries_.pages(n).empty()) fault(name(id) + ": owns nothing");

@@ -1,7 +1,7 @@
 #pragma once
 
+#include <marconi/cache/checkpoint_table.hpp>
 #include <marconi/core/types.hpp>
-#include <marconi/index/arena.hpp>
 #include <marconi/index/radix_tree.hpp>
 #include <marconi/memory/concepts.hpp>
 #include <marconi/policy/concepts.hpp>
@@ -12,17 +12,8 @@
 #include <optional>
 #include <span>
 #include <utility>
-#include <vector>
 
 namespace marconi::cache {
-
-using checkpoint_id = identifier<struct checkpoint_id_kind>;
-
-/// The recurrent state of one position, in its pages.
-struct checkpoint_record {
-    std::uint32_t position = 0;
-    std::vector<page_id> pages;
-};
 
 /// What the cache keeps of a node beside its edge.
 template <class History>
@@ -51,6 +42,7 @@ public:
         : store_{std::move(store)},
           eviction_{std::move(eviction)},
           tree_{store_.layout().block_tokens(), store_.layout().model().has_kv()},
+          checkpoints_{store_.layout().checkpoint_pages(token_count{most_tokens})},
           has_kv_{store_.layout().model().has_kv()},
           needs_checkpoint_{store_.layout().model().has_checkpoints()} {}
 
@@ -105,7 +97,7 @@ public:
     [[nodiscard]] std::uint32_t pages_freed(node_type const& n) const {
         auto count =
             n.payload.checkpoint
-                ? static_cast<std::uint32_t>(checkpoints_[n.payload.checkpoint].pages.size())
+                ? static_cast<std::uint32_t>(store_.layout().checkpoint_pages(token_count{n.depth}))
                 : 0u;
         std::span<page_id const> const own = pages(n);
         if (own.empty() || n.payload.kv_pins != 0) return count;
@@ -192,7 +184,7 @@ protected:
     Store store_;
     Eviction eviction_;
     tree_type tree_;
-    index::arena<checkpoint_record, checkpoint_id> checkpoints_;
+    checkpoint_table checkpoints_;
     tick now_;
 
 private:

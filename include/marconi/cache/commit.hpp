@@ -126,7 +126,8 @@ private:
                                page_loan<memory::page_pool>& loan) noexcept {
         node_id id = tree_.holding(below, a.position);
         if (tree_[id].depth != a.position) id = entries_.split(id, a.position);
-        entries_.attach_checkpoint(id, loan.keep(), lease_.in);
+        entries_.attach_checkpoint(id, loan.pages(), lease_.in);
+        (void)loan.keep(); // the node owns them now
         ++outcome_.stored_checkpoints;
         return id;
     }

@@ -34,6 +34,7 @@ public:
     [[nodiscard]] counters const& counts() const { return counts_; }
     [[nodiscard]] std::uint64_t checkpoint_count() const { return checkpoints_.size(); }
     [[nodiscard]] std::uint64_t checkpoint_pages() const { return checkpoint_pages_; }
+    [[nodiscard]] std::size_t checkpoint_table_bytes() const { return checkpoints_.bytes(); }
 
 protected:
     using base::checkpoints_;
@@ -43,11 +44,10 @@ protected:
 
     void drop_checkpoint(node_id id) noexcept {
         auto& payload = tree_[id].payload;
-        store_.pages().release_unshared(checkpoints_[payload.checkpoint].pages);
-        checkpoint_pages_ -= checkpoints_[payload.checkpoint].pages.size();
-        checkpoints_[payload.checkpoint].pages = {};
-        checkpoints_.release(payload.checkpoint);
-        payload.checkpoint = {};
+        std::span<page_id const> const pages = checkpoints_[payload.checkpoint].pages();
+        store_.pages().release_unshared(pages);
+        checkpoint_pages_ -= pages.size();
+        checkpoints_.remove(std::exchange(payload.checkpoint, {}));
         notify({.kind = event_kind::checkpoint_removed,
                 .node = id,
                 .parent = tree_[id].parent,

@@ -9,7 +9,7 @@
 #include <cstdint>
 #include <new>
 #include <optional>
-#include <utility>
+#include <span>
 #include <vector>
 
 namespace marconi::cache {
@@ -88,11 +88,9 @@ public:
     }
 
     /// Gives a node its checkpoint; each page has one owner. Room is reserved.
-    void attach_checkpoint(node_id id, std::vector<page_id> owned, scope const& in) noexcept {
+    void attach_checkpoint(node_id id, std::span<page_id const> owned, scope const& in) noexcept {
         checkpoint_pages_ += owned.size();
-        checkpoint_id const record = checkpoints_.allocate();
-        checkpoints_[record] = {tree_[id].depth, std::move(owned)};
-        tree_[id].payload.checkpoint = record;
+        tree_[id].payload.checkpoint = checkpoints_.add(tree_[id].depth, owned);
         notify({.kind = event_kind::checkpoint_published,
                 .node = id,
                 .parent = tree_[id].parent,

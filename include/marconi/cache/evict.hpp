@@ -51,7 +51,7 @@ template <class Entries>
         node_id const id{number};
         auto const& n = tree[id];
         bool const checkpoint_stays = n.payload.checkpoint_pins != 0 || children > 1;
-        if (entries.has_checkpoint(id) && checkpoint_stays) hold(entries.checkpoint(id).pages);
+        if (entries.has_checkpoint(id) && checkpoint_stays) hold(entries.checkpoint(id).pages());
         bool const merges = !checkpoint_stays && n.payload.kv_pins == 0;
         auto const own = entries.pages(n);
         hold(merges && n.depth % block != 0 && !own.empty() ? own.first(own.size() - 1) : own);

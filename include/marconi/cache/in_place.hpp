@@ -116,7 +116,6 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
         lease.pages.push_back(page);
     if (!lease.pages.empty())
         lease.in_place = true; // it may write the tail of its last commit, too
-    if (last <= first) return until;
     return std::max(lease.position,
                     std::min(until, (first + static_cast<std::uint32_t>(wanted)) * block));
 }
@@ -133,7 +132,7 @@ template <class Entries>
 /// Gives back the lease's pages of blocks `kept` and on: unpublished, they are nobody else's.
 template <class Entries>
 void unreserve_pages(Entries& entries, lease_record& lease, std::uint32_t kept) noexcept {
-    std::size_t const left = kept > lease.first_block ? kept - lease.first_block : 0;
+    std::size_t const left = std::max(kept, lease.first_block) - lease.first_block;
     if (left >= lease.pages.size()) return;
     entries.store().pages().release_unshared(std::span{lease.pages}.subspan(left));
     lease.pages.resize(left);

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 namespace marconi::cache {
 
@@ -49,8 +50,8 @@ void close_kv(Entries& entries, Streams& streams, lease_record& lease, lease_id 
     entries.store().pages().release(lease.replaced);
     if (lease.kv_pinned && !(lease.pages.empty() && lease.replaced.empty()))
         entries.released_pages(lease.node, lease.first_block, off_path);
-    lease.pages = {};
-    lease.replaced = {};
+    std::vector<page_id>{}.swap(lease.pages); // a lease may live on: the memory goes
+    std::vector<page_id>{}.swap(lease.replaced);
     lease.first_block = 0;
     lease.in_place = false;
     if (std::exchange(lease.kv_pinned, false)) entries.unpin_kv(std::exchange(lease.node, {}));

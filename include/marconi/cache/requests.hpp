@@ -145,7 +145,7 @@ void restore_lease(Entries const& entries, lease_record const& lease, memory::kv
     std::vector<memory::checkpoint_transfer> checkpoint;
     if (entries.needs_checkpoint())
         checkpoint.push_back(
-            {lease.resume_at, entries.checkpoint(lease.checkpoint_node).pages, state});
+            {lease.resume_at, entries.checkpoint(lease.checkpoint_node).pages(), state});
     work.checkpoints = checkpoint;
     entries.store().load(work, on);
 }
@@ -188,7 +188,7 @@ template <class Entries>
     o.candidates = entries.eviction().size();
     o.leases = leases;
     o.scopes = entries.tree().roots().size();
-    o.metadata = byte_count{entries.tree().bytes()};
+    o.metadata = byte_count{entries.tree().bytes() + entries.checkpoint_table_bytes()};
     return o;
 }
 

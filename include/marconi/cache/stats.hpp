@@ -57,7 +57,7 @@ struct occupancy {
     std::uint64_t candidates = 0; ///< for eviction
     std::uint64_t leases = 0;
     std::uint64_t scopes = 0;
-    byte_count metadata; ///< host memory of the tree, tokens included
+    byte_count metadata; ///< host memory of the tree, tokens and page ids included
 };
 
 } // namespace marconi::cache

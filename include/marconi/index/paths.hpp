@@ -138,7 +138,7 @@ private:
         if (s.origin <= from && until <= end) return;
         std::uint32_t const spare = (until - from) / 4;
         if (from < s.origin) from -= std::min(from, spare);
-        if (until > end) until += std::min(spare, max_position - until);
+        if (until > end) until += spare; // of at most 2^31 tokens
         reallocate(s, from, until);
     }
 
@@ -167,7 +167,6 @@ private:
         }
     }
 
-    static constexpr std::uint32_t max_position = 0xFFFF'0000u;
     static constexpr std::uint32_t least_room = 64; ///< tokens that are not worth a trim
 
     segment_layout<Token> layout_;

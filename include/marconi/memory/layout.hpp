@@ -6,6 +6,7 @@
 #include <marconi/core/types.hpp>
 #include <marconi/core/units.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 #include <vector>
@@ -58,7 +59,9 @@ public:
             checkpoint = checked_sum(checkpoint, piece_alignment, "checkpoint");
             checkpoint = checked_sum(checkpoint, checked_sum(piece.fixed_bytes, window, "window"),
                                      "checkpoint");
+            longest_window_ = std::max(longest_window_, piece.window);
         }
+        full_checkpoint_bytes_ = sum_of_pieces(longest_window_);
     }
 
     [[nodiscard]] footprint const& model() const { return model_; }
@@ -81,12 +84,11 @@ public:
         return value_offsets_[layer] + row * model_.kv_layers[layer].value_bytes;
     }
 
-    /// Bytes a checkpoint at `position` takes, padding between its pieces included. O(pieces).
+    /// Bytes a checkpoint at `position` takes, padding between its pieces included. O(pieces), and
+    /// O(1) past the longest window: from there on they are the same.
     [[nodiscard]] byte_count checkpoint_bytes(token_count position) const {
-        std::uint64_t sum = 0;
-        for (state_piece const& piece : model_.state_pieces)
-            sum += round_up(piece.bytes_at(position.value()), piece_alignment);
-        return byte_count{sum};
+        return byte_count{position.value() < longest_window_ ? sum_of_pieces(position.value())
+                                                             : full_checkpoint_bytes_};
     }
     [[nodiscard]] std::uint64_t checkpoint_pages(token_count position) const {
         return divide_up(checkpoint_bytes(position).value(), page_bytes_);
@@ -96,9 +98,18 @@ public:
     static constexpr std::uint64_t piece_alignment = 16;
 
 private:
+    [[nodiscard]] std::uint64_t sum_of_pieces(std::uint64_t position) const {
+        std::uint64_t sum = 0;
+        for (state_piece const& piece : model_.state_pieces)
+            sum += round_up(piece.bytes_at(position), piece_alignment);
+        return sum;
+    }
+
     footprint model_;
     std::uint64_t block_tokens_;
     std::uint64_t page_bytes_ = 0;
+    std::uint64_t longest_window_ = 0;
+    std::uint64_t full_checkpoint_bytes_ = 0;
     std::vector<std::uint64_t> key_offsets_, value_offsets_;
 };
 

@@ -13,6 +13,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -110,11 +111,11 @@ private:
         agree("uses", h.uses, r.used.uses);
         agree("clock at the last use", h.clock, r.used.clock);
         auto const pages = entries_.pages(n);
-        same_pages({pages.begin(), pages.end()}, r.pages);
+        same_pages(pages, r.pages);
         agree("checkpoint", bool{n.payload.checkpoint}, r.checkpoint.has_value());
         agree("checkpoint by events", notes_.nodes.at(id.value()).checkpoint,
               r.checkpoint.has_value());
-        if (r.checkpoint) same_pages(entries_.checkpoint(id).pages, *r.checkpoint);
+        if (r.checkpoint) same_pages(entries_.checkpoint(id).pages(), *r.checkpoint);
         compare_pins(id, key);
     }
     void compare_pins(marconi::node_id id, path const& key) {
@@ -123,7 +124,7 @@ private:
     }
 
     /// Page ids may differ, but only by names: one to one.
-    void same_pages(std::vector<marconi::page_id> const& theirs,
+    void same_pages(std::span<marconi::page_id const> theirs,
                     std::vector<reference::page> const& right) {
         agree("number of pages", theirs.size(), right.size());
         for (std::size_t i = 0; i < right.size(); ++i) {
@@ -262,7 +263,7 @@ inline void check_bytes(tested_cache const& cache, journal const& notes) {
                          "the KV of token " + std::to_string(t) + " of " + told.key);
         if (!n.payload.checkpoint) continue;
         auto const state = right.state(n.depth);
-        auto const& parts = entries.checkpoint(id).pages;
+        auto const& parts = entries.checkpoint(id).pages();
         std::size_t const in_page = layout.page_bytes().value() / 8;
         for (std::size_t i = 0; i < state.size(); ++i) {
             std::uint64_t word;

@@ -1,0 +1,90 @@
+#pragma once
+
+#include <marconi/core/types.hpp>
+
+#include <algorithm>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <new>
+#include <span>
+#include <vector>
+
+namespace marconi::cache {
+
+using checkpoint_id = identifier<struct checkpoint_id_kind>;
+
+/// The recurrent state of one position: its pages' ids follow it in memory.
+struct checkpoint_record {
+    std::uint32_t position;
+    std::uint32_t page_count;
+
+    [[nodiscard]] std::span<page_id const> pages() const {
+        return {std::launder(reinterpret_cast<page_id const*>(this + 1)), page_count};
+    }
+};
+
+/// The checkpoints, in slots of one size: none has memory of its own to allocate and to free, and
+/// in a large cache each is one place in memory and not two.
+class checkpoint_table {
+public:
+    /// `most_pages`: of any checkpoint.
+    explicit checkpoint_table(std::uint64_t most_pages)
+        : slot_bytes_{sizeof(checkpoint_record) + most_pages * sizeof(page_id)},
+          chunk_bits_{std::countr_zero(std::bit_floor(chunk_bytes / slot_bytes_ | 1))} {}
+
+    [[nodiscard]] checkpoint_record const& operator[](checkpoint_id id) const {
+        return *std::launder(reinterpret_cast<checkpoint_record const*>(slot(id)));
+    }
+    [[nodiscard]] std::size_t size() const { return slots_ - free_.size(); }
+
+    /// Makes the next `n` additions infallible. Throws std::bad_alloc and changes nothing else.
+    void reserve(std::size_t n) {
+        if (n <= free_.size()) return;
+        std::size_t const wanted = slots_ + (n - free_.size());
+        while (chunks_.size() << chunk_bits_ < wanted) {
+            std::size_t const slots = (chunks_.size() + 1) << chunk_bits_;
+            if (free_.capacity() < slots) free_.reserve(2 * slots);
+            chunks_.push_back(
+                std::make_unique_for_overwrite<std::byte[]>(slot_bytes_ << chunk_bits_));
+        }
+    }
+    /// Room is reserved.
+    checkpoint_id add(std::uint32_t position, std::span<page_id const> pages) noexcept {
+        checkpoint_id id{slots_};
+        if (free_.empty()) {
+            ++slots_;
+        } else {
+            id = free_.back();
+            free_.pop_back();
+        }
+        std::byte* const at = slot(id);
+        new (at) checkpoint_record{position, static_cast<std::uint32_t>(pages.size())};
+        std::uninitialized_copy(pages.begin(), pages.end(),
+                                reinterpret_cast<page_id*>(at + sizeof(checkpoint_record)));
+        return id;
+    }
+    void remove(checkpoint_id id) noexcept { free_.push_back(id); }
+
+    /// Bytes of memory held, free slots included.
+    [[nodiscard]] std::size_t bytes() const {
+        return (chunks_.size() << chunk_bits_) * slot_bytes_ + free_.capacity() * sizeof(free_[0]);
+    }
+
+private:
+    static constexpr std::size_t chunk_bytes = 64 << 10; ///< unless one slot is larger
+
+    [[nodiscard]] std::byte* slot(checkpoint_id id) const {
+        std::size_t const in_chunk = id.value() & ((1u << chunk_bits_) - 1);
+        return chunks_[id.value() >> chunk_bits_].get() + in_chunk * slot_bytes_;
+    }
+
+    std::size_t slot_bytes_;
+    int chunk_bits_; ///< a chunk has 2^chunk_bits_ slots
+    std::vector<std::unique_ptr<std::byte[]>> chunks_;
+    std::vector<checkpoint_id> free_; ///< with room for all slots
+    std::uint32_t slots_ = 0;         ///< ever used
+};
+
+} // namespace marconi::cache

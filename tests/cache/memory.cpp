@@ -1,0 +1,99 @@
+// What a cache says of the host memory that it needs, beside what is allocated.
+
+#include <cache/short_requests.hpp>
+
+#include <support/no_memory.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <random>
+
+using namespace cache_tests;
+
+namespace {
+
+/// A checkpoint takes five pages of four tokens.
+footprint with_large_states() {
+    footprint model = hybrid();
+    model.state_pieces = {{.fixed_bytes = 5000}};
+    return model;
+}
+
+/// Requests that go on from one another, or part, or have nothing in common.
+std::vector<sequence> requests() {
+    std::mt19937 random{1};
+    std::vector<sequence> all{numbered(0, 50)};
+    while (all.size() < 300) {
+        auto name = static_cast<std::int32_t>(all.size());
+        sequence head = random() % 5 == 0 ? sequence{} : all[random() % all.size()];
+        head.resize(std::min<std::size_t>(head.size() - head.size() % (1 + random() % 3), 200));
+        all.push_back(head + numbered(name, 1 + random() % 60));
+    }
+    return all;
+}
+
+} // namespace
+
+TEST_CASE("memory grows and shrinks by what the figures say") {
+    std::vector<sequence> const all = requests();
+    std::size_t const before = testing::bytes_held();
+    small_cache cache{room_for(with_large_states(), 600, 4)};
+    // What the figure leaves out: the table of leases, 8 bytes a page for its owners, the policy's
+    // index, the scopes. When all have grown, it is always the same.
+    auto const left_out = [&] {
+        return testing::bytes_held() - before - cache.holds().metadata.value();
+    };
+    scope const scopes[] = {{.tenant = 1}, {.tenant = 2}};
+    for (scope const& in : scopes)
+        serve(cache, "a scope that stays", in);
+    std::array const keeping{acquire(cache, text("a scope that stays..."), scopes[0]),
+                             acquire(cache, text("a scope that stays..."), scopes[1])};
+    std::size_t always = 0, steps = 0, most = 0;
+    for (int round = 0; round < 5; ++round) {
+        std::array<small_cache::lease, 3> leases;
+        auto const release_all = [&] {
+            for (small_cache::lease& lease : leases)
+                lease.release();
+        };
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            scope const& in = scopes[i % 2];
+            small_cache::lease& lease = leases[i % 3] = acquire(cache, all[i], in);
+            if (i % 5 == 0) (void)cache.reserve(lease, token_count{all[i].size()});
+            commit(cache, lease, all[i], {all[i].size()});
+            if (i % 7 != 0) continue;
+            release_all();
+            if (i % 70 == 0) (void)cache.evict(byte_count{100'000});
+            if (round < 2) continue;
+            std::size_t const now = left_out();
+            if (steps++ == 0) always = now;
+            if (now != always) FAIL("step " << steps << ": " << now << ", not " << always);
+            most = std::max(most, std::size_t{cache.holds().metadata.value()});
+        }
+        release_all();
+        cache.clear();
+    }
+    std::size_t const at_last = left_out();
+    CHECK(at_last == always);
+    CHECK(cache.holds().nodes == 2);
+    CHECK(cache.holds().metadata.value() + 1000 < most);
+    CHECK(cache.stats().evictions() > 500);
+    CHECK(steps > 100);
+}
+
+TEST_CASE("a lease that let go of its KV holds no list of pages") {
+    small_cache cache{room_for(hybrid(), 1000)};
+    sequence const tokens = numbered(1, 900);
+    {
+        auto const before = acquire(cache, tokens); // what is kept of each page grows
+        (void)cache.reserve(before, 900_tokens);
+    }
+    auto lease = acquire(cache, tokens);
+    std::size_t const before = testing::bytes_held();
+    (void)cache.reserve(lease, 900_tokens);
+    std::size_t const reserved = testing::bytes_held();
+    lease.let_go_kv();
+    std::size_t const after = testing::bytes_held();
+    CHECK(reserved >= before + 900 * sizeof(page_id));
+    CHECK(after == before);
+}
