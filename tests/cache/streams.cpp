@@ -147,6 +147,38 @@ TEST_CASE(
     CHECK(marks == 0);
 }
 
+TEST_CASE("a stream named in a restore need not be named again, where KV is read in place") {
+    fixture f;
+    CHECK(f.admits([&] { f.cache.restore(f.lease, {}, {}, one); }) == 10);
+    CHECK(f.admits([&] { f.lease.used_on(one); }) == 0);
+}
+
+TEST_CASE("a stream that got a copy of the KV reads none of it in place until it says so") {
+    fixture f;
+    memory::kv_layer_view const nothing_read{};
+    CHECK(f.admits([&] { f.cache.restore(f.lease, {{&nothing_read, 1}}, {}, one); }) == 0);
+    CHECK(f.admits([&] { f.lease.used_on(one); }) == 10);
+}
+
+TEST_CASE("whoever gets a lease's pages waits for the stream that restored from them") {
+    memory::kv_layer_view const nothing_read{};
+    for (bool const in_place : {true, false}) {
+        std::size_t marks = 0, admitted = 0;
+        ordered_ledger store = fixture::store(admitted);
+        store.marks = &marks;
+        cache::prefix_cache<ordered_ledger> cache{std::move(store)};
+        (void)serve(cache, numbered(1, 40));
+        auto lease = acquire(cache, numbered(1, 41));
+        if (in_place)
+            cache.restore(lease, {}, {}, one);
+        else
+            cache.restore(lease, {{&nothing_read, 1}}, {}, one);
+        marks = 0;
+        lease.release();
+        CHECK(marks > 0);
+    }
+}
+
 TEST_CASE("a store is told what an engine wrote in place, and knows what it copied itself") {
     std::size_t written = 0;
     with_bytes store{hybrid(), byte_count{1024 * 100}, blocks_of(4)};
