@@ -3,11 +3,13 @@
 #include <cache/short_requests.hpp>
 
 #include <marconi/memory/host_store.hpp>
+#include <marconi/policy/eviction/scored.hpp>
 
 #include <support/engine.hpp>
 
 #include <algorithm>
 #include <array>
+#include <limits>
 
 using namespace cache_tests;
 
@@ -61,6 +63,13 @@ memory::host_store host_room(footprint const& model, std::uint64_t pages, std::u
     return {model, memory::page_layout{model, cut}.page_bytes() * pages, cut};
 }
 
+/// Worth more than any room.
+struct keeps_all {
+    double operator()(policy::usage const&, policy::candidate_facts const&, tick) const {
+        return std::numeric_limits<double>::infinity();
+    }
+};
+
 /// Computes in place up to the end of `tokens` and commits.
 cache::commit_outcome run_in_place(host_cache& cache, host_cache::lease const& lease,
                                    sequence const& tokens) {
@@ -102,6 +111,19 @@ TEST_CASE("a reservation evicts what may go") {
     CHECK(cache.reserve(lease, 3_tokens) == 3_tokens);
     CHECK(cache.stats().nodes_evicted[1] == 1); // for a reservation
     CHECK(look(cache, "abcdef") == depths{});
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("a reservation covers less where the policy lets nothing go") {
+    counting_cache<policy::scored<keeps_all>> cache{room_for(attention_only(), 12)};
+    serve(cache, "0123456789");
+    auto const lease = acquire(cache, text("abcdefgh"));
+    CHECK(cache.reserve(lease, 8_tokens) == 2_tokens);
+    CHECK(cache.block_table(lease).size() == 2);
+    CHECK(cache.reserve(lease, 8_tokens) == 2_tokens);
+    CHECK(cache.stats().evictions() == 0);
+    CHECK(look(cache, "0123456789", 10) == depths{10, 10, 0, 0});
+    CHECK(commit(cache, lease, text("abcdefgh")).stored_tokens == 2_tokens);
     CHECK_SOUND(cache);
 }
 
