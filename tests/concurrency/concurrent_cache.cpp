@@ -13,6 +13,7 @@
 #include <support/engine.hpp>
 
 #include <atomic>
+#include <chrono>
 #include <concepts>
 #include <cstddef>
 #include <cstdint>
@@ -196,6 +197,32 @@ TEST_CASE("open is match, plan and acquire as one; a lease moves, and lets go ea
     CHECK_THROWS_AS(lease.position(), contract_violation);
     cache.clear({});
     CHECK(cache.holds().used == byte_count{});
+}
+
+TEST_CASE("a lease that another is assigned to lets go under the lock, when readers are out") {
+    host_cache cache{
+        memory::host_store{support::hybrid_model(), 1_MiB, {.block_tokens = 4_tokens}}};
+    auto lease = cache.open({}, sequence{1, 2, 3});
+    auto other = cache.open({}, sequence{4, 5, 6});
+    std::atomic<bool> inside{false}, assigned{false}, beside{false};
+    std::thread reader{[&] {
+        cache.beside_readers([&](auto const&) {
+            inside = true;
+            // An assignment that does not wait for this has a while to show itself.
+            auto const end = std::chrono::steady_clock::now() + std::chrono::milliseconds{20};
+            while (!assigned && std::chrono::steady_clock::now() < end)
+                std::this_thread::yield();
+            beside = assigned.load();
+        });
+    }};
+    while (!inside)
+        std::this_thread::yield();
+    lease = std::move(other);
+    assigned = true;
+    reader.join();
+    CHECK_FALSE(beside);
+    CHECK(lease);
+    CHECK(cache.holds().leases == 1);
 }
 
 TEST_CASE("a lease that was released knows its cache no more, and may outlive it") {
