@@ -1,0 +1,86 @@
+// Pages and checkpoints that are larger than copies can reckon with are refused before anything is
+// touched; one unit less is not.
+
+#include <marconi/core/error.hpp>
+#include <marconi/core/footprint.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/core/units.hpp>
+#include <marconi/memory/host_copy.hpp>
+#include <marconi/memory/layout.hpp>
+#include <marconi/memory/places.hpp>
+#include <marconi/memory/transfer.hpp>
+
+#include <support/catch.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+using namespace marconi;
+using namespace marconi::literals;
+using memory::direction;
+
+namespace {
+
+constexpr std::uint64_t four_gib = 1ull << 32, tib = 1ull << 40;
+
+footprint states_of(std::uint64_t bytes) { return {.state_pieces = {{.fixed_bytes = bytes}}}; }
+
+memory::page_layout cut(footprint const& model, std::uint64_t page_bytes) {
+    return {model, {.page_bytes = byte_count{page_bytes}}};
+}
+
+/// Of what would be an arena and an engine's state only the bytes that are copied exist.
+struct small_ends {
+    using bytes = std::vector<std::byte>;
+    bytes arena = bytes(512, std::byte{1}), state = bytes(512, std::byte{2});
+    std::array<std::byte*, 1> pieces{state.data()};
+
+    void copy(direction way, memory::page_layout const& layout) {
+        std::vector<page_id> pages;
+        for (std::uint32_t i = 0; i < layout.checkpoint_pages(1_tokens); ++i)
+            pages.push_back(page_id{i});
+        memory::checkpoint_transfer const one{1_tokens, pages, {pieces}};
+        memory::copy(way, arena.data(), layout, {.kv = {}, .checkpoints = {&one, 1}});
+    }
+    [[nodiscard]] bool untouched() const {
+        return arena == bytes(512, std::byte{1}) && state == bytes(512, std::byte{2});
+    }
+};
+
+} // namespace
+
+TEST_CASE("copies: pages of 4 GiB are refused, and nothing is touched") {
+    small_ends ends;
+    memory::page_layout const layout = cut(states_of(512), four_gib);
+    for (direction const way : {direction::to_pages, direction::to_engine}) {
+        CHECK_THROWS_AS(ends.copy(way, layout), size_overflow);
+        CHECK_THROWS_WITH(ends.copy(way, layout),
+                          "a copy: pages of 4294967296 bytes; the limit is 2^32");
+    }
+    CHECK(ends.untouched());
+    memory::page_layout const of_kv{{.kv_layers = {{1 << 23, 1 << 23}}},
+                                    {.block_tokens = 256_tokens}};
+    REQUIRE(of_kv.page_bytes() == byte_count{four_gib});
+    CHECK_THROWS_AS(memory::copy(direction::to_pages, nullptr, of_kv, {}), size_overflow);
+}
+
+TEST_CASE("copies: pages of a little less are not") {
+    small_ends ends;
+    ends.copy(direction::to_pages, cut(states_of(512), four_gib - 256));
+    CHECK(ends.arena == ends.state);
+}
+
+TEST_CASE("copies: a checkpoint of a TiB is refused, and nothing is touched") {
+    small_ends ends;
+    auto const check = [](std::uint64_t bytes) {
+        memory::checkpoint_transfer const one{1_tokens, {}, {}};
+        memory::check_reach({.kv = {}, .checkpoints = {&one, 1}}, cut(states_of(bytes), 1 << 30));
+    };
+    CHECK_NOTHROW(check(tib - 16));
+    REQUIRE_THROWS_AS(check(tib), size_overflow);
+    CHECK_THROWS_WITH(check(tib), "a copy: a checkpoint of 1099511627776 bytes; the limit is 2^40");
+    CHECK_THROWS_AS(ends.copy(direction::to_pages, cut(states_of(tib), 1 << 30)), size_overflow);
+    CHECK(ends.untouched());
+}
