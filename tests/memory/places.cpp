@@ -2,6 +2,7 @@
 // memory/views.hpp.
 
 #include <marconi/core/footprint.hpp>
+#include <marconi/memory/divider.hpp>
 #include <marconi/memory/layout.hpp>
 #include <marconi/memory/places.hpp>
 #include <marconi/memory/views.hpp>
@@ -138,4 +139,11 @@ TEST_CASE("places: a run is as long as memory goes on in page and engine, and no
     }
     CHECK(long_runs > 200);
     CHECK(wide_runs > 200);
+}
+
+TEST_CASE("places: what divides by nothing in particular divides by 1") {
+    memory::divider const by;
+    CHECK(by.divisor() == 1);
+    for (std::uint32_t const n : {0u, 1u, 2u, 3u, 1u << 31, 0xFFFF'FFFFu})
+        CHECK(by.quotient(n) == n);
 }

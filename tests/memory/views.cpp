@@ -6,6 +6,7 @@
 
 #include <support/catch.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <numeric>
@@ -42,6 +43,12 @@ memory::host_store filled_store(std::uint64_t tokens) {
             page[store.layout().value_offset(0, t % 8) + i] = right(t, i / head_bytes, true);
         }
     return store;
+}
+
+/// Zeroes, without moving them where they are as many already.
+std::byte* clear(std::vector<std::byte>& bytes, std::size_t count) {
+    bytes.assign(count, std::byte{0});
+    return bytes.data();
 }
 
 void load(memory::host_store const& store, std::uint64_t tokens, memory::kv_view engine) {
@@ -110,6 +117,34 @@ TEST_CASE("a stride of 0 stands for no gap: heads in tokens in blocks") {
         all = all && keys[at] == right(t, 0, false) && values[at + row - 1] == right(t, 2, true);
     }
     CHECK(all);
+}
+
+TEST_CASE("unless views say otherwise a token has one head, and blocks have no gap between them") {
+    footprint const odd{.kv_layers = {{3, 5}}}; // which no two heads can share
+    memory::host_store store{odd, 1_MiB, {.block_tokens = 8_tokens}};
+    std::array<page_id, 1> page;
+    store.pages().allocate(page);
+    auto const bytes = store.page(page[0]);
+    for (std::size_t i = 0; i < 8 * (3 + 5); ++i)
+        bytes[i] = static_cast<std::byte>(i + 1);
+    std::array<std::int32_t, 2> const table{1, 0}; // of four tokens each
+    for (bool const paged : {false, true}) {
+        std::vector<std::byte> keys, values;
+        kv_layer_view const dense{.key = clear(keys, 8 * 3), .value = clear(values, 8 * 5)};
+        kv_layer_view const of_tensors = layer_in({}, odd.kv_layers[0], keys.data(), values.data());
+        for (kv_layer_view const& layer : {dense, of_tensors}) {
+            (void)clear(keys, keys.size());
+            (void)clear(values, values.size());
+            load(store, 8,
+                 paged ? memory::kv_view{{&layer, 1}, table, 4} : memory::kv_view{{&layer, 1}});
+            if (paged) { // the second half of the tokens comes first
+                std::ranges::rotate(keys, keys.begin() + 4 * 3);
+                std::ranges::rotate(values, values.begin() + 4 * 5);
+            }
+            CHECK(std::ranges::equal(keys, bytes.first(8 * 3)));
+            CHECK(std::ranges::equal(values, bytes.subspan(8 * 3, 8 * 5)));
+        }
+    }
 }
 
 TEST_CASE("state tensors: a slot's pieces") {
