@@ -123,3 +123,25 @@ TEST_CASE("a lease that goes leaves the others of its prompt alone") {
     }
     CHECK(told.at(1) == told.at(0));
 }
+
+TEST_CASE("a page that a merge drops says nothing to nodes that begin where its block ends") {
+    sequence const tokens = numbered(1, 20);
+    std::vector<std::size_t> told;
+    for (std::int32_t const others : {2, 100}) {
+        told_cache cache{room_for(hybrid(), 1000, 16)};
+        auto lease = acquire(cache, tokens);
+        (void)cache.reserve(lease, 14_tokens);
+        commit(cache, lease, first(tokens, 5), {5}); // in its page
+        auto other = acquire(cache, first(tokens, 8));
+        commit(cache, other, first(tokens, 8), {8}); // in a page of its own
+        commit(cache, lease, first(tokens, 12));     // in its page again
+        other.release();
+        serve(cache, first(tokens, 14)); // and in a third page, from 12 on
+        serve(cache, first(tokens, 16)); // to the block's end
+        go_on(cache, tokens, 16, others);
+        std::uint64_t const merges = cache.stats().merges;
+        told.push_back(told_of_release(cache, lease)); // [8, 12) merges into [12, 14)
+        CHECK(cache.stats().merges == merges + 1);
+    }
+    CHECK(told.at(1) == told.at(0));
+}
