@@ -106,3 +106,22 @@ TEST_CASE("the bytes of a table of checkpoints are what it allocated") {
         CHECK(chunk_pointers <= chunks * sizeof(void*));
     }
 }
+
+TEST_CASE(
+    "a table of checkpoints takes a slot for each, and at most two ids to list it when free") {
+    constexpr std::size_t most = 20'000; // so large that each slot is allocated alone
+    std::size_t const slot = sizeof(checkpoint_record) + most * sizeof(page_id);
+    checkpoint_table table{most};
+    CHECK(table.bytes() == 0);
+    std::size_t room = 0, grown = 0; // of the list, in slots
+    for (std::size_t n = 1; n <= 20; ++n) {
+        table.reserve(n);
+        std::size_t const listed = (table.bytes() - n * slot) / sizeof(checkpoint_id);
+        CHECK(listed >= n);
+        CHECK(listed <= 2 * n);
+        if (room >= n) CHECK(listed == room);
+        grown += listed != room;
+        room = listed;
+    }
+    CHECK(grown == 4);
+}

@@ -8,6 +8,7 @@
 #include <array>
 #include <cstddef>
 #include <random>
+#include <utility>
 
 using namespace cache_tests;
 
@@ -19,6 +20,17 @@ footprint with_large_states() {
     model.state_pieces = {{.fixed_bytes = 5000}};
     return model;
 }
+
+/// Tells how much memory is held while a commit copies.
+struct watched_store : memory::ledger_store {
+    watched_store(memory::ledger_store store) : memory::ledger_store{std::move(store)} {}
+
+    std::size_t* held = nullptr;
+
+    static constexpr bool holds_bytes = true;
+    void save(memory::transfer const&, memory::no_stream) { *held = testing::bytes_held(); }
+};
+static_assert(memory::store<watched_store>);
 
 /// Requests that go on from one another, or part, or have nothing in common.
 std::vector<sequence> requests() {
@@ -96,4 +108,20 @@ TEST_CASE("a lease that let go of its KV holds no list of pages") {
     std::size_t const after = testing::bytes_held();
     CHECK(reserved >= before + 900 * sizeof(page_id));
     CHECK(after == before);
+}
+
+TEST_CASE("what a commit needs meanwhile is by what it stores, not by what is stored above") {
+    std::size_t meanwhile = 0;
+    watched_store store{room_for(attention_only(), 20'000, 4)};
+    store.held = &meanwhile;
+    cache::prefix_cache<watched_store> cache{std::move(store)};
+    sequence const tokens = numbered(1, 40'003);
+    memory::kv_layer_view const nothing_read{};
+    auto const lease = acquire(cache, tokens);
+    (void)cache.commit(lease, first(tokens, 40'002), {.kv = {{&nothing_read, 1}}});
+    std::size_t const before = testing::bytes_held();
+    auto const outcome = cache.commit(lease, tokens, {.kv = {{&nothing_read, 1}}});
+    CHECK(outcome.stored_tokens == 1_tokens);
+    CHECK(meanwhile >= before);
+    CHECK(meanwhile < before + 1000);
 }

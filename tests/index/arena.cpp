@@ -102,6 +102,21 @@ TEST_CASE("arena: after reserve(n) the next n allocations need no memory, nor do
         }
 }
 
+TEST_CASE("arena: of what is reserved, free slots are a part, and so is what is left of a chunk") {
+    int_arena arena;
+    for (int i = 0; i < 1000; ++i)
+        (void)arena.allocate();
+    for (std::uint32_t i = 0; i < 100; ++i)
+        arena.release(node_id{i});
+    std::size_t const before = arena.bytes();
+    arena.reserve(100);
+    CHECK(arena.bytes() == before);
+    arena.reserve(100 + 24);
+    CHECK(arena.bytes() == before);
+    arena.reserve(100 + 25);
+    CHECK(arena.bytes() >= before + 1024 * sizeof(int));
+}
+
 TEST_CASE("arena: a reserve that finds no memory changes nothing") {
     int_arena arena;
     std::vector<node_id> ids;
