@@ -145,3 +145,19 @@ TEST_CASE("a page that a merge drops says nothing to nodes that begin where its 
     }
     CHECK(told.at(1) == told.at(0));
 }
+
+TEST_CASE("a commit in place allocates as often, however many blocks it adds") {
+    std::vector<std::size_t> made;
+    for (std::uint64_t const blocks : {10u, 1000u}) {
+        small_cache cache{room_for(attention_only(), 1000, 4)};
+        sequence const tokens = numbered(1, 4 * blocks);
+        auto const lease = acquire(cache, tokens);
+        REQUIRE(cache.reserve(lease, token_count{4 * blocks}) == token_count{4 * blocks});
+        std::size_t const before = testing::allocations();
+        (void)cache.commit(lease, tokens);
+        made.push_back(testing::allocations() - before);
+        CHECK_SOUND(cache);
+    }
+    CHECK(made.at(0) > 0);
+    CHECK(made.at(1) == made.at(0));
+}
