@@ -138,8 +138,8 @@ TEST_CASE("unless views say otherwise a token has one head, and blocks have no g
             load(store, 8,
                  paged ? memory::kv_view{{&layer, 1}, table, 4} : memory::kv_view{{&layer, 1}});
             if (paged) { // the second half of the tokens comes first
-                std::ranges::rotate(keys, keys.begin() + 4 * 3);
-                std::ranges::rotate(values, values.begin() + 4 * 5);
+                std::rotate(keys.begin(), keys.begin() + 4 * 3, keys.end());
+                std::rotate(values.begin(), values.begin() + 4 * 5, values.end());
             }
             CHECK(std::ranges::equal(keys, bytes.first(8 * 3)));
             CHECK(std::ranges::equal(values, bytes.subspan(8 * 3, 8 * 5)));
