@@ -5,17 +5,27 @@
 
 using namespace cache_tests;
 
+namespace {
+
+/// A lease that keeps KV in place: [0, 5) is in its page, [5, 8) in that of another request, and
+/// the rest up to `end` in its own again. States are at 5 and at 8.
+small_cache::lease around_another(small_cache& cache, sequence const& tokens, std::size_t end) {
+    auto in_place = acquire(cache, tokens);
+    REQUIRE(cache.reserve(in_place, token_count{tokens.size()}) == token_count{tokens.size()});
+    commit(cache, in_place, first(tokens, 5), {5});
+    auto const other = acquire(cache, first(tokens, 8));
+    commit(cache, other, first(tokens, 8), {8});
+    commit(cache, in_place, first(tokens, end));
+    return in_place;
+}
+
+} // namespace
+
 TEST_CASE("a page that a merge drops is left to a node further up") {
     small_cache cache{room_for(hybrid(), 100, 16)};
     sequence const tokens = numbered(1, 14);
-    auto in_place = acquire(cache, tokens);
-    REQUIRE(cache.reserve(in_place, 14_tokens) == 14_tokens);
-    commit(cache, in_place, first(tokens, 5), {5}); // in its page
-    auto other = acquire(cache, first(tokens, 8));
-    commit(cache, other, first(tokens, 8), {8}); // in a page of its own
-    commit(cache, in_place, first(tokens, 12));  // in its page again
-    other.release();
-    serve(cache, tokens); // and in a third page, from 12 on
+    auto in_place = around_another(cache, tokens, 12);
+    serve(cache, tokens); // in a third page, from 12 on
     REQUIRE(cache.holds().nodes == 4);
     CHECK(pages_used(cache) == 3 + 3);
     CHECK_SOUND(cache);
@@ -56,14 +66,7 @@ TEST_CASE("a page that a lease had is left to a node beside its path") {
 TEST_CASE("a page that a leaf had is left to a node further up") {
     small_cache cache{room_for(hybrid(), 100, 16)};
     sequence const tokens = numbered(1, 20);
-    auto in_place = acquire(cache, tokens);
-    REQUIRE(cache.reserve(in_place, 20_tokens) == 20_tokens);
-    commit(cache, in_place, first(tokens, 5), {5}); // in its page
-    auto other = acquire(cache, first(tokens, 8));
-    commit(cache, other, first(tokens, 8), {8}); // in a page of its own
-    commit(cache, in_place, tokens);             // in its first page again, and another
-    other.release();
-    in_place.release();
+    around_another(cache, tokens, 20).release();
     for (std::size_t const prompt : {6u, 9u}) // both of these are used again, the leaf is not
         acquire(cache, first(tokens, prompt)).release();
     REQUIRE(cache.holds().nodes == 3);

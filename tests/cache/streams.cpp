@@ -17,7 +17,8 @@ constexpr ordered_ledger::stream one{1}, two{2};
 /// Blocks of four tokens; the prompt of 40 is in the cache.
 struct fixture {
     std::size_t admitted = 0;
-    cache::prefix_cache<ordered_ledger> cache{store(admitted)};
+    std::size_t marks = 0;
+    cache::prefix_cache<ordered_ledger> cache{store(admitted, &marks)};
     sequence tokens = numbered(1, 40);
     decltype(cache)::lease lease;
 
@@ -27,10 +28,11 @@ struct fixture {
         lease = acquire(cache, tokens);
         REQUIRE(lease.position() == 40_tokens);
     }
-    static ordered_ledger store(std::size_t& admitted) {
+    static ordered_ledger store(std::size_t& admitted, std::size_t* marks = nullptr) {
         memory::page_options const cut = blocks_of(4);
         ordered_ledger made{hybrid(), memory::page_layout{hybrid(), cut}.page_bytes() * 100, cut};
         made.admitted = &admitted;
+        made.marks = marks;
         return made;
     }
     /// Pages that the call admits a reader to.
@@ -39,6 +41,12 @@ struct fixture {
         std::size_t const before = admitted;
         call();
         return admitted - before;
+    }
+    /// How often a stream is asked for a mark when the lease is released.
+    std::size_t marks_of_release() {
+        marks = 0;
+        lease.release();
+        return marks;
     }
     std::size_t reserves(std::uint64_t until, ordered_ledger::stream on) {
         return admits([&] { (void)cache.reserve(lease, token_count{until}, on); });
@@ -131,20 +139,11 @@ TEST_CASE("a stream is admitted once to pages that go on past where the lease st
 
 TEST_CASE(
     "a stream that a lease was used on is not asked for anything once the lease is released") {
-    std::size_t marks = 0, admitted = 0;
-    ordered_ledger store = fixture::store(admitted);
-    store.marks = &marks;
-    cache::prefix_cache<ordered_ledger> cache{std::move(store)};
-    (void)serve(cache, numbered(1, 40));
-    auto lease = acquire(cache, numbered(1, 41));
-    lease.used_on(one);
-    marks = 0;
-    lease.release();
-    CHECK(marks > 0);
-    marks = 0;
-    lease = acquire(cache, numbered(1, 41)); // another request, in its place
-    lease.release();
-    CHECK(marks == 0);
+    fixture f;
+    f.lease.used_on(one);
+    CHECK(f.marks_of_release() > 0);
+    f.lease = acquire(f.cache, f.tokens); // another request, in its place
+    CHECK(f.marks_of_release() == 0);
 }
 
 TEST_CASE("a stream named in a restore need not be named again, where KV is read in place") {
@@ -163,19 +162,12 @@ TEST_CASE("a stream that got a copy of the KV reads none of it in place until it
 TEST_CASE("whoever gets a lease's pages waits for the stream that restored from them") {
     memory::kv_layer_view const nothing_read{};
     for (bool const in_place : {true, false}) {
-        std::size_t marks = 0, admitted = 0;
-        ordered_ledger store = fixture::store(admitted);
-        store.marks = &marks;
-        cache::prefix_cache<ordered_ledger> cache{std::move(store)};
-        (void)serve(cache, numbered(1, 40));
-        auto lease = acquire(cache, numbered(1, 41));
+        fixture f;
         if (in_place)
-            cache.restore(lease, {}, {}, one);
+            f.cache.restore(f.lease, {}, {}, one);
         else
-            cache.restore(lease, {{&nothing_read, 1}}, {}, one);
-        marks = 0;
-        lease.release();
-        CHECK(marks > 0);
+            f.cache.restore(f.lease, {{&nothing_read, 1}}, {}, one);
+        CHECK(f.marks_of_release() > 0);
     }
 }
 

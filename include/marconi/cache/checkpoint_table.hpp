@@ -1,6 +1,7 @@
 #pragma once
 
 #include <marconi/core/types.hpp>
+#include <marconi/index/slot_ids.hpp>
 
 #include <algorithm>
 #include <bit>
@@ -37,39 +38,31 @@ public:
     [[nodiscard]] checkpoint_record const& operator[](checkpoint_id id) const {
         return *std::launder(reinterpret_cast<checkpoint_record const*>(slot(id)));
     }
-    [[nodiscard]] std::size_t size() const { return slots_ - free_.size(); }
+    [[nodiscard]] std::size_t size() const { return ids_.size(); }
 
     /// Makes the next `n` additions infallible. Throws std::bad_alloc and changes nothing else.
     void reserve(std::size_t n) {
-        if (n <= free_.size()) return;
-        std::size_t const wanted = slots_ + (n - free_.size());
+        std::size_t const wanted = ids_.slots_with(n);
         while (chunks_.size() << chunk_bits_ < wanted) {
-            std::size_t const slots = (chunks_.size() + 1) << chunk_bits_;
-            if (free_.capacity() < slots) free_.reserve(2 * slots);
+            ids_.reserve((chunks_.size() + 1) << chunk_bits_);
             chunks_.push_back(
                 std::make_unique_for_overwrite<std::byte[]>(slot_bytes_ << chunk_bits_));
         }
     }
     /// Room is reserved.
     checkpoint_id add(std::uint32_t position, std::span<page_id const> pages) noexcept {
-        checkpoint_id id{slots_};
-        if (free_.empty()) {
-            ++slots_;
-        } else {
-            id = free_.back();
-            free_.pop_back();
-        }
+        checkpoint_id const id = ids_.take();
         std::byte* const at = slot(id);
         new (at) checkpoint_record{position, static_cast<std::uint32_t>(pages.size())};
         std::uninitialized_copy(pages.begin(), pages.end(),
                                 reinterpret_cast<page_id*>(at + sizeof(checkpoint_record)));
         return id;
     }
-    void remove(checkpoint_id id) noexcept { free_.push_back(id); }
+    void remove(checkpoint_id id) noexcept { ids_.give_back(id); }
 
     /// Bytes of memory held, free slots included.
     [[nodiscard]] std::size_t bytes() const {
-        return (chunks_.size() << chunk_bits_) * slot_bytes_ + free_.capacity() * sizeof(free_[0]);
+        return (chunks_.size() << chunk_bits_) * slot_bytes_ + ids_.bytes();
     }
 
 private:
@@ -83,8 +76,7 @@ private:
     std::size_t slot_bytes_;
     int chunk_bits_; ///< a chunk has 2^chunk_bits_ slots
     std::vector<std::unique_ptr<std::byte[]>> chunks_;
-    std::vector<checkpoint_id> free_; ///< with room for all slots
-    std::uint32_t slots_ = 0;         ///< ever used
+    index::slot_ids<checkpoint_id> ids_;
 };
 
 } // namespace marconi::cache

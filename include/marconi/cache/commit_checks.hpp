@@ -36,7 +36,7 @@ void check_commit(Entries const& entries, lease_record const& lease, std::span<T
                   computed const& brought) {
     MARCONI_EXPECT(tokens.size() >= lease.position, "tokens.size()", tokens.size(),
                    "at least the lease's position, " + std::to_string(lease.position));
-    MARCONI_EXPECT(tokens.size() < most_tokens, "tokens.size()", tokens.size(), "less than 2^31");
+    MARCONI_EXPECT(tokens.size() <= most_tokens, "tokens.size()", tokens.size(), "less than 2^31");
     MARCONI_EXPECT(brought.checkpoints.empty() || entries.needs_checkpoint(),
                    "number of checkpoints", brought.checkpoints.size(),
                    "0: this model's footprint has no per-position state");

@@ -28,7 +28,7 @@ template <class Entries, class Token>
                                       std::span<Token const> prompt, match_options options,
                                       std::uint64_t cache) {
     auto const size = token_count{prompt.size()};
-    MARCONI_EXPECT(prompt.size() < most_tokens, "prompt.size()", prompt.size(), "less than 2^31");
+    MARCONI_EXPECT(prompt.size() <= most_tokens, "prompt.size()", prompt.size(), "less than 2^31");
     token_count const all_but_one = size - token_count{prompt.empty() ? 0u : 1u};
     match_result found{.in = in,
                        .tokens = size,

@@ -94,8 +94,8 @@ struct scope {
     friend constexpr bool operator==(scope const&, scope const&) = default; // for nvcc 13
 };
 
-/// Sequences are shorter than this: positions are kept in 32 bits.
-inline constexpr std::uint64_t most_tokens = std::uint64_t{1} << 31;
+/// Of a sequence: positions are kept in 32 bits.
+inline constexpr std::uint64_t most_tokens = (std::uint64_t{1} << 31) - 1;
 
 /// What can be a token: compared by its bytes, one per position (a token id, or a hash of an
 /// image patch, say).

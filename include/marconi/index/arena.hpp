@@ -1,6 +1,7 @@
 #pragma once
 
 #include <marconi/core/types.hpp>
+#include <marconi/index/slot_ids.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -25,21 +26,19 @@ public:
     [[nodiscard]] std::uint32_t generation(Id id) const { return slot_of(id).generation; }
     /// Odd generations are live, even ones are free.
     [[nodiscard]] bool live(Id id) const {
-        return id.value() < slots_ && slot_of(id).generation % 2 == 1;
+        return id.value() < ids_.slots() && slot_of(id).generation % 2 == 1;
     }
 
     /// Live values.
-    [[nodiscard]] std::size_t size() const { return slots_ - free_.size(); }
+    [[nodiscard]] std::size_t size() const { return ids_.size(); }
     /// Ids handed out so far are below this.
-    [[nodiscard]] std::uint32_t slots() const { return slots_; }
+    [[nodiscard]] std::uint32_t slots() const { return ids_.slots(); }
 
     /// Makes the next `n` allocations infallible. Throws std::bad_alloc and changes nothing else.
     void reserve(std::size_t n = 1) {
-        if (n <= free_.size()) return;
-        std::size_t const wanted = slots_ + (n - free_.size());
+        std::size_t const wanted = ids_.slots_with(n);
         while (chunks_.size() * chunk_slots < wanted) {
-            if (free_.capacity() < (chunks_.size() + 1) * chunk_slots)
-                free_.reserve(2 * (chunks_.size() + 1) * chunk_slots);
+            ids_.reserve((chunks_.size() + 1) * chunk_slots);
             chunks_.push_back(std::make_unique<slot[]>(chunk_slots));
         }
     }
@@ -47,27 +46,21 @@ public:
     /// A slot with a value-initialised T. O(1).
     Id allocate() {
         reserve();
-        std::uint32_t index;
-        if (free_.empty()) {
-            index = slots_++;
-        } else {
-            index = free_.back();
-            free_.pop_back();
-        }
-        slot& s = slot_of(Id{index});
+        Id const id = ids_.take();
+        slot& s = slot_of(id);
         s.value = T{};
         ++s.generation;
-        return Id{index};
+        return id;
     }
 
     void release(Id id) noexcept {
         ++slot_of(id).generation;
-        free_.push_back(id.value());
+        ids_.give_back(id);
     }
 
     /// Bytes of memory held, free slots included.
     [[nodiscard]] std::size_t bytes() const {
-        return chunks_.size() * chunk_slots * sizeof(slot) + free_.capacity() * sizeof(free_[0]);
+        return chunks_.size() * chunk_slots * sizeof(slot) + ids_.bytes();
     }
 
 private:
@@ -82,8 +75,7 @@ private:
     }
 
     std::vector<std::unique_ptr<slot[]>> chunks_;
-    std::vector<std::uint32_t> free_;
-    std::uint32_t slots_ = 0;
+    slot_ids<Id> ids_;
 };
 
 } // namespace marconi::index

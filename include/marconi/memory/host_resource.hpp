@@ -15,7 +15,7 @@ public:
     void deallocate(void* memory, std::size_t) noexcept { ::operator delete(memory, alignment); }
 
 private:
-    static constexpr auto alignment = std::align_val_t{4096};
+    static constexpr std::align_val_t alignment{4096};
 };
 
 static_assert(resource<host_resource>);

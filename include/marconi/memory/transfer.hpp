@@ -78,7 +78,7 @@ inline void check(transfer const& t, page_layout const& layout) {
                    "at most its end, " + std::to_string(t.kv.end.value()));
     if (t.kv.begin != t.kv.end) {
         MARCONI_EXPECT(t.kv.end.value() <= most_tokens, "end of the KV", t.kv.end.value(),
-                       "at most 2^31 tokens");
+                       "less than 2^31 tokens");
         expect_count(t.kv.pages.size(), layout.blocks_touched(t.kv.begin.value(), t.kv.end.value()),
                      "number of pages for the KV");
         check_layers(t.kv, layout);
