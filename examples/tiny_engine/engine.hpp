@@ -141,12 +141,13 @@ protected:
         r.captured.push_back({position, r.state.checkpoint(position)});
     }
 
-    /// The pages to read and write the first `tokens` tokens in. Asked for anew whenever pages were
-    /// reserved: a partly filled block that others share has become a copy of it.
+    /// Brings the table of pages up to date after pages were reserved: it goes on, and a partly
+    /// filled block that others share has become a copy. Whole blocks before that stay.
     virtual void take_table(running_request& r) {
-        r.kv.blocks.clear();
-        for (marconi::page_id const page : cache_->block_table(r.lease))
+        r.kv.blocks.resize(r.settled_blocks);
+        for (marconi::page_id const page : cache_->block_table(r.lease, r.settled_blocks))
             r.kv.blocks.push_back(cache_->store().page(page).data());
+        r.settled_blocks = r.lease.position().value() / geometry_.block_tokens;
     }
     /// Whether there are pages for the tokens up to `until`. Too few are given back: whoever makes
     /// way can use them for the state it commits.

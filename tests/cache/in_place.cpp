@@ -194,6 +194,21 @@ TEST_CASE("reserved pages are adopted, and indices handed out never change") {
     CHECK(cache.block_table(reader) == after);
 }
 
+TEST_CASE("a block table goes on from any block") {
+    small_cache cache{room_for(hybrid(), 100, 4)};
+    serve(cache, "0123456789abcdef");
+    serve(cache, "01234567----"); // cuts the first at a block's end
+    auto const lease = acquire(cache, text("0123456789abcdef--"));
+    REQUIRE(lease.resume_at() == 16_tokens);
+    (void)cache.reserve(lease, 22_tokens);
+    auto const whole = cache.block_table(lease);
+    REQUIRE(whole.size() == 6);
+    for (std::size_t first = 0; first <= whole.size(); ++first)
+        CHECK(cache.block_table(lease, first) == table{whole.begin() + first, whole.end()});
+    CHECK(cache.block_table(lease, 7).empty());
+    CHECK(cache.block_table(lease, std::size_t{1} << 40).empty());
+}
+
 TEST_CASE("pages of what another request published first stay the lease's until release") {
     small_cache cache{room_for(hybrid(), 100)};
     auto const one = acquire(cache, text("0123456789"));

@@ -56,6 +56,7 @@ struct request_in_the_snippets {
     support::sequence tokens;
     std::size_t computed = 0;
     std::vector<marconi::page_id> pages;
+    std::size_t settled = 0;
     std::list<std::vector<std::vector<std::byte>>> copies;
     std::list<std::vector<std::byte*>> addresses;
     std::vector<marconi::captured_state> copied;

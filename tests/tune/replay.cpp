@@ -6,6 +6,12 @@
 
 #include <support/catch.hpp>
 
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <utility>
+
 using namespace marconi;
 using namespace marconi::tests;
 
@@ -127,6 +133,31 @@ TEST_CASE("the log keeps the tokens of a request's last commit, in the order of 
     CHECK(log.in_window() == 0);
     log.clear();
     CHECK(log.size() == 0);
+    CHECK(log.bytes() == byte_count{});
+}
+
+TEST_CASE("the log copies of a later commit what is new, and counts the room it takes") {
+    tune::request_log<std::int32_t> log{1_MiB};
+    tokens const a = numbered(1, 4000);
+    std::size_t moves = 0;
+    std::int32_t const* where = nullptr;
+    for (std::size_t size = 10; size <= a.size(); ++size) {
+        CHECK(log.record(
+            request_number(1, 9), std::span{a}.first(size),
+            {.first = size == 10, .ended = true, .from = token_count{size == 10 ? 0 : size - 1}}));
+        moves += std::exchange(where, log[0].tokens.data()) != where;
+    }
+    CHECK(moves < 40);
+    CHECK(log.bytes().value() >= a.size() * sizeof(std::int32_t));
+    CHECK(log.bytes().value() <= a.size() * sizeof(std::int32_t) * 5 / 4 + 400);
+    REQUIRE(log.size() == 1);
+    CHECK(std::ranges::equal(log[0].tokens, a));
+    tokens const other = numbered(2, 4000); // what was declined may come again as something else
+    CHECK(log.record(request_number(1, 9), other, {.first = false, .ended = true}));
+    CHECK(std::ranges::equal(log[0].tokens, other));
+    CHECK(log.record(request_number(1, 9), std::span{a}.first(5), {.first = false, .ended = true}));
+    CHECK(std::ranges::equal(log[0].tokens, std::span{a}.first(5)));
+    log.clear();
     CHECK(log.bytes() == byte_count{});
 }
 

@@ -69,9 +69,9 @@ public:
             cache_.restore(l.inner_, kv, state, on);
         }
     }
-    [[nodiscard]] std::vector<page_id> block_table(lease const& l) const {
+    [[nodiscard]] std::vector<page_id> block_table(lease const& l, std::size_t first = 0) const {
         std::shared_lock const held{mutex_};
-        return cache_.block_table(l.inner_);
+        return cache_.block_table(l.inner_, first);
     }
     token_count reserve(lease const& l, token_count tokens, stream const& on = {}) {
         std::unique_lock const held{mutex_};

@@ -20,31 +20,37 @@
 
 namespace marconi::cache {
 
-/// The page of every block of the first `tokens` tokens on the path of `bottom`: each from the
-/// deepest node touching it. O(depth + blocks).
+/// The page of every block from `first` on of the first `tokens` tokens on the path of `bottom`:
+/// each from the deepest node touching it. O(nodes and blocks from there on).
 template <class Entries>
 [[nodiscard]] std::vector<page_id> path_pages(Entries const& entries, node_id bottom,
-                                              std::uint32_t tokens) {
+                                              std::uint32_t tokens, std::size_t first = 0) {
     std::uint32_t const block = entries.store().layout().block_tokens();
-    std::vector<page_id> table(divide_up(tokens, block));
+    std::size_t const end = std::max<std::size_t>(divide_up(tokens, block), first);
+    std::vector<page_id> table(end - first);
     auto const& tree = entries.tree();
-    for (node_id id = bottom; !tree[id].is_root(); id = tree[id].parent) {
+    for (node_id id = bottom; tree[id].depth > first * block; id = tree[id].parent) {
         auto const own = entries.pages(tree[id]);
-        std::size_t const first = tree[id].start() / block;
-        for (std::size_t i = 0; i < own.size() && first + i < table.size(); ++i)
-            if (!table[first + i]) table[first + i] = own[i];
+        std::size_t const own_first = tree[id].start() / block;
+        std::size_t const own_end = std::min(end, own_first + own.size());
+        for (std::size_t b = std::max(first, own_first); b < own_end; ++b)
+            if (!table[b - first]) table[b - first] = own[b - own_first];
     }
     return table;
 }
 
-/// The pages of all blocks a lease can read or write.
+/// The pages of all blocks from `first` on that a lease can read or write.
 template <class Entries>
-[[nodiscard]] std::vector<page_id> block_table(Entries const& entries, lease_record const& lease) {
+[[nodiscard]] std::vector<page_id> block_table(Entries const& entries, lease_record const& lease,
+                                               std::size_t first) {
     std::vector<page_id> table;
     if (!entries.has_kv()) return table;
-    if (lease.kv_pinned) table = path_pages(entries, lease.node, lease.position);
-    table.resize(std::max<std::size_t>(table.size(), lease.first_block + lease.pages.size()));
-    std::copy(lease.pages.begin(), lease.pages.end(), table.begin() + lease.first_block);
+    if (lease.kv_pinned) table = path_pages(entries, lease.node, lease.position, first);
+    std::size_t const own = std::max<std::size_t>(first, lease.first_block);
+    if (own >= lease.end_block()) return table;
+    table.resize(std::max(table.size(), lease.end_block() - first));
+    std::ranges::copy(std::span{lease.pages}.subspan(own - lease.first_block),
+                      std::span{table}.subspan(own - first).begin());
     return table;
 }
 

@@ -18,6 +18,7 @@
 #include <marconi/policy/concepts.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <utility>
@@ -107,13 +108,13 @@ public:
         restore_lease(entries_, r, kv, state, on);
     }
 
-    /// The page of every block that the lease can read, and those it reserved: entry i holds tokens
-    /// [i * block_tokens, ...). Pages named stay valid until the KV is let go, and entries as they
-    /// are, but for a partly filled last block that the lease did not reserve: a reserve() or
-    /// commit that goes on inside it puts another page in its place. O(depth + blocks).
-    [[nodiscard]] std::vector<page_id> block_table(lease const& held) const {
+    /// The page of every block that the lease can read or has reserved, from block `first` on.
+    /// Until the KV is let go pages stay valid, and entries of blocks that end at or before the
+    /// lease's position as they are; reserve, unreserve and commit change later ones. O(blocks and
+    /// nodes).
+    [[nodiscard]] std::vector<page_id> block_table(lease const& held, std::size_t first = 0) const {
         auto const use = threads_.reading("block_table");
-        return cache::block_table(entries_, record(held));
+        return cache::block_table(entries_, record(held), first);
     }
 
     /// Adds writable pages for the first `tokens` tokens of the sequence, evicting if need be; how
@@ -132,8 +133,7 @@ public:
     }
 
     /// Gives back the reserved pages past the first `tokens` tokens and the lease's position: what
-    /// a reserve got that fell short, or drafts that were rejected. Tables no longer name them.
-    /// O(pages given back).
+    /// a reserve got that fell short, or drafts that were rejected. O(pages given back).
     void unreserve(lease const& held, token_count tokens) {
         auto const use = threads_.writing("unreserve");
         lease_record& r = record_of(held);
@@ -144,11 +144,11 @@ public:
 
     /// Publishes what is new of the whole sequence so far: its KV, and the checkpoints captured
     /// from the lease's position on. From then on the lease pins the KV of what it committed, not
-    /// the checkpoints. May be called several times in a request's life. Lack of room is no error:
-    /// the outcome says what was stored. Throws invalid_argument or contract_violation if the
-    /// arguments contradict the lease; then, as when memory or a copy fails, the cache is as it
-    /// was, but for victims already evicted. O(new tokens + depth), and O(log N) a victim; where
-    /// there may be no room, also O(depth + pages held) for each lease.
+    /// the checkpoints. May be called many times in a request's life. Lack of room is no error: the
+    /// outcome says so. Throws invalid_argument or contract_violation if the arguments contradict
+    /// the lease; then, as when memory or a copy fails, the cache is as it was, but for victims
+    /// already evicted. O(new tokens + depth), and O(log N) a victim; where there may be no room,
+    /// also O(depth + pages held) for each lease.
     commit_outcome commit(lease const& held, std::span<Token const> tokens,
                           computed const& brought = {}, stream const& on = {}) {
         auto const use = threads_.writing("commit");

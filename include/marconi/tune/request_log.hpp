@@ -19,6 +19,8 @@ namespace marconi::tune {
 struct commit_facts {
     bool first; ///< of its lease
     bool ended; ///< the state after its last token exists
+    /// Where the lease stood: the tokens before are those of its last commit.
+    token_count from = {};
 };
 
 /// The requests of a cache, in the order of their first commits, as far as a bound on memory lets
@@ -36,33 +38,32 @@ class request_log {
 public:
     explicit request_log(byte_count bound) : bound_{bound} {}
 
-    /// Keeps a commit's tokens. False if the window has no room for it. O(tokens): one copy. Beyond
-    /// the bound there is at most one request, before the oldest are forgotten for it. May throw
-    /// std::bad_alloc; clear the log then.
+    /// Keeps a commit's tokens. False if the window has no room for it. O(tokens) for the first of
+    /// a request, O(new tokens) later. Beyond the bound there is at most one request, before the
+    /// oldest are forgotten for it. May throw std::bad_alloc; clear the log then.
     bool record(cache::lease_record const& lease, std::span<Token const> tokens,
                 commit_facts commit) {
         auto const known = index_.find(lease.request);
-        byte_count const replaced =
-            known == index_.end() ? byte_count{} : bytes_of(at(known->second));
-        byte_count const added{overhead + tokens.size_bytes()};
-        if (window_open_ && bytes_ - replaced + added > bound_) return false;
+        entry* const old = known == index_.end() ? nullptr : &at(known->second);
+        byte_count const replaced = old ? bytes_of(*old) : byte_count{};
+        if (window_open_ && bytes_ - replaced + bytes_with(old, tokens.size()) > bound_)
+            return false;
 
-        std::vector<Token> copy{tokens.begin(), tokens.end()};
-        if (known != index_.end()) {
-            entry& e = at(known->second);
-            e.tokens = std::move(copy);
-            e.ended = commit.ended;
+        if (old) {
+            go_on(old->tokens, tokens, commit.from);
+            old->ended = commit.ended;
+            bytes_ = bytes_ - replaced + bytes_of(*old);
         } else {
-            index_.emplace(lease.request, forgotten_ + entries_.size());
             entries_.push_back({.in = lease.in,
                                 .number = lease.request,
                                 .prompt = commit.first ? lease.prompt : token_count{},
                                 .limit = commit.first ? lease.limit : token_count{},
-                                .tokens = std::move(copy),
+                                .tokens = {tokens.begin(), tokens.end()},
                                 .ended = commit.ended});
+            index_.emplace(lease.request, forgotten_ + entries_.size() - 1);
             (window_open_ ? in_window_ : before_window_) += commit.first;
+            bytes_ += bytes_of(entries_.back());
         }
-        bytes_ = bytes_ - replaced + added;
         while (!window_open_ && bytes_ > byte_count{bound_.value() / 2})
             forget_oldest();
         return true;
@@ -128,7 +129,29 @@ private:
     static constexpr std::uint64_t overhead = 2 * sizeof(entry);
 
     [[nodiscard]] static byte_count bytes_of(entry const& e) {
-        return byte_count{overhead + e.tokens.size() * sizeof(Token)};
+        return byte_count{overhead + e.tokens.capacity() * sizeof(Token)};
+    }
+    /// What it will take to keep so many tokens of a request; `old` is what there is of it.
+    [[nodiscard]] static byte_count bytes_with(entry const* old, std::size_t size) {
+        std::size_t const room = old ? room_for(old->tokens, size) : size;
+        return byte_count{overhead + room * sizeof(Token)};
+    }
+    /// Tokens that a vector has room for once it holds so many: with some to spare if it grows, so
+    /// that a request that commits after every token moves each a few times only.
+    [[nodiscard]] static std::size_t room_for(std::vector<Token> const& kept, std::size_t size) {
+        if (size < kept.size()) return size;
+        return size <= kept.capacity() ? kept.capacity() : size + size / 4;
+    }
+    /// The sequence grew from `from` on, or is another one and shorter.
+    static void go_on(std::vector<Token>& kept, std::span<Token const> tokens, token_count from) {
+        if (tokens.size() < kept.size()) {
+            kept = std::vector<Token>{tokens.begin(), tokens.end()};
+            return;
+        }
+        kept.reserve(room_for(kept, tokens.size()));
+        kept.resize(std::min<std::size_t>(kept.size(), from.value()));
+        auto const fresh = tokens.subspan(kept.size());
+        kept.insert(kept.end(), fresh.begin(), fresh.end());
     }
     [[nodiscard]] entry& at(std::uint64_t place) { return entries_[place - forgotten_]; }
 

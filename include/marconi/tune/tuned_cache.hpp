@@ -21,7 +21,7 @@ namespace marconi::tune {
 
 /// A prefix cache that chooses its eviction policy's alpha by itself, once, from the requests that
 /// it sees; until then it evicts the least recently used. Calls, leases and threads as
-/// prefix_cache's. Until the window closes a commit copies its tokens once more; afterwards
+/// prefix_cache's. Until the window closes a commit copies its new tokens once more; afterwards
 /// nothing is left of the tuning but its report.
 ///
 /// Requests with overlapping lives are replayed one after the other, in the order of their first
@@ -58,7 +58,8 @@ public:
         auto const& states = brought.checkpoints;
         commit_facts const facts{.first = record.position == record.resume_at.value(),
                                  .ended = record.resume_at == size ||
-                                          (!states.empty() && states.back().position == size)};
+                                          (!states.empty() && states.back().position == size),
+                                 .from = token_count{record.position}};
         cache::commit_outcome const outcome = base::commit(held, tokens, brought, on);
         tuner_.committed(record, tokens, facts, this->stats().evictions() > cleared_);
         adopt();

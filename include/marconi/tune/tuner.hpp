@@ -62,7 +62,7 @@ public:
     [[nodiscard]] bool listens() const { return report_.state < tuning_state::replaying; }
 
     /// A commit was made; `contended` says that something was evicted for want of room by now.
-    /// O(tokens): one copy; with `deterministic`, the commit that closes the window replays it.
+    /// O(new tokens); with `deterministic`, the commit that closes the window replays it.
     void committed(cache::lease_record const& lease, std::span<Token const> tokens,
                    commit_facts commit, bool contended) noexcept {
         guarded([&] {

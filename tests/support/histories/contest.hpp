@@ -14,10 +14,14 @@
 #include <marconi/core/error.hpp>
 #include <marconi/core/units.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <functional>
+#include <iterator>
 #include <map>
 #include <memory>
 #include <optional>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -154,6 +158,8 @@ private:
         std::uint32_t start = 0; // of the node it stood on after its last call
         std::vector<std::optional<reference::page>> right_table = {};
         std::vector<marconi::page_id> table = {};
+        std::vector<marconi::page_id> kept_table = {}; // asked for from `settled` on only
+        std::size_t settled = 0;
     };
     struct planned {
         reference::match right;
@@ -450,9 +456,25 @@ private:
             if (tally_.steps % look_at_bytes == 0) check_table_bytes(l, table);
             for (std::size_t i = 0; i < table.size(); ++i)
                 agree("a page in the block table", bool{table[i]}, right[i].has_value());
+            check_tail_of_table(l, o, table);
             o.right_table = right;
             o.table = std::move(table);
         }
+    }
+
+    /// A table that only ever asks for what may have changed is the same, and no request for a part
+    /// of one answers otherwise.
+    void check_tail_of_table(reference_lease const& l, opened& o,
+                             std::vector<marconi::page_id> const& whole) {
+        if (!l.stands) o.settled = 0;
+        o.kept_table.resize(o.settled);
+        std::ranges::copy(cache_.block_table(o.lease, o.settled), std::back_inserter(o.kept_table));
+        agree("a table that was kept up to date", o.kept_table == whole, true);
+        o.settled = l.stands && right_.has_kv() ? l.position / right_.block() : 0;
+        std::size_t const first = tally_.steps % (whole.size() + 2);
+        auto const expected = std::span{whole}.subspan(std::min(first, whole.size()));
+        agree("a part of the block table",
+              std::ranges::equal(cache_.block_table(o.lease, first), expected), true);
     }
 
     /// Whatever a lease stands on it can read in place.
