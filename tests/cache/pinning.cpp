@@ -56,6 +56,52 @@ TEST_CASE("what lies above a pinned node stays, but for its checkpoints") {
     CHECK_SOUND(cache);
 }
 
+TEST_CASE("of a long entry a lease pins what it resumes from, and no more") {
+    small_cache cache{room_for(attention_only(), 100)};
+    sequence const theirs = numbered(1, 90);
+    serve(cache, theirs);
+    auto lease = acquire(cache, first(theirs, 16) + numbered(2, 84));
+    CHECK(lease.resume_at() == 16_tokens);
+    CHECK(cache.holds().nodes == 2);
+    CHECK_SOUND(cache);
+    SECTION("the rest makes room") {
+        CHECK(cache.reserve(lease, 100_tokens) == 100_tokens);
+        CHECK(cache.match({}, theirs).matched == 16_tokens);
+    }
+    SECTION("and is one with it again when the lease ends") {
+        lease.release();
+        CHECK(cache.holds().nodes == 1);
+        CHECK(cache.match({}, theirs, {.limit = 90_tokens}).matched == 90_tokens);
+    }
+    SECTION("also where somebody cut it since the match") {
+        auto const plan = cache.plan(cache.match({}, first(theirs, 60) + numbered(3, 2)));
+        serve(cache, first(theirs, 70) + numbered(4, 2));
+        auto const other = cache.acquire(plan);
+        REQUIRE(other.resume_at() == 60_tokens);
+        (void)cache.evict(everything);
+        CHECK(cache.match({}, theirs).matched == 60_tokens);
+    }
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("of what was known a commit pins up to its own end, and no more") {
+    small_cache cache{room_for(hybrid(), 30)};
+    sequence const tokens = numbered(1, 18);
+    (void)commit(cache, acquire(cache, tokens), tokens); // KV alone: nothing to resume from
+    auto lease = acquire(cache, tokens);
+    CHECK(cache.reserve(lease, 12_tokens) == 12_tokens);
+    CHECK(commit(cache, lease, first(tokens, 12)).complete());
+    CHECK(lease.position() == 12_tokens);
+    CHECK(cache.reserve(lease, 18_tokens) == 18_tokens); // 12 known ones and its own
+    CHECK(pages_used(cache) == 12 + 18);
+    CHECK_SOUND(cache);
+    CHECK(commit(cache, lease, tokens).complete());
+    lease.release();
+    CHECK(pages_used(cache) == 18);
+    CHECK(cache.holds().nodes == 1);
+    CHECK_SOUND(cache);
+}
+
 TEST_CASE("a checkpoint that is let go may be evicted, and the KV stays") {
     small_cache cache{room_for(hybrid(), 40)};
     serve(cache, "0123456789");

@@ -60,11 +60,12 @@ protected:
         return attachment_ = at.node;
     }
 
-    /// Where the sequence leaves an edge in its middle, cuts it there: what lies beyond belongs to
-    /// other requests and may have to make room for this one. Unpinned, the halves merge again.
+    /// Where the sequence leaves an edge, or ends, in its middle, cuts it there: what lies beyond
+    /// belongs to other requests and may have to make room for this one. Unpinned, the halves merge
+    /// again.
     void part_from_others(path_pin<Entries>& pin) {
         entries_.reserve(2 * brought_.checkpoints.size() + 2, brought_.checkpoints.size());
-        if (known_ == tokens_.size() || known_ == tree_[attachment_].depth) return;
+        if (known_ == tree_[attachment_].depth) return;
         attachment_ = entries_.split(attachment_, known_);
         pin.move_to(attachment_);
     }

@@ -114,7 +114,12 @@ template <class Entries>
     lease.captures = plan.captures;
     lease.position = static_cast<std::uint32_t>(plan.match.resumable.value());
     if (lease.position == 0) return lease;
-    lease.node = plan.match.resume_node.id;
+    entries.reserve(1, 0);
+    auto const& tree = entries.tree();
+    lease.node = tree.holding(plan.match.resume_node.id, lease.position);
+    // What lies beyond is not reused, and may have to make room.
+    if (tree[lease.node].depth != lease.position)
+        lease.node = entries.split(lease.node, lease.position);
     lease.kv_pinned = true;
     entries.pin_kv(lease.node);
     if (entries.needs_checkpoint()) {

@@ -89,9 +89,11 @@ public:
                 .pages = {},
                 .replaced = {}};
         if (m.resumable > 0) {
-            l.stands = m.resume;
-            if (needs_checkpoint()) l.holds = m.resume;
-            touch(m.resume);
+            path key = holding(m.prompt, m.resumable); // what lies beyond is not pinned
+            if (depth_of(key) != m.resumable) key = split(key, m.resumable);
+            l.stands = key;
+            if (needs_checkpoint()) l.holds = key;
+            touch(key);
         }
         leases.emplace(slot, std::move(l));
         auto const& flops = layout->model().flops;

@@ -104,10 +104,10 @@ private:
         working = w.attachment = holding(w.tokens, w.known);
     }
 
-    /// Where the sequence leaves an edge in its middle, cuts it there: what lies beyond may have to
-    /// make room.
+    /// Where the sequence leaves an edge, or ends, in its middle, cuts it there: what lies beyond
+    /// may have to make room.
     bool part_from_others(work& w) {
-        if (w.known == depth_of(w.tokens) || w.known == depth_of(w.attachment)) return false;
+        if (w.known == depth_of(w.attachment)) return false;
         working = w.attachment = split(w.attachment, w.known);
         return true;
     }
