@@ -4,6 +4,8 @@
 
 #include <marconi/policy/admission/always.hpp>
 
+#include <algorithm>
+
 using namespace cache_tests;
 
 namespace {
@@ -94,6 +96,18 @@ TEST_CASE("a lease repeats its plan") {
     CHECK_FALSE(lease.should_capture(17_tokens));
     CHECK(lease.should_capture(17_tokens, true));
     CHECK(lease.should_capture(40_tokens, true)); // after decode
+}
+
+TEST_CASE("an engine may add positions of its own to a plan, in any order") {
+    small_cache cache{room_for(hybrid(), 100)};
+    auto plan = cache.plan(cache.match({}, text("0123456789")));
+    for (token_count const at : {7_tokens, 3_tokens, 5_tokens})
+        plan.captures.at.push_back(at);
+    auto const lease = cache.acquire(plan);
+    CHECK(std::ranges::equal(lease.capture_at(), std::vector{3_tokens, 5_tokens, 7_tokens}));
+    for (token_count const at : {7_tokens, 3_tokens, 5_tokens})
+        CHECK(lease.should_capture(at));
+    CHECK(!lease.should_capture(4_tokens));
 }
 
 TEST_CASE("always names every so many tokens") {

@@ -338,6 +338,23 @@ TEST_CASE("a commit with several states for known tokens uses each node once") {
           once);
 }
 
+TEST_CASE("what can be had is told without evicting anything") {
+    small_cache cache{room_for(attention_only(), 20)};
+    byte_count const page = cache.store().layout().page_bytes();
+    CHECK(cache.obtainable(page * 20) == page * 20);
+    serve(cache, numbered(1, 12));
+    CHECK(cache.obtainable(page * 20) == page * 20);
+    CHECK(cache.obtainable(byte_count{1} + page * 20) == page * 20);
+    auto const lease = acquire(cache, first(numbered(1, 12), 5));
+    REQUIRE(lease.resume_at() == 4_tokens);
+    CHECK(cache.obtainable(page * 20) == page * 16);
+    CHECK(cache.obtainable(page * 3) >= page * 3);
+    CHECK(cache.stats().evictions() == 0);
+    CHECK(pages_used(cache) == 12);
+    CHECK(cache.reserve(lease, 30_tokens) == 20_tokens); // 4 and 16
+    CHECK(cache.obtainable(page) == byte_count{});
+}
+
 TEST_CASE("evict frees at least what was asked for, and says how much") {
     small_cache cache{room_for(hybrid(), 100)};
     for (int i = 0; i < 5; ++i)

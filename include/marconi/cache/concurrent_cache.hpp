@@ -116,6 +116,11 @@ public:
         return cache_.holds();
     }
 
+    [[nodiscard]] byte_count obtainable(byte_count wanted) const {
+        std::shared_lock const held{mutex_};
+        return cache_.obtainable(wanted);
+    }
+
     /// For all else: work(cache) alone, or beside other readers. It must not use leases or calls of
     /// this class, which would wait for themselves.
     template <class Work>
@@ -168,18 +173,18 @@ public:
     [[nodiscard]] bool should_capture(token_count position, bool last = false) const {
         return read([=](auto const& l) { return l.should_capture(position, last); });
     }
-    void used_on(stream const& on) {
-        change([&](auto& l) { l.used_on(on); });
+    void used_on(stream const& on) const {
+        change([&](auto& l) { l.used_on(on); }, inner_);
     }
 
     void let_go_checkpoint() noexcept {
-        change([](auto& l) { l.let_go_checkpoint(); });
+        change([](auto& l) { l.let_go_checkpoint(); }, inner_);
     }
     void let_go_kv() noexcept {
-        change([](auto& l) { l.let_go_kv(); });
+        change([](auto& l) { l.let_go_kv(); }, inner_);
     }
     void release() noexcept {
-        change([](auto& l) { l.release(); });
+        change([](auto& l) { l.release(); }, inner_);
         of_ = nullptr;
     }
 
@@ -194,11 +199,11 @@ private:
         if (of_) held = std::shared_lock{of_->mutex_};
         return what(inner_);
     }
-    template <class Change>
-    void change(Change&& what) {
+    template <class Change, class Inner>
+    void change(Change&& what, Inner& inner) const {
         std::unique_lock<fair_shared_mutex> held;
         if (of_) held = std::unique_lock{of_->mutex_};
-        what(inner_);
+        what(inner);
     }
 
     concurrent_cache* of_ = nullptr;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <marconi/cache/entries.hpp>
+#include <marconi/cache/evict.hpp>
 #include <marconi/cache/lease.hpp>
 #include <marconi/cache/lease_streams.hpp>
 #include <marconi/cache/options.hpp>
@@ -9,6 +10,7 @@
 #include <marconi/core/hash.hpp>
 #include <marconi/core/thread_check.hpp>
 #include <marconi/core/types.hpp>
+#include <marconi/core/units.hpp>
 #include <marconi/memory/concepts.hpp>
 #include <marconi/policy/concepts.hpp>
 
@@ -32,6 +34,13 @@ public:
     [[nodiscard]] counters const& stats() const { return entries_.counts(); }
     [[nodiscard]] occupancy holds() const {
         return count_holdings(entries_, leases_.size(), peak_pages_);
+    }
+    /// How many bytes can be had at all: free ones, and those of what no lease holds. Where that is
+    /// `wanted` or more, an underestimate will do. Evicts nothing. O(1), but where nearly all is
+    /// held O(leases * depth + pages held).
+    [[nodiscard]] byte_count obtainable(byte_count wanted) const {
+        byte_count const page = store().layout().page_bytes();
+        return page * obtainable_pages(entries_, leases_, divide_up(wanted.value(), page.value()));
     }
 
     /// The policies in use. Changing an eviction policy's parameters takes effect at the next

@@ -112,6 +112,7 @@ template <class Entries>
     lease.prompt = plan.match.tokens;
     lease.limit = plan.match.limit;
     lease.captures = plan.captures;
+    std::ranges::sort(lease.captures.at);
     lease.position = static_cast<std::uint32_t>(plan.match.resumable.value());
     if (lease.position == 0) return lease;
     entries.reserve(1, 0);

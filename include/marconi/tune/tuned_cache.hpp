@@ -24,8 +24,9 @@ namespace marconi::tune {
 /// prefix_cache's. Until the window closes a commit copies its new tokens once more; afterwards
 /// nothing is left of the tuning but its report.
 ///
-/// Requests with overlapping lives are replayed one after the other, in the order of their first
-/// commits; explicit evict() and clear() within the window are not replayed.
+/// commit() and clear() hide prefix_cache's: call them on this class, not on a reference to its
+/// base. Requests with overlapping lives are replayed one after the other, in the order of their
+/// first commits; explicit evict() and clear() within the window are not replayed.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           tunable Eviction = policy::flop_aware, class Observer = cache::no_observer,
           token Token = std::int32_t>
