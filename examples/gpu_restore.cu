@@ -183,8 +183,9 @@ unsigned serve(prefix_cache<gpu::device_store>& cache, std::vector<std::int32_t>
 
 int main() {
     int devices = 0;
-    if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
-        std::printf("skipped: no CUDA device\n");
+    cudaError_t const code = cudaGetDeviceCount(&devices);
+    if (code != cudaSuccess || devices == 0) {
+        std::printf("skipped: no CUDA device (%s)\n", cudaGetErrorString(code));
         return 0;
     }
     prefix_cache<gpu::device_store> cache{

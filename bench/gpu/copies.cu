@@ -376,8 +376,9 @@ void register_all(std::uint32_t multiprocessors) {
 
 int main(int argc, char** argv) {
     int devices = 0;
-    if (cudaGetDeviceCount(&devices) != cudaSuccess || devices == 0) {
-        std::printf("skipped: no CUDA device\n");
+    cudaError_t const code = cudaGetDeviceCount(&devices);
+    if (code != cudaSuccess || devices == 0) {
+        std::printf("skipped: no CUDA device (%s)\n", cudaGetErrorString(code));
         return 0;
     }
     int multiprocessors = 0;

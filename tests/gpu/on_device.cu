@@ -23,9 +23,10 @@ namespace {
 
 bool device_at_hand() {
     int count = 0;
-    if (cudaGetDeviceCount(&count) == cudaSuccess && count > 0) return true;
+    cudaError_t const code = cudaGetDeviceCount(&count);
+    if (code == cudaSuccess && count > 0) return true;
     (void)cudaGetLastError();
-    std::printf("skipped: no CUDA device\n");
+    std::printf("skipped: no CUDA device (%s)\n", cudaGetErrorString(code));
     return false;
 }
 
