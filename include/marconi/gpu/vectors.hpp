@@ -60,7 +60,7 @@ MARCONI_HOST_DEVICE void copy_vectors(std::uint64_t first, std::uint64_t end, Pl
         std::uint64_t const at = first + v * step;
         target[v] = nullptr;
         if (at + sizeof(Vector) > end) continue;
-        memory::place const there = place(at);
+        memory::place const there = v == 0 ? here : place(at);
         target[v] = to_pages ? there.in_page : there.in_engine;
         loaded[v] = *reinterpret_cast<Vector const*>(to_pages ? there.in_engine : there.in_page);
     }
@@ -92,7 +92,7 @@ MARCONI_HOST_DEVICE void copy_share(std::uint32_t alignment, std::uint32_t tile,
         copy_vectors<Way, std::uint8_t>(first, end, place);
         return;
     }
-    std::uint64_t const rest = end - (end - begin) % alignment;
+    std::uint64_t const rest = end - ((end - begin) & (alignment - 1)); // a power of two
     std::uint64_t const stop = begin + std::uint64_t{tile + 1} * tile_vectors * alignment;
     std::uint64_t const at = rest + lane;
     if (at < end && rest < stop && stop - rest <= tile_vectors * alignment)
