@@ -22,12 +22,18 @@ private:
     cudaError_t code_;
 };
 
+/// Takes the error that a call has returned out of the runtime, so that it does not turn up again
+/// at another call. Another error that waits there is for somebody else to find.
+inline void take_out(cudaError_t code) noexcept {
+    if (code != cudaSuccess && cudaPeekAtLastError() == code) (void)cudaGetLastError();
+}
+
 /// Throws cuda_error if a call failed, std::bad_alloc where it was for lack of memory. The error is
-/// taken out of the runtime, so that it does not turn up again at another call.
+/// taken out of the runtime.
 inline void check(cudaError_t code, char const* call) {
     if (code == cudaSuccess) [[likely]]
         return;
-    (void)cudaGetLastError();
+    take_out(code);
     if (code == cudaErrorMemoryAllocation) throw std::bad_alloc{};
     throw cuda_error{code, call};
 }

@@ -96,7 +96,7 @@ struct cuda_events {
     /// Whether all before the record is done. What cannot be told counts as not done.
     [[nodiscard]] static bool done(event e) noexcept {
         cudaError_t const code = cudaEventQuery(e);
-        if (code != cudaSuccess) (void)cudaGetLastError();
+        take_out(code);
         return code == cudaSuccess;
     }
     /// Waits on the host: the way out where no event can be had.

@@ -253,6 +253,27 @@ TEST_CASE("streams that come and go leave no trace") {
     emulated::finish_all();
 }
 
+TEST_CASE("an error that the caller has yet to find stays; what the store asks leaves none") {
+    emulated::restart(1);
+    device_store store = small_store(8);
+    std::vector<page_id> pages(8);
+    store.pages().allocate(pages);
+    gpu::owned_stream const on;
+    gpu::ticket last{};
+    auto const unfinished = [&] {
+        store.copy_block(pages[0], pages[1], on);
+        last = store.mark(on);
+        return !store.copies().done(last);
+    };
+    CHECK(unfinished());
+    CHECK(cudaPeekAtLastError() == cudaSuccess);
+    CHECK(cudaSetDevice(emulated::devices) == cudaErrorInvalidDevice);
+    CHECK(unfinished());
+    CHECK(cudaGetLastError() == cudaErrorInvalidDevice);
+    emulated::finish_all();
+    CHECK(store.copies().done(last));
+}
+
 TEST_CASE("everything is given back") {
     (void)gpu_tests::own_stream(); // there from the first use on, and counted
     std::size_t const before = emulated::live_objects();

@@ -268,6 +268,7 @@ cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
     return cudaSuccess;
 }
 cudaError_t cudaGetLastError() { return std::exchange(the().last_error, cudaSuccess); }
+cudaError_t cudaPeekAtLastError() { return the().last_error; }
 char const* cudaGetErrorName(cudaError_t code) {
     return code == cudaErrorLaunchOutOfResources ? "cudaErrorLaunchOutOfResources" : "an error";
 }
@@ -348,5 +349,7 @@ cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s) {
     return cudaSuccess;
 }
 cudaError_t cudaEventQuery(cudaEvent_t e) {
-    return *the().events.at(e).last ? cudaSuccess : the().fail(cudaErrorNotReady);
+    if (*the().events.at(e).last) return cudaSuccess;
+    if (the().last_error == cudaSuccess) the().last_error = cudaErrorNotReady;
+    return cudaErrorNotReady;
 }
