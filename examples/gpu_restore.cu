@@ -176,6 +176,7 @@ unsigned serve(prefix_cache<gpu::device_store>& cache, std::vector<std::int32_t>
     }
     std::printf("resumed at %4u of %4u tokens, %u wrong\n", unsigned(lease.resume_at().value()),
                 unsigned(prompt.size()), wrong);
+    on.synchronize(); // commits read the engine's memory, which goes now
     return wrong;
 }
 

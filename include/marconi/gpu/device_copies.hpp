@@ -36,6 +36,8 @@ public:
           staging_{device_} {
         Launcher::load();
     }
+    /// Waits on the host for all that was enqueued: its memory goes next, and frees do not wait.
+    ~device_copies() { order_.finish(); }
 
     [[nodiscard]] int device() const { return device_; }
     [[nodiscard]] std::byte* arena() const { return arena_; }
@@ -56,19 +58,17 @@ public:
         if (tables.bytes() == 0) return;
         turn const mine{*this, touched};
         order::operation work{order_, on};
+        bool const saves = way == direction::to_pages;
         auto const each_list = [&](auto&& visit) {
             if (t.kv.begin != t.kv.end) visit(t.kv.pages);
             for (memory::checkpoint_transfer const& c : t.checkpoints)
                 visit(c.pages);
         };
-        each_list([&](std::span<page_id const> pages) {
-            way == direction::to_pages ? work.writes(pages) : work.reads(pages);
-        });
+        each_list([&](auto pages) { saves ? work.writes(pages) : work.reads(pages); });
         ticket const done = tables.bytes() <= most_inline_bytes ? launch(way, tables, work, on)
                                                                 : send(way, tables, work, on);
-        each_list([&](std::span<page_id const> pages) {
-            way == direction::to_pages ? order_.note_written(done, pages)
-                                       : order_.note_read(done, pages);
+        each_list([&](auto pages) {
+            saves ? order_.note_written(done, pages) : order_.note_read(done, pages);
         });
     }
 

@@ -10,8 +10,8 @@
 
 namespace marconi::gpu {
 
-/// A device's memory, from cudaMalloc: aligned to 256 bytes at least. deallocate waits until the
-/// device is done with all that was enqueued, as cudaFree does.
+/// A device's memory, from cudaMalloc: aligned to 256 bytes at least. Nothing enqueued may use what
+/// is deallocated: cudaFree promises no wait for it, even if it often does wait.
 class device_resource {
 public:
     /// Of the current device.

@@ -31,6 +31,10 @@ public:
           pages_{memory::whole_pages(capacity, store.layout())},
           arena_{pinned_resource{}, pages_.capacity() * store.layout().page_bytes().value()},
           on_{stream_of(store.copies().device())} {}
+    spill_room(spill_room const&) = delete;
+    spill_room& operator=(spill_room const&) = delete;
+    /// Waits on the host until no copy uses the arena.
+    ~spill_room() { cuda_events::finish(on_); }
 
     /// Which of the room's pages are taken.
     [[nodiscard]] memory::page_pool& pages() { return pages_; }

@@ -55,6 +55,18 @@ public:
         for (std::size_t i = 0; i < at_first; ++i)
             grow(least_bytes);
     }
+    staging(staging const&) = delete;
+    staging& operator=(staging const&) = delete;
+    /// Copies that took a slot are done, by their tickets. One that failed has none: for what was
+    /// enqueued of it, this waits for all of the device.
+    ~staging() {
+        if (std::ranges::none_of(slots_, &slot::taken)) return;
+        try {
+            device_scope const here{device_};
+            (void)cudaDeviceSynchronize();
+        } catch (...) { // a device that cannot be had does nothing any more
+        }
+    }
 
     /// Asks the device about large enough buffers in turn, so about those in flight at most.
     template <class Order>

@@ -101,6 +101,7 @@ struct cuda_events {
     }
     /// Waits on the host: the way out where no event can be had.
     static void finish(stream s) noexcept { (void)cudaStreamSynchronize(s.get()); }
+    static void finish(event e) noexcept { (void)cudaEventSynchronize(e); }
 };
 
 } // namespace marconi::gpu

@@ -117,6 +117,11 @@ public:
         if (t.when > line.done()) line.retire(line.open(), pool_);
         return t.when <= line.done();
     }
+    /// Waits on the host until all operations are done.
+    void finish() noexcept {
+        for (line_type& line : lines_)
+            line.finish();
+    }
     /// Events in existence, and operations not known to be done: each has one of them.
     [[nodiscard]] std::size_t events() const { return pool_.made(); }
     [[nodiscard]] std::size_t open() const {

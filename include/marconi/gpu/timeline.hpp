@@ -89,6 +89,10 @@ public:
         }
         open_.erase(open_.begin(), open_.begin() + static_cast<std::ptrdiff_t>(count));
     }
+    /// Waits on the host for the last operation, so for all.
+    void finish() noexcept {
+        if (!open_.empty()) Events::finish(open_.back().behind);
+    }
     /// The operations may go on; their events are given back.
     void forget(event_pool<Events>& pool) noexcept {
         for (entry const& e : open_)

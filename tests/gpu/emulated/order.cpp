@@ -253,6 +253,33 @@ TEST_CASE("streams that come and go leave no trace") {
     emulated::finish_all();
 }
 
+TEST_CASE("a store, or a room, that dies with copies in flight waits for them first") {
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+        emulated::restart(seed);
+        std::vector<gpu::owned_stream> const streams(3);
+        bytes const contents = random_bytes(page_bytes, 1);
+        gpu_tests::device_engine_memory from{contents}, to{bytes(page_bytes)};
+        auto const transfer = [](page_id const& page, memory::kv_layer_view const& layer) {
+            return memory::transfer{.kv = {0_tokens, 1_tokens, {&page, 1}, {{&layer, 1}}}};
+        };
+        {
+            device_store store = small_store(8);
+            std::vector<page_id> pages(8), outside(4);
+            store.pages().allocate(pages);
+            gpu::spill_room<emulated::emulated_launcher> room{store, byte_count{8 * page_bytes}};
+            room.pages().allocate(outside);
+            memory::kv_layer_view const source{.key = from.data()}, target{.key = to.data()};
+            store.save(transfer(pages[0], source), streams[0]);
+            room.spill(std::span{pages}.first(4), outside);
+            room.fetch(outside, std::span{pages}.last(4));
+            store.load(transfer(pages[4], target), streams[1]);
+            (void)store.mark(streams[2]);
+        }
+        CHECK(to.contents() == contents);
+        emulated::finish_all();
+    }
+}
+
 TEST_CASE("an error that the caller has yet to find stays; what the store asks leaves none") {
     emulated::restart(1);
     device_store store = small_store(8);

@@ -31,6 +31,8 @@ struct operation {
 };
 
 struct machine {
+    static constexpr std::byte freed_byte{0xEE};
+
     struct stream_state {
         std::uint64_t id = 0;
         int device = 0;
@@ -48,6 +50,7 @@ struct machine {
     std::vector<std::shared_ptr<stream_state>> working; // with something in the queue
     std::map<cudaEvent_t, event_state> events;
     std::map<void*, std::size_t> memory;
+    std::vector<std::pair<std::byte*, std::size_t>> freed; // kept while anything is in flight
     std::mt19937_64 random{1};
     std::uint64_t favourite = 0;
     std::uint64_t next_id = 1;
@@ -105,6 +108,13 @@ struct machine {
     }
     void run_all() {
         run_until([&] { return working.empty(); });
+        for (auto const& [p, bytes] : std::exchange(freed, {})) {
+            if (std::any_of(p, p + bytes, [](std::byte b) { return b != freed_byte; })) {
+                std::fputs("emulated: memory was written after it was freed\n", stderr);
+                std::abort();
+            }
+            ::operator delete (p, std::align_val_t{256});
+        }
     }
 
     /// Every call that enqueues may find that the device has gone on; less than is enqueued.
@@ -134,14 +144,18 @@ struct machine {
         memory[*out] = bytes;
         return cudaSuccess;
     }
+    /// Waits for nothing. What is read there from now on is wrong.
     cudaError_t free(void* p) {
         if (!p) return cudaSuccess;
-        run_all(); // as the real one: it waits for the device
-        if (memory.erase(p) == 0) {
+        auto const found = memory.find(p);
+        if (found == memory.end()) {
             std::fputs("emulated: memory was freed that was not allocated\n", stderr);
             std::abort();
         }
-        ::operator delete (p, std::align_val_t{256});
+        std::memset(p, static_cast<int>(freed_byte), found->second);
+        freed.push_back({static_cast<std::byte*>(p), found->second});
+        memory.erase(found);
+        if (working.empty()) run_all();
         return cudaSuccess;
     }
 };
@@ -332,6 +346,11 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* out, unsigned) {
     if (the().refuse()) return the().fail(cudaErrorMemoryAllocation);
     *out = new_handle<cudaEvent_t>();
     the().events[*out] = {the().current_device, std::make_shared<bool>(true)};
+    return cudaSuccess;
+}
+cudaError_t cudaEventSynchronize(cudaEvent_t e) {
+    ++the().counts.host_waits;
+    the().run_until([last = the().events.at(e).last] { return *last; });
     return cudaSuccess;
 }
 cudaError_t cudaEventDestroy(cudaEvent_t e) {

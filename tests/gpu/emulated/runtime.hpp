@@ -7,6 +7,7 @@
 // operations at the head of one stream are done, of the same stream for a while. Nothing but
 // the order within a stream and waits for events holds it back, the default stream included. So a
 // wait that is missing shows as wrong bytes, and memory that is used again too early as well.
+// Freeing memory waits for nothing: what is read there later is wrong, and a write aborts.
 // Events and kernels of one device on a stream of the other are refused.
 
 #include <marconi/gpu/launcher.hpp>
