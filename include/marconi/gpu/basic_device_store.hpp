@@ -28,8 +28,9 @@ namespace marconi::gpu {
 ///
 /// Streams may meet: a copy waits, on the device, for what it must not overtake on other streams
 /// (see stream_order). page_options::zero_freed_pages is refused. A stream must not be destroyed
-/// while a lease remembers it, nor be captured into a graph. Give device_store's kernels through
-/// `Launcher`; tests bring another.
+/// while a lease remembers it. Calls on one that is being captured into a graph throw
+/// invalid_argument; it must not be captured when a lease marks it, which cannot throw. Give
+/// device_store's kernels through `Launcher`; tests bring another.
 template <launcher Launcher>
 class basic_device_store {
 public:

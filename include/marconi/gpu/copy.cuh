@@ -48,6 +48,7 @@ public:
     /// A kernel is otherwise loaded at its first launch, which may wait for all that the device
     /// does.
     static void load() {
+        beside_captures const aside;
         load_copies<direction::to_pages>();
         load_copies<direction::to_engine>();
         load_one(&copy_pages_kernel<page_job>);

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <marconi/core/types.hpp>
-#include <marconi/gpu/error.hpp>
 #include <marconi/gpu/job_tables.hpp>
 #include <marconi/gpu/launcher.hpp>
 #include <marconi/gpu/staging.hpp>
@@ -56,7 +55,7 @@ public:
         memory::check_reach(t, layout);
         job_tables const tables{t, layout};
         if (tables.bytes() == 0) return;
-        turn const mine{*this, touched};
+        turn const mine{*this, touched, on};
         order::operation work{order_, on};
         bool const saves = way == direction::to_pages;
         auto const each_list = [&](auto&& visit) {
@@ -106,16 +105,16 @@ public:
 
     /// What is enqueued on the stream from now on may read, or write, the pages.
     void admit_reader(std::span<page_id const> pages, std::uint64_t touched, stream_ref on) {
-        turn const mine{*this, touched};
+        turn const mine{*this, touched, on};
         order::operation{order_, on}.reads(pages);
     }
     void admit_writer(std::span<page_id const> pages, std::uint64_t touched, stream_ref on) {
-        turn const mine{*this, touched};
+        turn const mine{*this, touched, on};
         order::operation{order_, on}.writes(pages);
     }
     /// What was enqueued on the stream until now has written the pages.
     void written(std::span<page_id const> pages, std::uint64_t touched, stream_ref on) {
-        turn const mine{*this, touched};
+        turn const mine{*this, touched, on};
         order::operation work{order_, on};
         work.writes(pages);
         order_.note_written(work.finish(), pages);
@@ -124,7 +123,7 @@ public:
     /// waits on the host until all that is done.
     [[nodiscard]] ticket mark(std::uint64_t touched, stream_ref on) noexcept {
         try {
-            turn const mine{*this, touched};
+            turn const mine{*this, touched, on};
             return order::operation{order_, on}.finish();
         } catch (...) {
             cuda_events::finish(on);
@@ -140,6 +139,7 @@ public:
 
     [[nodiscard]] bool done(ticket t) {
         std::scoped_lock const alone{mutex_};
+        beside_captures const aside;
         return order_.done(t);
     }
     /// Events and staging buffers in existence: what they come to is bounded by what is in flight.
@@ -150,11 +150,12 @@ private:
     /// One host thread at a time, with the arena's device the current one (events belong to it) and
     /// room for notes on pages below `touched`.
     struct turn {
-        turn(device_copies& of, std::uint64_t touched) : alone{of.mutex_}, here{of.device_} {
+        turn(device_copies& of, std::uint64_t touched, stream_ref on)
+            : alone{of.mutex_}, here{of.device_, on} {
             of.order_.reserve(touched);
         }
         std::scoped_lock<std::mutex> alone;
-        device_scope here;
+        call_scope here;
     };
     /// A copy whose tables go with the launch.
     ticket launch(direction way, job_tables const& tables, order::operation& work, stream_ref on) {
@@ -182,7 +183,7 @@ private:
                       std::uint64_t touched, stream_ref on, Wait&& wait, Note&& note) {
         memory::expect_count(to.size(), from.size(), "number of pages to copy to");
         if (from.empty()) return {};
-        turn const mine{*this, touched};
+        turn const mine{*this, touched, on};
         order::operation work{order_, on};
         wait(work);
         std::size_t const lists = from.size_bytes();

@@ -19,12 +19,16 @@ public:
     explicit device_resource(int device) : device_{device} {}
 
     [[nodiscard]] void* allocate(std::size_t bytes) {
+        beside_captures const aside;
         device_scope const here{device_};
         void* memory = nullptr;
         check(cudaMalloc(&memory, bytes), "cudaMalloc");
         return memory;
     }
-    void deallocate(void* memory, std::size_t) noexcept { (void)cudaFree(memory); }
+    void deallocate(void* memory, std::size_t) noexcept {
+        beside_captures const aside;
+        (void)cudaFree(memory);
+    }
 
 private:
     int device_;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <marconi/gpu/error.hpp>
+#include <marconi/gpu/stream.hpp>
 #include <marconi/memory/host_resource.hpp>
 
 #include <cuda_runtime_api.h>
@@ -15,12 +16,16 @@ namespace marconi::gpu {
 class pinned_resource {
 public:
     [[nodiscard]] void* allocate(std::size_t bytes) {
+        beside_captures const aside;
         void* memory = nullptr;
         check(cudaHostAlloc(&memory, bytes, cudaHostAllocPortable | cudaHostAllocMapped),
               "cudaHostAlloc");
         return memory;
     }
-    void deallocate(void* memory, std::size_t) noexcept { (void)cudaFreeHost(memory); }
+    void deallocate(void* memory, std::size_t) noexcept {
+        beside_captures const aside;
+        (void)cudaFreeHost(memory);
+    }
 };
 
 static_assert(memory::resource<pinned_resource>);

@@ -62,6 +62,7 @@ public:
     ~staging() {
         if (std::ranges::none_of(slots_, &slot::taken)) return;
         try {
+            beside_captures const aside;
             device_scope const here{device_};
             (void)cudaDeviceSynchronize();
         } catch (...) { // a device that cannot be had does nothing any more

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <marconi/core/error.hpp>
 #include <marconi/gpu/error.hpp>
 
 #include <cuda_runtime_api.h>
@@ -72,6 +73,38 @@ private:
     bool changed_ = false;
 };
 
+/// While it lives, this thread's calls leave alone what other threads capture into graphs: asking
+/// for events and allocating would otherwise fail, and spoil such a capture.
+class beside_captures {
+public:
+    beside_captures() noexcept { exchange(); }
+    beside_captures(beside_captures const&) = delete;
+    beside_captures& operator=(beside_captures const&) = delete;
+    ~beside_captures() { exchange(); }
+
+private:
+    void exchange() noexcept { (void)cudaThreadExchangeStreamCaptureMode(&other_); }
+
+    cudaStreamCaptureMode other_ = cudaStreamCaptureModeRelaxed;
+};
+
+/// In which a store's calls enqueue: beside captures, with the store's device the current one.
+/// Throws invalid_argument where the stream itself is being captured: the graph's launches, each of
+/// which would use the pages, would have no place in the order of streams.
+class call_scope {
+public:
+    call_scope(int device, stream_ref on) : here_{device} {
+        cudaStreamCaptureStatus status = cudaStreamCaptureStatusNone;
+        check(cudaStreamIsCapturing(on.get(), &status), "cudaStreamIsCapturing");
+        MARCONI_EXPECT(status == cudaStreamCaptureStatusNone, "stream", "being captured",
+                       "one that is not: the store's calls cannot be part of a graph");
+    }
+
+private:
+    beside_captures aside_;
+    device_scope here_;
+};
+
 /// What stream_order needs of CUDA.
 struct cuda_events {
     using stream = stream_ref;
@@ -100,8 +133,14 @@ struct cuda_events {
         return code == cudaSuccess;
     }
     /// Waits on the host: the way out where no event can be had.
-    static void finish(stream s) noexcept { (void)cudaStreamSynchronize(s.get()); }
-    static void finish(event e) noexcept { (void)cudaEventSynchronize(e); }
+    static void finish(stream s) noexcept {
+        beside_captures const aside;
+        (void)cudaStreamSynchronize(s.get());
+    }
+    static void finish(event e) noexcept {
+        beside_captures const aside;
+        (void)cudaEventSynchronize(e);
+    }
 };
 
 } // namespace marconi::gpu

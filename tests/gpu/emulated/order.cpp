@@ -280,6 +280,63 @@ TEST_CASE("a store, or a room, that dies with copies in flight waits for them fi
     }
 }
 
+TEST_CASE("calls on a stream that is being captured are refused, and change nothing") {
+    emulated::restart(1);
+    device_store store = small_store(8);
+    std::vector<page_id> pages(8);
+    store.pages().allocate(pages);
+    bytes const contents = random_bytes(page_bytes, 1);
+    gpu_tests::device_engine_memory engine{contents};
+    memory::kv_layer_view const layer{.key = engine.data()};
+    memory::transfer const one{.kv = {0_tokens, 1_tokens, {pages.data(), 1}, {{&layer, 1}}}};
+    gpu::owned_stream const on;
+    store.save(one, on);
+    auto const before = emulated::counts();
+    {
+        emulated::capturing const graph{on.get()};
+        CHECK_THROWS_AS(store.save(one, on), invalid_argument);
+        CHECK_THROWS_AS(store.load(one, on), invalid_argument);
+        CHECK_THROWS_AS(store.copy_block(pages[0], pages[1], on), invalid_argument);
+        CHECK_THROWS_AS(store.admit_reader(pages, on), invalid_argument);
+        CHECK_THROWS_AS(store.admit_writer(pages, on), invalid_argument);
+        CHECK_THROWS_AS(store.written(pages, on), invalid_argument);
+        CHECK_FALSE(graph.spoilt());
+    }
+    CHECK(emulated::counts().launches == before.launches);
+    CHECK(emulated::counts().records == before.records);
+    emulated::finish_all();
+    CHECK(std::ranges::equal(store.page(pages[0]), contents));
+}
+
+TEST_CASE("stores work beside a capture, from first to last, and do not spoil it") {
+    emulated::restart(1);
+    gpu::owned_stream const other;
+    gpu::owned_stream const on;
+    emulated::capturing const graph{other.get()};
+    {
+        device_store store = small_store(8);
+        std::vector<page_id> pages(8), outside(4);
+        store.pages().allocate(pages);
+        gpu::spill_room<emulated::emulated_launcher> room{store, byte_count{4 * page_bytes}};
+        room.pages().allocate(outside);
+        std::span const some = std::span{pages}.first(4);
+        for (int i = 0; i < 40; ++i) {
+            store.copy_block(pages[0], pages[1], on);
+            room.spill(some, outside); // more than there are staging buffers at first
+            (void)room.done(room.fetch(outside, some));
+            store.used(pages, store.mark(on));
+        }
+        CHECK(store.copies().staging_slots() > 4);
+    }
+    CHECK_FALSE(graph.spoilt());
+    cudaEvent_t event = nullptr;
+    gpu::check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
+    CHECK(cudaEventQuery(event) == cudaErrorStreamCaptureUnsupported); // calls of others still do
+    CHECK(graph.spoilt());
+    (void)cudaGetLastError();
+    (void)cudaEventDestroy(event);
+}
+
 TEST_CASE("an error that the caller has yet to find stays; what the store asks leaves none") {
     emulated::restart(1);
     device_store store = small_store(8);

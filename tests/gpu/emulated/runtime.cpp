@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <new>
+#include <optional>
 #include <random>
 #include <set>
 #include <utility>
@@ -58,6 +59,9 @@ struct machine {
     emulated::call_counts counts;
     bool limited = false, failed = false, no_waits = false;
     std::size_t allowed = 0;
+    std::optional<cudaStream_t> captured;
+    bool spoilt = false;
+    cudaStreamCaptureMode capture_mode = cudaStreamCaptureModeGlobal;
     cudaError_t last_error = cudaSuccess;
 
     machine() { streams[nullptr] = std::make_shared<stream_state>(); }
@@ -77,6 +81,7 @@ struct machine {
     }
 
     void push(cudaStream_t on, operation what) {
+        if (on == captured) spoilt = true;
         stream_state& s = stream(on);
         if (s.queue.empty()) working.push_back(streams[on]);
         s.queue.push_back(std::move(what));
@@ -134,9 +139,15 @@ struct machine {
         failed = true;
         return true;
     }
+    /// Whether a call is refused since something is being captured.
+    bool unsafe() {
+        if (!captured || capture_mode == cudaStreamCaptureModeRelaxed) return false;
+        return spoilt = true;
+    }
     cudaError_t fail(cudaError_t with) { return last_error = with; }
 
     cudaError_t allocate(void** out, std::size_t bytes) {
+        if (unsafe()) return fail(cudaErrorStreamCaptureUnsupported);
         if (refuse()) return fail(cudaErrorMemoryAllocation);
         ++counts.allocations;
         *out = ::operator new (bytes, std::align_val_t{256});
@@ -147,6 +158,7 @@ struct machine {
     /// Waits for nothing. What is read there from now on is wrong.
     cudaError_t free(void* p) {
         if (!p) return cudaSuccess;
+        if (unsafe()) return fail(cudaErrorStreamCaptureUnsupported);
         auto const found = memory.find(p);
         if (found == memory.end()) {
             std::fputs("emulated: memory was freed that was not allocated\n", stderr);
@@ -195,6 +207,13 @@ bool failing::has_failed() const { return the().failed; }
 
 without_waits::without_waits() { the().no_waits = true; }
 without_waits::~without_waits() { the().no_waits = false; }
+
+capturing::capturing(cudaStream_t stream) {
+    the().captured = stream;
+    the().spoilt = false;
+}
+capturing::~capturing() { the().captured.reset(); }
+bool capturing::spoilt() const { return the().spoilt; }
 
 call_counts counts() { return the().counts; }
 std::size_t live_objects() {
@@ -322,7 +341,16 @@ cudaError_t cudaStreamGetId(cudaStream_t s, unsigned long long* id) {
     *id = the().stream(s).id;
     return cudaSuccess;
 }
+cudaError_t cudaStreamIsCapturing(cudaStream_t s, cudaStreamCaptureStatus* status) {
+    *status = s == the().captured ? cudaStreamCaptureStatusActive : cudaStreamCaptureStatusNone;
+    return cudaSuccess;
+}
+cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
+    std::swap(*mode, the().capture_mode);
+    return cudaSuccess;
+}
 cudaError_t cudaStreamSynchronize(cudaStream_t s) {
+    if (the().unsafe()) return the().fail(cudaErrorStreamCaptureUnsupported);
     ++the().counts.host_waits;
     auto const& queue = the().stream(s).queue;
     the().run_until([&] { return queue.empty(); });
@@ -349,6 +377,7 @@ cudaError_t cudaEventCreateWithFlags(cudaEvent_t* out, unsigned) {
     return cudaSuccess;
 }
 cudaError_t cudaEventSynchronize(cudaEvent_t e) {
+    if (the().unsafe()) return the().fail(cudaErrorStreamCaptureUnsupported);
     ++the().counts.host_waits;
     the().run_until([last = the().events.at(e).last] { return *last; });
     return cudaSuccess;
@@ -368,6 +397,7 @@ cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s) {
     return cudaSuccess;
 }
 cudaError_t cudaEventQuery(cudaEvent_t e) {
+    if (the().unsafe()) return the().fail(cudaErrorStreamCaptureUnsupported);
     if (*the().events.at(e).last) return cudaSuccess;
     if (the().last_error == cudaSuccess) the().last_error = cudaErrorNotReady;
     return cudaErrorNotReady;

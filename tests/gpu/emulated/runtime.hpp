@@ -52,6 +52,17 @@ public:
     without_waits& operator=(without_waits const&) = delete;
 };
 
+/// While it lives, a stream is being captured, as if another thread did it: calls that would fail
+/// then, or would become part of the graph, spoil the capture.
+class capturing {
+public:
+    explicit capturing(cudaStream_t stream);
+    ~capturing();
+    capturing(capturing const&) = delete;
+    capturing& operator=(capturing const&) = delete;
+    [[nodiscard]] bool spoilt() const;
+};
+
 /// What has been called since the start.
 struct call_counts {
     std::size_t waits = 0;       ///< of a stream for an event
