@@ -55,6 +55,15 @@ public:
           pages_{memory::whole_pages(byte_count{arena.size()}, layout_)},
           copies_{std::make_unique<device_copies<Launcher>>(aligned(arena.data()), layout_)} {}
 
+    basic_device_store(basic_device_store&&) = default;
+    basic_device_store& operator=(basic_device_store&& other) {
+        copies_ = std::move(other.copies_); // waits for copies that use the arena that goes next
+        layout_ = std::move(other.layout_);
+        pages_ = std::move(other.pages_);
+        own_ = std::move(other.own_);
+        return *this;
+    }
+
     [[nodiscard]] memory::page_layout const& layout() const { return layout_; }
     [[nodiscard]] memory::page_pool& pages() { return pages_; }
     [[nodiscard]] memory::page_pool const& pages() const { return pages_; }
@@ -115,7 +124,7 @@ private:
     memory::page_layout layout_;
     memory::page_pool pages_;
     std::optional<memory::arena_memory<device_resource>> own_;
-    std::unique_ptr<device_copies<Launcher>> copies_; ///< goes first: its buffers may be in use
+    std::unique_ptr<device_copies<Launcher>> copies_; ///< goes first: it waits for copies in flight
 };
 
 } // namespace marconi::gpu
