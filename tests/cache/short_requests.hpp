@@ -103,7 +103,7 @@ cache::commit_outcome commit(Cache& cache, typename Cache::lease const& lease,
                              sequence const& tokens,
                              std::vector<std::uint64_t> const& checkpoints = {}) {
     auto const states = states_at(checkpoints);
-    return cache.commit(lease, tokens, {.checkpoints = states});
+    return cache.commit(lease, tokens, {.checkpoints = states}, typename Cache::stream{});
 }
 
 /// A request from match to release, whose engine captures what the plan names.

@@ -106,11 +106,11 @@ TEST_CASE("a restore to a store with streams, which it notes, may not overlap wi
         {
             auto const first = cache.acquire(cache.plan(cache.match({}, prompt)));
             cache::captured_state const states[] = {{token_count{2}}};
-            (void)cache.commit(first, prompt, {.checkpoints = states});
+            (void)cache.commit(first, prompt, {.checkpoints = states}, {});
         }
         auto const lease = cache.acquire(cache.plan(cache.match({}, prompt)));
         meanwhile = [&] { (void)cache.match({}, prompt); };
-        cache.restore(lease, {}, {});
+        cache.restore(lease, {}, {}, {});
     });
     INFO(message);
     CHECK(message.find("match was called while restore was under way") != std::string::npos);

@@ -60,7 +60,7 @@ public:
 
     /// On a store without streams the copies are done beside other readers.
     void restore(lease const& l, memory::kv_view kv, memory::state_view state,
-                 stream const& on = {}) const {
+                 stream const& on = Cache::unnamed()) const {
         if constexpr (memory::ordered_store<typename Cache::store_type>) {
             std::unique_lock const held{mutex_}; // the store notes who waits for whom
             cache_.restore(l.inner_, kv, state, on);
@@ -73,7 +73,7 @@ public:
         std::shared_lock const held{mutex_};
         return cache_.block_table(l.inner_, first);
     }
-    token_count reserve(lease const& l, token_count tokens, stream const& on = {}) {
+    token_count reserve(lease const& l, token_count tokens, stream const& on = Cache::unnamed()) {
         std::unique_lock const held{mutex_};
         return cache_.reserve(l.inner_, tokens, on);
     }
@@ -82,7 +82,7 @@ public:
         cache_.unreserve(l.inner_, tokens);
     }
     commit_outcome commit(lease const& l, std::span<token_type const> tokens,
-                          computed const& brought = {}, stream const& on = {}) {
+                          computed const& brought = {}, stream const& on = Cache::unnamed()) {
         std::unique_lock const held{mutex_};
         return cache_.commit(l.inner_, tokens, brought, on);
     }

@@ -30,6 +30,11 @@ public:
     using token_type = Token;
     using entries_type = entries<Store, Eviction, Observer, Token>;
 
+    /// The stream of a call that names none. Where a store has streams, each call names its own.
+    [[nodiscard]] static constexpr stream unnamed() requires(!memory::ordered_store<Store>) {
+        return {};
+    }
+
     /// What has happened, and what is here. O(1).
     [[nodiscard]] counters const& stats() const { return entries_.counts(); }
     [[nodiscard]] occupancy holds() const {

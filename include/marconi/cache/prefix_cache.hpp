@@ -101,7 +101,7 @@ public:
     /// checkpoint is copied, as it must be, since the model overwrites it. Throws invalid_argument
     /// if a view does not fit, contract_violation if the lease has let go of what is asked for.
     void restore(lease const& held, memory::kv_view kv, memory::state_view state,
-                 stream const& on = {}) const {
+                 stream const& on = base::unnamed()) const {
         auto const use = threads_.calling("restore", memory::ordered_store<Store>);
         lease_record const& r = record(held);
         streams_.note_restore(entries_, r, held.id_, kv, on);
@@ -121,7 +121,7 @@ public:
     /// many of these have pages is returned, fewer where there is no room. Take the block table
     /// again, write KV from the lease's position on, and commit with an empty kv view: that says
     /// that the KV of every token committed is in its page. O(new pages), and as commit().
-    token_count reserve(lease const& held, token_count tokens, stream const& on = {}) {
+    token_count reserve(lease const& held, token_count tokens, stream const& on = base::unnamed()) {
         auto const use = threads_.writing("reserve");
         lease_record& r = record_of(held);
         check_reserve(r, tokens);
@@ -150,7 +150,7 @@ public:
     /// already evicted. O(new tokens + depth), and O(log N) a victim; where there may be no room,
     /// also O(depth + pages held) for each lease.
     commit_outcome commit(lease const& held, std::span<Token const> tokens,
-                          computed const& brought = {}, stream const& on = {}) {
+                          computed const& brought = {}, stream const& on = base::unnamed()) {
         auto const use = threads_.writing("commit");
         entries_.advance_clock();
         lease_record& r = record_of(held);

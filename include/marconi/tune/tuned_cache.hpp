@@ -51,7 +51,8 @@ public:
     /// As prefix_cache::commit. The first one after the replays are done adopts their result; with
     /// `deterministic`, the one that closes the window does.
     cache::commit_outcome commit(lease const& held, std::span<Token const> tokens,
-                                 cache::computed const& brought = {}, stream const& on = {}) {
+                                 cache::computed const& brought = {},
+                                 stream const& on = base::unnamed()) {
         adopt();
         if (!tuner_.listens()) return base::commit(held, tokens, brought, on);
         cache::lease_record const& record = this->record(held);
