@@ -10,8 +10,10 @@
 #include <marconi/core/footprint.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/core/units.hpp>
+#include <marconi/memory/copy_order.hpp>
 #include <marconi/memory/host_store.hpp>
 #include <marconi/memory/ledger_store.hpp>
+#include <marconi/memory/relay_store.hpp>
 #include <marconi/memory/tensors.hpp>
 #include <marconi/model/presets.hpp>
 #include <marconi/policy/admission/always.hpp>
@@ -40,6 +42,7 @@ using cache::no_observer;
 using cache::occupancy;
 using cache::prefix_cache;
 using cache::request_plan;
+using memory::copy_order;
 using memory::head_order;
 using memory::head_shape;
 using memory::host_store;
@@ -49,6 +52,9 @@ using memory::layer_in;
 using memory::ledger_store;
 using memory::page_layout;
 using memory::page_options;
+using memory::rank_memory;
+using memory::relay_store;
+using memory::request_tag;
 using memory::slot_of;
 using memory::state_tensor;
 using memory::state_view;

@@ -15,6 +15,7 @@
 #include <marconi/policy/concepts.hpp>
 
 #include <algorithm>
+#include <concepts>
 #include <cstdint>
 #include <utility>
 
@@ -31,7 +32,8 @@ public:
     using entries_type = entries<Store, Eviction, Observer, Token>;
 
     /// The stream of a call that names none. Where a store has streams, each call names its own.
-    [[nodiscard]] static constexpr stream unnamed() requires(!memory::ordered_store<Store>) {
+    [[nodiscard]] static constexpr stream
+    unnamed() requires std::same_as<stream, memory::no_stream> {
         return {};
     }
 

@@ -12,7 +12,7 @@
 namespace marconi::memory {
 
 /// Counts bytes and stores nothing, through the very code that production runs: for simulation,
-/// tuning, tests, and for an index whose page lists are sent to the ranks that hold the memory.
+/// tuning and tests. (An index for ranks that hold the memory is a relay_store's.)
 class ledger_store {
 public:
     using stream = no_stream;

@@ -1,0 +1,135 @@
+// A tensor-parallel engine in small: one index decides what is cached, two ranks hold the memory,
+// each its share of every layer. The scheduler's calls become orders, which the ranks carry out in
+// the order they come, between the steps of the model. Here KV is read and written in place, and
+// the "network" is a function call.
+
+#include <marconi/marconi.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <cstring>
+#include <map>
+#include <numeric>
+#include <span>
+#include <utility>
+#include <vector>
+
+using namespace marconi;
+using namespace marconi::literals;
+
+/// What one rank of two holds: 32 bytes of key and of value a token, 512 of recurrent state.
+footprint const share{.model = "half of a hybrid layer pair",
+                      .kv_layers = {{32, 32}},
+                      .state_pieces = {{.fixed_bytes = 512}},
+                      .flops = {.per_token = 1e6, .per_pair = 1e3}};
+byte_count const capacity = 256_KiB;
+page_options const pages{.block_tokens = 16_tokens};
+
+/// What the scheduler tells the ranks of one request's prefill.
+struct step {
+    request_tag request;
+    std::vector<std::int32_t> tokens;
+    std::size_t begin;
+    std::vector<page_id> table;
+    std::vector<token_count> capture_at;
+};
+
+class rank {
+public:
+    explicit rank(int number) : number_{number}, memory_{host_store{share, capacity, pages}} {}
+
+    void carry_out(copy_order const& order) {
+        request& r = requests_[order.request.value];
+        memory_.carry_out(order, {}, [&](token_count position) {
+            bool const captured = order.what == copy_order::action::save;
+            auto& state = captured ? r.captured.at(position) : r.state;
+            r.pieces = {state.data()};
+            return state_view{r.pieces};
+        });
+    }
+
+    /// The "model": a token's KV and the state after it depend on all tokens so far, and the rank.
+    void prefill(step const& s) {
+        request& r = requests_[s.request.value];
+        for (std::size_t t = s.begin; t < s.tokens.size(); ++t) {
+            r.state[t % 512] ^= static_cast<std::byte>(s.tokens[t] * 31 + number_);
+            auto const page = memory_.store().page(s.table[t / 16]);
+            std::byte* const key = page.data() + memory_.store().layout().key_offset(0, t % 16);
+            std::memset(key, static_cast<int>(sum_of(r.state)), 32);
+            for (token_count const wanted : s.capture_at)
+                if (wanted.value() == t + 1) r.captured[wanted] = r.state;
+        }
+    }
+
+    /// Whether a request's state, and KV read through its table, are what computing all of it from
+    /// the first token gives.
+    [[nodiscard]] bool is_right(step const& s) {
+        std::vector<std::byte> state(512);
+        for (std::size_t t = 0; t < s.tokens.size(); ++t) {
+            state[t % 512] ^= static_cast<std::byte>(s.tokens[t] * 31 + number_);
+            auto const page = memory_.store().page(s.table[t / 16]);
+            if (page[memory_.store().layout().key_offset(0, t % 16)] != sum_of(state)) return false;
+        }
+        return requests_[s.request.value].state == state;
+    }
+
+private:
+    struct request {
+        std::vector<std::byte> state = std::vector<std::byte>(512);
+        std::map<token_count, std::vector<std::byte>> captured;
+        std::vector<std::byte*> pieces;
+    };
+    static std::byte sum_of(std::vector<std::byte> const& state) {
+        return std::accumulate(state.begin(), state.end(), std::byte{}, [](auto a, auto b) {
+            return static_cast<std::byte>(std::to_integer<int>(a) * 3 + std::to_integer<int>(b));
+        });
+    }
+
+    int number_;
+    rank_memory<host_store> memory_;
+    std::map<std::uint64_t, request> requests_;
+};
+
+int main() {
+    std::vector<rank> ranks;
+    for (int number = 0; number < 2; ++number)
+        ranks.emplace_back(number);
+    auto const to_all = [&](copy_order const& order) { // an engine would serialise it
+        for (rank& each : ranks)
+            each.carry_out(order);
+    };
+    prefix_cache index{relay_store{share, capacity, pages, to_all}};
+
+    bool right = true;
+    std::vector<std::int32_t> prompt(100);
+    std::iota(prompt.begin(), prompt.end(), 1);
+    for (std::uint64_t turn = 1; turn <= 3; ++turn) {
+        request_tag const request{turn};
+        auto lease = index.acquire(index.plan(index.match({}, prompt)));
+        index.restore(lease, {}, {}, request);
+        if (index.reserve(lease, token_count{prompt.size()}, request).value() < prompt.size())
+            return 1;
+
+        std::vector<token_count> wanted(lease.capture_at().begin(), lease.capture_at().end());
+        if (lease.should_capture(token_count{prompt.size()}, /*last=*/true))
+            wanted.push_back(token_count{prompt.size()});
+        step const s{request, prompt, lease.resume_at().value(), index.block_table(lease), wanted};
+        for (rank& each : ranks)
+            each.prefill(s);
+
+        std::vector<captured_state> captured;
+        for (token_count const position : wanted)
+            captured.push_back({position});
+        auto const outcome = index.commit(lease, prompt, {.checkpoints = captured}, request);
+        for (rank& each : ranks)
+            right = right && each.is_right(s);
+        std::printf("turn %lu: %zu tokens, resumed at %lu, stored %lu and %u states on each rank\n",
+                    turn, prompt.size(), lease.resume_at().value(), outcome.stored_tokens.value(),
+                    outcome.stored_checkpoints);
+        for (int more = 0; more < 37; ++more)
+            prompt.push_back(more);
+    }
+    std::printf("every rank holds %s\n", right ? "what it should" : "something wrong");
+    return right && index.stats().tokens_resumed == 237_tokens ? 0 : 1;
+}

@@ -1,0 +1,355 @@
+// One index that orders copies from ranks, beside ranks that each decide for themselves: the same
+// pages must hold the same bytes.
+
+#include <marconi/cache/audit.hpp>
+#include <marconi/cache/concurrent_cache.hpp>
+#include <marconi/cache/prefix_cache.hpp>
+#include <marconi/core/units.hpp>
+#include <marconi/memory/copy_order.hpp>
+#include <marconi/memory/host_store.hpp>
+#include <marconi/memory/relay_store.hpp>
+
+#include <support/catch.hpp>
+#include <support/engine.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <random>
+#include <stdexcept>
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace marconi;
+using namespace marconi::literals;
+using memory::copy_order;
+using memory::host_store;
+using memory::kv_view;
+using memory::rank_memory;
+using memory::relay_store;
+using memory::request_tag;
+using memory::state_view;
+using support::engine_request;
+using support::sequence;
+
+namespace {
+
+constexpr std::uint64_t pages = 40;
+constexpr memory::page_options in_blocks{.block_tokens = 4_tokens, .page_bytes = 256_B};
+
+byte_count capacity_for(footprint const& model) {
+    return memory::page_layout{model, in_blocks}.page_bytes() * pages;
+}
+
+/// What a rank computes: every rank sees other numbers for the same tokens.
+sequence seen_by(int rank, sequence tokens) {
+    for (auto& token : tokens)
+        token += 1000 * rank;
+    return tokens;
+}
+
+/// The memory of one request on one rank, and the states it copied.
+struct rank_request {
+    explicit rank_request(footprint const& model) : own{model} {}
+
+    void capture(sequence const& tokens, token_count position) {
+        auto& bytes = captured[position] = own.state_at(tokens, position.value());
+        for (auto& piece : bytes)
+            pieces[position].push_back(piece.data());
+    }
+    state_view state_at(token_count position, bool of_a_copy) {
+        return of_a_copy ? state_view{pieces.at(position)} : own.state();
+    }
+
+    engine_request own;
+    std::map<token_count, std::vector<std::vector<std::byte>>> captured{};
+    std::map<token_count, std::vector<std::byte*>> pieces{};
+};
+
+/// A rank that obeys an index, and one beside it that decides for itself.
+struct rank {
+    rank(int n, footprint const& model)
+        : number{n},
+          memory{host_store{model, capacity_for(model), in_blocks}},
+          replica{host_store{model, capacity_for(model), in_blocks}} {
+        for (std::uint32_t p = 0; p < pages; ++p) { // padding and rows that nobody writes
+            std::ranges::fill(memory.store().page(page_id{p}), std::byte{});
+            std::ranges::fill(replica.store().page(page_id{p}), std::byte{});
+        }
+    }
+
+    void carry_out(copy_order const& order, rank_request& request) {
+        memory.carry_out(order, request.own.kv(), [&](token_count position) {
+            return request.state_at(position, order.what == copy_order::action::save);
+        });
+    }
+    [[nodiscard]] bool same_bytes() const {
+        for (std::uint32_t p = 0; p < replica.store().pages().touched(); ++p)
+            if (!std::ranges::equal(memory.store().page(page_id{p}),
+                                    replica.store().page(page_id{p})))
+                return false;
+        return true;
+    }
+
+    int number;
+    rank_memory<host_store> memory;
+    cache::prefix_cache<host_store> replica;
+};
+
+/// What the scheduler and two ranks do with random requests of few different tokens.
+class parallel_engine {
+public:
+    explicit parallel_engine(footprint model)
+        : model_{std::move(model)},
+          index_{relay_store{model_, capacity_for(model_), in_blocks,
+                             [this](copy_order const& order) { deliver(order); }}} {
+        ranks_.reserve(2);
+        for (int number = 0; number < 2; ++number)
+            ranks_.emplace_back(std::make_unique<rank>(number, model_));
+    }
+
+    void serve(sequence const& tokens, bool in_place) {
+        ++tag_.value;
+        for (std::size_t r = 0; r < ranks_.size(); ++r)
+            requests_.emplace_back(model_);
+        auto lease = index_.acquire(index_.plan(index_.match({}, tokens)));
+        kv_view const kv = in_place ? kv_view{} : index_.store().kv_on_ranks();
+        index_.restore(lease, kv, {}, tag_);
+        if (in_place &&
+            index_.reserve(lease, token_count{tokens.size()}, tag_).value() != tokens.size()) {
+            for (auto& r : ranks_)
+                decide_alone(*r, tokens, in_place);
+            requests_.clear();
+            return;
+        }
+        std::vector<token_count> wanted(lease.capture_at().begin(), lease.capture_at().end());
+        if (lease.should_capture(token_count{tokens.size()}, true))
+            wanted.emplace_back(tokens.size());
+        auto const table = index_.block_table(lease);
+        for (auto& r : ranks_)
+            compute(*r, request_of(*r), tokens, lease.resume_at().value(), wanted,
+                    in_place ? &table : nullptr);
+
+        std::vector<cache::captured_state> captured;
+        for (token_count const position : wanted)
+            captured.push_back({position});
+        index_.commit(lease, tokens, {.kv = kv, .checkpoints = captured}, tag_);
+        for (auto& r : ranks_) {
+            decide_alone(*r, tokens, in_place);
+            CHECK(r->same_bytes());
+        }
+        requests_.clear();
+        resumed += lease.resume_at();
+    }
+
+    [[nodiscard]] cache::prefix_cache<relay_store> const& index() const { return index_; }
+
+    token_count resumed{};
+    std::uint64_t orders = 0;
+    std::uint64_t blocks_copied = 0;
+
+private:
+    rank_request& request_of(rank const& r) {
+        return requests_[static_cast<std::size_t>(r.number)];
+    }
+
+    void deliver(copy_order const& order) {
+        CHECK(order.request == tag_);
+        ++orders;
+        blocks_copied += order.what == copy_order::action::copy_block;
+        for (auto& r : ranks_)
+            r->carry_out(order, request_of(*r));
+    }
+
+    /// "Computes" from `begin` on, in the request's memory or in the pages that a table names.
+    void compute(rank& r, rank_request& request, sequence const& tokens, std::size_t begin,
+                 std::vector<token_count> const& wanted, std::vector<page_id> const* table) {
+        sequence const seen = seen_by(r.number, tokens);
+        if (table) {
+            write_rows(r.memory.store(), *table, request, seen, begin);
+        } else {
+            if (begin > 0) CHECK(request.own.holds(seen, begin));
+            request.own.compute(seen, begin, seen.size());
+        }
+        for (token_count const position : wanted)
+            request.capture(seen, position);
+    }
+    void write_rows(host_store const& store, std::vector<page_id> const& table,
+                    rank_request& request, sequence const& seen, std::size_t begin) {
+        auto const& layout = store.layout();
+        for (std::size_t t = begin; t < seen.size() && !table.empty(); ++t)
+            for (std::size_t l = 0; l < model_.kv_layers.size(); ++l) {
+                auto const page = store.page(table[t / 4]);
+                std::ranges::copy(request.own.row(seen, t, l, 0),
+                                  page.begin() + layout.key_offset(l, t % 4));
+                std::ranges::copy(request.own.row(seen, t, l, 1),
+                                  page.begin() + layout.value_offset(l, t % 4));
+            }
+    }
+
+    /// The same request, on the rank's own cache.
+    void decide_alone(rank& r, sequence const& tokens, bool in_place) {
+        rank_request request{model_};
+        auto lease = r.replica.acquire(r.replica.plan(r.replica.match({}, tokens)));
+        kv_view const kv = in_place ? kv_view{} : request.own.kv();
+        r.replica.restore(lease, kv, request.own.state());
+        if (in_place &&
+            r.replica.reserve(lease, token_count{tokens.size()}).value() != tokens.size())
+            return;
+        sequence const seen = seen_by(r.number, tokens);
+        if (in_place)
+            write_rows(r.replica.store(), r.replica.block_table(lease), request, seen,
+                       lease.resume_at().value());
+        else
+            request.own.compute(seen, lease.resume_at().value(), seen.size());
+        std::vector<cache::captured_state> captured;
+        auto const capture = [&](token_count position) {
+            request.capture(seen, position);
+            captured.push_back({position, request.state_at(position, true)});
+        };
+        std::ranges::for_each(lease.capture_at(), capture);
+        if (lease.should_capture(token_count{tokens.size()}, true))
+            capture(token_count{tokens.size()});
+        r.replica.commit(lease, tokens, {.kv = kv, .checkpoints = captured});
+    }
+
+    footprint model_;
+    request_tag tag_;
+    std::vector<std::unique_ptr<rank>> ranks_;
+    std::vector<rank_request> requests_;
+    cache::prefix_cache<relay_store> index_;
+};
+
+sequence random_sequence(std::mt19937& random) {
+    sequence tokens(1 + random() % 60);
+    for (std::size_t t = 0; t < tokens.size(); ++t)
+        tokens[t] = static_cast<std::int32_t>(t % 7 == 3 ? random() % 2 : t % 5);
+    return tokens;
+}
+
+} // namespace
+
+TEST_CASE("ranks that obey one index hold what ranks that decide for themselves hold") {
+    std::mt19937 random{17};
+    for (footprint const& model :
+         {support::hybrid_model(), support::attention_model(), support::recurrent_model()}) {
+        INFO(model.model);
+        parallel_engine engine{model};
+        for (int i = 0; i < 150; ++i)
+            engine.serve(random_sequence(random), random() % 2 == 0);
+        CHECK(cache::audit(engine.index()).empty());
+        CHECK(engine.resumed > 1000_tokens);
+        CHECK(engine.index().stats().evictions() > 10);
+        CHECK(engine.orders > 150);
+        if (!model.kv_layers.empty()) CHECK(engine.blocks_copied > 10);
+    }
+}
+
+TEST_CASE("orders say what to copy, and for whom") {
+    std::vector<copy_order> orders;
+    cache::prefix_cache index{
+        relay_store{support::hybrid_model(), capacity_for(support::hybrid_model()), in_blocks,
+                    [&](copy_order order) { orders.push_back(std::move(order)); }}};
+    sequence const tokens{1, 2, 3, 4, 5, 6};
+    std::vector<cache::captured_state> const tail{{6_tokens}};
+    auto const kv = index.store().kv_on_ranks();
+    {
+        auto lease = index.acquire(index.plan(index.match({}, tokens)));
+        index.restore(lease, kv, {}, request_tag{1});
+        CHECK(orders.empty()); // there is nothing to resume from
+        index.commit(lease, tokens, {.kv = kv, .checkpoints = tail}, request_tag{1});
+    }
+    sequence longer = tokens;
+    longer.push_back(7);
+    auto lease = index.acquire(index.plan(index.match({}, longer)));
+    index.restore(lease, kv, {}, request_tag{2});
+    index.restore(lease, {}, {}, request_tag{3}); // the state alone
+    lease.let_go_checkpoint();
+    CHECK(index.reserve(lease, 7_tokens, request_tag{4}) == 7_tokens);
+
+    std::vector<page_id> const blocks = index.block_table(lease);
+    auto const& state = orders.at(0).states.at(0);
+    CHECK(
+        orders ==
+        std::vector<copy_order>{
+            {.what = copy_order::action::save,
+             .request = {1},
+             .kv_begin = 0_tokens,
+             .kv_end = 6_tokens,
+             .kv_pages = {blocks[0], orders.at(0).kv_pages.at(1)},
+             .states = {{6_tokens, state.pages}}},
+            {.what = copy_order::action::load,
+             .request = {2},
+             .kv_begin = 0_tokens,
+             .kv_end = 6_tokens,
+             .kv_pages = orders.at(0).kv_pages,
+             .states = {{6_tokens, state.pages}}},
+            {.what = copy_order::action::load, .request = {3}, .states = {{6_tokens, state.pages}}},
+            {.what = copy_order::action::copy_block,
+             .request = {4},
+             .from = orders.at(0).kv_pages.at(1),
+             .to = blocks[1]},
+        });
+    CHECK(state.pages.size() == index.store().layout().checkpoint_pages(6_tokens));
+}
+
+TEST_CASE("an order that cannot be sent leaves the index as it was") {
+    bool broken = true;
+    cache::prefix_cache index{relay_store{support::hybrid_model(),
+                                          capacity_for(support::hybrid_model()), in_blocks,
+                                          [&](copy_order const&) {
+                                              if (broken) throw std::runtime_error{"no link"};
+                                          }}};
+    sequence const tokens{1, 2, 3, 4, 5, 6};
+    std::vector<cache::captured_state> const tail{{6_tokens}};
+    cache::computed const brought{.kv = index.store().kv_on_ranks(), .checkpoints = tail};
+    auto lease = index.acquire(index.plan(index.match({}, tokens)));
+    CHECK_THROWS_AS(index.commit(lease, tokens, brought, request_tag{1}), std::runtime_error);
+    CHECK(index.holds().used == 0_B);
+    CHECK(cache::audit(index).empty());
+    broken = false;
+    CHECK(index.commit(lease, tokens, brought, request_tag{1}).complete());
+}
+
+TEST_CASE("what does not fit together is refused by name") {
+    auto const model = support::hybrid_model();
+    auto const capacity = capacity_for(model);
+    auto const refusal = [](auto&& call) -> std::string {
+        try {
+            call();
+        } catch (invalid_argument const& e) {
+            return e.what();
+        }
+        return "accepted";
+    };
+    auto const ignore = [](copy_order const&) {};
+    CHECK(refusal([&] {
+              relay_store{model, capacity, in_blocks, {}};
+          }) == "send is empty; expected a function");
+    CHECK(refusal([&] {
+              relay_store{model, 1_B, in_blocks, ignore};
+          }) == "capacity in bytes is 1; expected at least one page of this model, 256");
+    CHECK(refusal([&] {
+              relay_store{model, capacity, {.zero_freed_pages = true}, ignore};
+          }) == "zero_freed_pages is true; expected false: relay_store cannot do it");
+
+    rank_memory memory{host_store{model, capacity, in_blocks}};
+    auto const no_state = [](token_count) { return state_view{}; };
+    std::string const too_far = "a page of the copy_order is 40; expected less than 40, this "
+                                "rank's pages: has it the index's footprint, capacity and options?";
+    page_id const here{39}, beyond{40};
+    auto const order = [&](copy_order const& o) {
+        return refusal([&] { memory.carry_out(o, {}, no_state); });
+    };
+    using action = copy_order::action;
+    CHECK(order({.what = action::copy_block, .from = here, .to = page_id{0}}) == "accepted");
+    CHECK(order({.what = action::copy_block, .from = beyond, .to = here}) == too_far);
+    CHECK(order({.what = action::copy_block, .from = here, .to = beyond}) == too_far);
+    CHECK(order({.what = action::load, .kv_end = 4_tokens, .kv_pages = {beyond}}) == too_far);
+    CHECK(order({.what = action::save, .states = {{4_tokens, {here, beyond}}}}) == too_far);
+    CHECK(order({.what = action::load, .kv_end = 4_tokens, .kv_pages = {here}}) ==
+          "number of layers in the kv_view is 0; expected 2");
+}
