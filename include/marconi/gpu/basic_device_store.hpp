@@ -27,10 +27,15 @@ namespace marconi::gpu {
 /// blocks, pieces) are read before the call returns.
 ///
 /// Streams may meet: a copy waits, on the device, for what it must not overtake on other streams
-/// (see stream_order). page_options::zero_freed_pages is refused. A stream must not be destroyed
-/// while a lease remembers it. Calls on one that is being captured into a graph throw
-/// invalid_argument; it must not be captured when a lease marks it, which cannot throw. Give
-/// device_store's kernels through `Launcher`; tests bring another.
+/// (see stream_order). A stream must not be destroyed while a lease remembers it. Calls on one that
+/// is being captured into a graph throw invalid_argument; it must not be captured when a lease
+/// marks it, which cannot throw. A lease that was given cudaStreamPerThread stays on its thread:
+/// that names another stream on each.
+///
+/// Make the store's device current in threads that call: on others each call sets it and sets it
+/// back, and CUDA then starts a context, some hundred MB, on the thread's own if that had none.
+/// page_options::zero_freed_pages is refused. Give device_store's kernels through `Launcher`; tests
+/// bring another.
 template <launcher Launcher>
 class basic_device_store {
 public:
