@@ -13,6 +13,7 @@
 #include <marconi/memory/copy_order.hpp>
 #include <marconi/memory/host_store.hpp>
 #include <marconi/memory/ledger_store.hpp>
+#include <marconi/memory/rank_memory.hpp>
 #include <marconi/memory/relay_store.hpp>
 #include <marconi/memory/tensors.hpp>
 #include <marconi/model/presets.hpp>

@@ -7,6 +7,7 @@
 #include <marconi/core/units.hpp>
 #include <marconi/memory/copy_order.hpp>
 #include <marconi/memory/host_store.hpp>
+#include <marconi/memory/rank_memory.hpp>
 #include <marconi/memory/relay_store.hpp>
 
 #include <support/catch.hpp>
@@ -15,11 +16,13 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <list>
 #include <map>
 #include <memory>
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <utility>
 #include <vector>
 
@@ -56,17 +59,20 @@ struct rank_request {
     explicit rank_request(footprint const& model) : own{model} {}
 
     void capture(sequence const& tokens, token_count position) {
-        auto& bytes = captured[position] = own.state_at(tokens, position.value());
-        for (auto& piece : bytes)
-            pieces[position].push_back(piece.data());
+        captured[position] = own.state_at(tokens, position.value());
     }
+    /// What it answers with is gone at the next call.
     state_view state_at(token_count position, bool of_a_copy) {
-        return of_a_copy ? state_view{pieces.at(position)} : own.state();
+        if (!of_a_copy) return own.state();
+        pieces.clear();
+        for (auto& piece : captured.at(position))
+            pieces.push_back(piece.data());
+        return {pieces};
     }
 
     engine_request own;
     std::map<token_count, std::vector<std::vector<std::byte>>> captured{};
-    std::map<token_count, std::vector<std::byte*>> pieces{};
+    std::vector<std::byte*> pieces{};
 };
 
 /// A rank that obeys an index, and one beside it that decides for itself.
@@ -116,7 +122,7 @@ public:
         for (std::size_t r = 0; r < ranks_.size(); ++r)
             requests_.emplace_back(model_);
         auto lease = index_.acquire(index_.plan(index_.match({}, tokens)));
-        kv_view const kv = in_place ? kv_view{} : index_.store().kv_on_ranks();
+        kv_view const kv = in_place ? kv_view{} : relay_store::kv_on_ranks();
         index_.restore(lease, kv, {}, tag_);
         if (in_place &&
             index_.reserve(lease, token_count{tokens.size()}, tag_).value() != tokens.size()) {
@@ -206,9 +212,12 @@ private:
         else
             request.own.compute(seen, lease.resume_at().value(), seen.size());
         std::vector<cache::captured_state> captured;
+        std::list<std::vector<std::byte*>> pieces;
         auto const capture = [&](token_count position) {
             request.capture(seen, position);
-            captured.push_back({position, request.state_at(position, true)});
+            auto const view = request.state_at(position, true);
+            captured.push_back(
+                {position, {pieces.emplace_back(view.pieces.begin(), view.pieces.end())}});
         };
         std::ranges::for_each(lease.capture_at(), capture);
         if (lease.should_capture(token_count{tokens.size()}, true))
@@ -255,7 +264,7 @@ TEST_CASE("orders say what to copy, and for whom") {
                     [&](copy_order order) { orders.push_back(std::move(order)); }}};
     sequence const tokens{1, 2, 3, 4, 5, 6};
     std::vector<cache::captured_state> const tail{{6_tokens}};
-    auto const kv = index.store().kv_on_ranks();
+    auto const kv = relay_store::kv_on_ranks();
     {
         auto lease = index.acquire(index.plan(index.match({}, tokens)));
         index.restore(lease, kv, {}, request_tag{1});
@@ -272,27 +281,36 @@ TEST_CASE("orders say what to copy, and for whom") {
 
     std::vector<page_id> const blocks = index.block_table(lease);
     auto const& state = orders.at(0).states.at(0);
-    CHECK(
-        orders ==
-        std::vector<copy_order>{
-            {.what = copy_order::action::save,
-             .request = {1},
-             .kv_begin = 0_tokens,
-             .kv_end = 6_tokens,
-             .kv_pages = {blocks[0], orders.at(0).kv_pages.at(1)},
-             .states = {{6_tokens, state.pages}}},
-            {.what = copy_order::action::load,
-             .request = {2},
-             .kv_begin = 0_tokens,
-             .kv_end = 6_tokens,
-             .kv_pages = orders.at(0).kv_pages,
-             .states = {{6_tokens, state.pages}}},
-            {.what = copy_order::action::load, .request = {3}, .states = {{6_tokens, state.pages}}},
-            {.what = copy_order::action::copy_block,
-             .request = {4},
-             .from = orders.at(0).kv_pages.at(1),
-             .to = blocks[1]},
-        });
+    std::uint64_t const layout = index.store().layout().fingerprint();
+    CHECK(orders == std::vector<copy_order>{
+                        {.number = 1,
+                         .layout = layout,
+                         .what = copy_order::action::save,
+                         .request = {1},
+                         .kv_begin = 0_tokens,
+                         .kv_end = 6_tokens,
+                         .kv_pages = {blocks[0], orders.at(0).kv_pages.at(1)},
+                         .states = {{6_tokens, state.pages}}},
+                        {.number = 2,
+                         .layout = layout,
+                         .what = copy_order::action::load,
+                         .request = {2},
+                         .kv_begin = 0_tokens,
+                         .kv_end = 6_tokens,
+                         .kv_pages = orders.at(0).kv_pages,
+                         .states = {{6_tokens, state.pages}}},
+                        {.number = 3,
+                         .layout = layout,
+                         .what = copy_order::action::load,
+                         .request = {3},
+                         .states = {{6_tokens, state.pages}}},
+                        {.number = 4,
+                         .layout = layout,
+                         .what = copy_order::action::copy_block,
+                         .request = {4},
+                         .from = orders.at(0).kv_pages.at(1),
+                         .to = blocks[1]},
+                    });
     CHECK(state.pages.size() == index.store().layout().checkpoint_pages(6_tokens));
 }
 
@@ -305,7 +323,7 @@ TEST_CASE("an order that cannot be sent leaves the index as it was") {
                                           }}};
     sequence const tokens{1, 2, 3, 4, 5, 6};
     std::vector<cache::captured_state> const tail{{6_tokens}};
-    cache::computed const brought{.kv = index.store().kv_on_ranks(), .checkpoints = tail};
+    cache::computed const brought{.kv = relay_store::kv_on_ranks(), .checkpoints = tail};
     auto lease = index.acquire(index.plan(index.match({}, tokens)));
     CHECK_THROWS_AS(index.commit(lease, tokens, brought, request_tag{1}), std::runtime_error);
     CHECK(index.holds().used == 0_B);
@@ -336,12 +354,18 @@ TEST_CASE("what does not fit together is refused by name") {
               relay_store{model, capacity, {.zero_freed_pages = true}, ignore};
           }) == "zero_freed_pages is true; expected false: relay_store cannot do it");
 
+    CHECK(refusal([&] {
+              rank_memory{host_store{model, capacity, {.zero_freed_pages = true}}};
+          }) == "zero_freed_pages is true; expected false: it is the index that frees pages");
+
     rank_memory memory{host_store{model, capacity, in_blocks}};
+    std::uint64_t const layout = memory.store().layout().fingerprint();
     auto const no_state = [](token_count) { return state_view{}; };
     std::string const too_far = "a page of the copy_order is 40; expected less than 40, this "
-                                "rank's pages: has it the index's footprint, capacity and options?";
+                                "rank's pages: the index needs the same capacity";
     page_id const here{39}, beyond{40};
-    auto const order = [&](copy_order const& o) {
+    auto const order = [&](copy_order o) {
+        if (o.layout == 0) o.layout = layout;
         return refusal([&] { memory.carry_out(o, {}, no_state); });
     };
     using action = copy_order::action;
@@ -352,4 +376,62 @@ TEST_CASE("what does not fit together is refused by name") {
     CHECK(order({.what = action::save, .states = {{4_tokens, {here, beyond}}}}) == too_far);
     CHECK(order({.what = action::load, .kv_end = 4_tokens, .kv_pages = {here}}) ==
           "number of layers in the kv_view is 0; expected 2");
+    CHECK(order({.what = action::load, .states = {{4_tokens, {here}}, {5_tokens, {here}}}}) ==
+          "number of states to load is 2; expected at most 1");
+    CHECK(order({.what = static_cast<action>(9)}) ==
+          "action of the copy_order is 9; expected load, save or copy_block");
+    CHECK(order({.layout = 7}) == "layout of the copy_order is 7; expected " +
+                                      std::to_string(layout) +
+                                      ": index and rank need the same footprint and options");
+}
+
+TEST_CASE("orders that are lost, or come out of turn, are noticed") {
+    auto const model = support::hybrid_model();
+    rank_memory memory{host_store{model, capacity_for(model), in_blocks}};
+    auto const carry_out = [&](std::uint64_t number) {
+        memory.carry_out({.number = number,
+                          .layout = memory.store().layout().fingerprint(),
+                          .what = copy_order::action::copy_block,
+                          .from = page_id{0},
+                          .to = page_id{1}},
+                         {}, [](token_count) { return state_view{}; });
+    };
+    carry_out(1);
+    carry_out(2);
+    carry_out(2); // again, where sending it had failed half-way
+    try {
+        carry_out(4);
+        FAIL("order 3 is missing");
+    } catch (contract_violation const& e) {
+        CHECK(e.what() == std::string{"carry_out: order 4 came after order 2"});
+    }
+    CHECK_THROWS_AS(carry_out(1), contract_violation);
+    carry_out(3);
+}
+
+TEST_CASE("readers beside each other send one at a time, in the order of the numbers") {
+    std::vector<std::uint64_t> numbers;
+    cache::concurrent_cache index{
+        relay_store{support::hybrid_model(), capacity_for(support::hybrid_model()), in_blocks,
+                    [&](copy_order const& order) { numbers.push_back(order.number); }}};
+    sequence const tokens{1, 2, 3, 4, 5, 6}, longer{1, 2, 3, 4, 5, 6, 7};
+    std::vector<cache::captured_state> const tail{{6_tokens}};
+    auto const kv = relay_store::kv_on_ranks();
+    {
+        auto lease = index.open({}, tokens);
+        index.commit(lease, tokens, {.kv = kv, .checkpoints = tail}, request_tag{1});
+    }
+    std::vector<std::thread> readers;
+    for (int t = 0; t < 3; ++t)
+        readers.emplace_back([&] {
+            for (int i = 0; i < 200; ++i) {
+                auto lease = index.open({}, longer);
+                index.restore(lease, kv, {}, request_tag{2});
+            }
+        });
+    for (auto& reader : readers)
+        reader.join();
+    CHECK(numbers.size() == 601);
+    for (std::size_t n = 0; n < numbers.size(); ++n)
+        CHECK(numbers[n] == n + 1);
 }

@@ -5,8 +5,10 @@
 
 #include <support/catch.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <string>
+#include <utility>
 #include <vector>
 
 using namespace marconi;
@@ -145,4 +147,36 @@ TEST_CASE("page_layout: footprints that overflow throw and say where") {
     CHECK(what(state_model({{.fixed_bytes = huge}, {.fixed_bytes = huge}}))
               .starts_with("checkpoint: "));
     CHECK(what(state_model({{.fixed_bytes = ~0ull}})).starts_with("checkpoint: "));
+}
+
+TEST_CASE("page_layout: fingerprints tell layouts apart that cut differently") {
+    auto const of = [](footprint model, page_options options = {}) {
+        return page_layout{std::move(model), options}.fingerprint();
+    };
+    footprint const model{.model = "one name",
+                          .kv_layers = {{64, 32}, {16, 0}},
+                          .state_pieces = {{100, 5, 8}, {40, 0, 0}}};
+    footprint renamed = model;
+    renamed.model = "another";
+    CHECK(of(model) == of(renamed));
+
+    std::vector<std::uint64_t> all{of(model), of(model, {.block_tokens = 8_tokens})};
+    auto const changed = [&](auto&& change) {
+        footprint other = model;
+        change(other);
+        all.push_back(of(other));
+    };
+    changed([](footprint& f) { f.kv_layers[0] = {32, 64}; });
+    changed([](footprint& f) { f.kv_layers[1] = {17, 0}; });
+    changed([](footprint& f) { f.kv_layers.pop_back(); });
+    changed([](footprint& f) { f.state_pieces[0].fixed_bytes = 101; });
+    changed([](footprint& f) { f.state_pieces[0].window = 6; });
+    changed([](footprint& f) { f.state_pieces[0].bytes_per_window_token = 9; });
+    changed([](footprint& f) { std::swap(f.state_pieces[0], f.state_pieces[1]); });
+    changed([](footprint& f) { f.state_pieces.clear(); });
+    footprint const recurrent = state_model({{100, 0, 0}});
+    all.push_back(of(recurrent, {.page_bytes = 256_B}));
+    all.push_back(of(recurrent, {.page_bytes = 512_B}));
+    std::ranges::sort(all);
+    CHECK(std::ranges::adjacent_find(all) == all.end());
 }

@@ -3,6 +3,7 @@
 #include <marconi/core/config.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/core/footprint.hpp>
+#include <marconi/core/hash.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/core/units.hpp>
 
@@ -92,6 +93,23 @@ public:
     }
     [[nodiscard]] std::uint64_t checkpoint_pages(token_count position) const {
         return divide_up(checkpoint_bytes(position).value(), page_bytes_);
+    }
+
+    /// The same for layouts that cut alike, and hardly for others: for processes to compare.
+    [[nodiscard]] std::uint64_t fingerprint() const {
+        std::uint64_t hash = mix(page_bytes_ ^ mix(block_tokens_));
+        auto const add = [&](std::uint64_t size) { hash = mix(hash + size); };
+        for (kv_layer const& layer : model_.kv_layers) {
+            add(layer.key_bytes);
+            add(layer.value_bytes);
+        }
+        add(model_.kv_layers.size());
+        for (state_piece const& piece : model_.state_pieces) {
+            add(piece.fixed_bytes);
+            add(piece.window);
+            add(piece.bytes_per_window_token);
+        }
+        return hash;
     }
 
     /// Pieces of a checkpoint start at multiples of this many bytes.

@@ -101,6 +101,7 @@ public:
         wiped_ = arena;
         page_bytes_ = page_bytes;
     }
+    [[nodiscard]] bool wipes() const { return wiped_ != nullptr; }
 
 private:
     /// Zeroes the pages that were freed since there were `before`.

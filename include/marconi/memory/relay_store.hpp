@@ -10,59 +10,70 @@
 #include <marconi/memory/transfer.hpp>
 #include <marconi/memory/views.hpp>
 
+#include <cstdint>
 #include <functional>
+#include <memory>
+#include <mutex>
 #include <utility>
-#include <vector>
 
 namespace marconi::memory {
 
-/// For one index whose pages lie on other machines or in other processes, the ranks of a
-/// tensor-parallel engine: every copy becomes an order, which `send` passes on to all of them (see
-/// rank_memory). Views may be empty, since each rank has its own; calls name the request instead
-/// of a stream. Page ids, in block tables and in orders, are the same on all ranks.
+/// For one index whose pages lie in other processes, or on other machines: the ranks of a
+/// tensor-parallel engine, all of one footprint. Every copy becomes an order, which `send` passes
+/// on to each of them (see rank_memory). Calls name the request instead of a stream, and state
+/// views may be empty: each rank has its own. Page ids are the same on all ranks.
 ///
 /// `send` is called before the cache's own call returns, and for a commit before anything of it can
-/// be found; what it throws, the call throws, and the cache is as after a copy that failed. Under
-/// concurrent_cache restores may call it beside each other.
+/// be found; by one thread at a time, in the order of the numbers. It must not call the cache, nor
+/// wait for what does. What it throws, the call throws, and the cache is as after a copy that
+/// failed: the call may be made again, whether some ranks got the order or none.
 class relay_store {
 public:
     using stream = request_tag;
     static constexpr bool holds_bytes = true;
 
-    /// `model` and `capacity` are one rank's. Throws invalid_argument if that is not one page;
-    /// zero_freed_pages is refused.
+    /// `model` and `capacity` are one rank's. Throws invalid_argument if that is not one page, for
+    /// zero_freed_pages, and if `send` is empty.
     relay_store(footprint model, byte_count capacity, page_options options,
                 std::function<void(copy_order)> send)
         : layout_{std::move(model), options},
           pages_{whole_pages(capacity, layout_)},
-          send_{std::move(send)},
-          kv_layers_(layout_.model().kv_layers.size()) {
+          out_{std::make_unique<outbox>()} {
         MARCONI_EXPECT(!options.zero_freed_pages, "zero_freed_pages", "true",
                        "false: relay_store cannot do it");
-        MARCONI_EXPECT(send_, "send", "empty", "a function");
+        MARCONI_EXPECT(send, "send", "empty", "a function");
+        out_->send = std::move(send);
     }
 
     [[nodiscard]] page_layout const& layout() const { return layout_; }
     [[nodiscard]] page_pool& pages() { return pages_; }
     [[nodiscard]] page_pool const& pages() const { return pages_; }
 
-    /// The view to give to restore and commit where the ranks copy KV from and to memory of their
-    /// own. Where they work on pages in place it is left empty, as on any store.
-    [[nodiscard]] kv_view kv_on_ranks() const { return {kv_layers_}; }
+    /// What to give to restore and commit as the kv view where the ranks copy KV from and to memory
+    /// of their own. Where they work on pages in place it is left empty, as on any store.
+    [[nodiscard]] static kv_view kv_on_ranks() {
+        static constexpr kv_layer_view elsewhere[1]{};
+        return {elsewhere};
+    }
 
     void save(transfer const& t, request_tag request) {
-        pass_on(copy_order::action::save, t, request);
+        order(copy_order::action::save, t, request);
     }
     void load(transfer const& t, request_tag request) const {
-        pass_on(copy_order::action::load, t, request);
+        order(copy_order::action::load, t, request);
     }
     void copy_block(page_id from, page_id to, request_tag request) {
-        send_(copy_order{
-            .what = copy_order::action::copy_block, .request = request, .from = from, .to = to});
+        post({.what = copy_order::action::copy_block, .request = request, .from = from, .to = to});
     }
 
 private:
-    void pass_on(copy_order::action what, transfer const& t, request_tag request) const {
+    struct outbox {
+        std::mutex mutex; ///< calls of load() may overlap
+        std::uint64_t sent = 0;
+        std::function<void(copy_order)> send;
+    };
+
+    void order(copy_order::action what, transfer const& t, request_tag request) const {
         if (t.kv.begin == t.kv.end && t.checkpoints.empty()) return;
         copy_order order{.what = what,
                          .request = request,
@@ -71,13 +82,19 @@ private:
                          .kv_pages = {t.kv.pages.begin(), t.kv.pages.end()}};
         for (checkpoint_transfer const& c : t.checkpoints)
             order.states.push_back({c.position, {c.pages.begin(), c.pages.end()}});
-        send_(std::move(order));
+        post(std::move(order));
+    }
+    void post(copy_order order) const {
+        order.layout = layout_.fingerprint();
+        std::scoped_lock const alone{out_->mutex};
+        order.number = out_->sent + 1;
+        out_->send(std::move(order));
+        ++out_->sent;
     }
 
     page_layout layout_;
     page_pool pages_;
-    std::function<void(copy_order)> send_;
-    std::vector<kv_layer_view> kv_layers_; ///< empty ones: for kv_on_ranks
+    std::unique_ptr<outbox> out_;
 };
 
 static_assert(store<relay_store>);

@@ -7,6 +7,7 @@
 #include <marconi/cache/prefix_cache.hpp>
 #include <marconi/gpu/basic_device_store.hpp>
 #include <marconi/memory/copy_order.hpp>
+#include <marconi/memory/rank_memory.hpp>
 #include <marconi/memory/relay_store.hpp>
 
 #include <support/catch.hpp>

@@ -1,0 +1,119 @@
+#pragma once
+
+#include <marconi/core/error.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/memory/concepts.hpp>
+#include <marconi/memory/copy_order.hpp>
+#include <marconi/memory/transfer.hpp>
+#include <marconi/memory/views.hpp>
+
+#include <algorithm>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace marconi::memory {
+
+/// A rank's part of a cache whose index is elsewhere: a store of the same footprint, capacity and
+/// options as the index's relay_store, all of whose pages the index deals out.
+///
+/// The engine sends orders and its own steps through one queue, and a rank takes them from it in
+/// turn: a load comes before the step that goes on from it, a save after the step that made what it
+/// saves. On a device all go on one stream, or on streams that the engine orders likewise. What an
+/// order copies must stay in the request's memory until the rank has carried it out: a message that
+/// frees it goes through the queue, too. No order is sent where nothing is to be copied: a request
+/// that resumes at 0 starts from zeros, and states that were captured and not saved are the
+/// engine's to forget after the commit.
+///
+/// A rank that fails to carry out an order holds something else than the index says, and nothing
+/// puts that right but to start anew: release all leases, clear() the cache, admit again.
+template <store Store>
+class rank_memory {
+public:
+    using stream = typename Store::stream;
+
+    /// Throws invalid_argument for a store that zeroes freed pages: here it would never do so.
+    explicit rank_memory(Store store) : store_{std::move(store)} {
+        MARCONI_EXPECT(!store_.pages().wipes(), "zero_freed_pages", "true",
+                       "false: it is the index that frees pages");
+        std::vector<page_id> all(store_.pages().capacity());
+        store_.pages().allocate(all);
+    }
+
+    /// Copies as ordered, on a stream of the store. `kv` is the request's memory for KV, if the
+    /// order has any; `state_at(position)` answers with the state_view of its state for a load, and
+    /// for a save of the copy that it took there; the arrays of both may go when this returns.
+    ///
+    /// Throws, before it copies, contract_violation where orders before this one are missing, and
+    /// invalid_argument where the order is of another layout, says something impossible, or does
+    /// not fit a view. O(bytes), or on a device O(pages) on the host.
+    template <std::invocable<token_count> StateAt>
+    void carry_out(copy_order const& order, kv_view kv, StateAt&& state_at,
+                   stream const& on = unnamed()) {
+        check(order);
+        if (order.what == copy_order::action::copy_block) {
+            store_.copy_block(order.from, order.to, on);
+        } else {
+            std::vector<std::vector<std::byte*>> pieces;
+            std::vector<checkpoint_transfer> states;
+            pieces.reserve(order.states.size());
+            for (copy_order::state const& s : order.states) {
+                state_view const view = state_at(s.position);
+                pieces.emplace_back(view.pieces.begin(), view.pieces.end());
+                states.push_back({s.position, s.pages, {pieces.back()}});
+            }
+            transfer const work{.kv = {order.kv_begin, order.kv_end, order.kv_pages, kv},
+                                .checkpoints = states};
+            if (order.what == copy_order::action::load)
+                store_.load(work, on);
+            else
+                store_.save(work, on);
+        }
+        last_ = order.number;
+    }
+
+    /// What the index's block tables name lies here.
+    [[nodiscard]] Store& store() { return store_; }
+    [[nodiscard]] Store const& store() const { return store_; }
+
+private:
+    static constexpr stream unnamed() requires std::same_as<stream, no_stream> { return {}; }
+
+    void check(copy_order const& order) const {
+        if (order.number != last_ && order.number != last_ + 1)
+            throw contract_violation{"carry_out: order " + std::to_string(order.number) +
+                                     " came after order " + std::to_string(last_)};
+        MARCONI_EXPECT(order.layout == store_.layout().fingerprint(), "layout of the copy_order",
+                       order.layout,
+                       std::to_string(store_.layout().fingerprint()) +
+                           ": index and rank need the same footprint and options");
+        bool const copies_block = order.what == copy_order::action::copy_block;
+        bool const loads = order.what == copy_order::action::load;
+        MARCONI_EXPECT(copies_block || loads || order.what == copy_order::action::save,
+                       "action of the copy_order", static_cast<unsigned>(order.what),
+                       "load, save or copy_block");
+        MARCONI_EXPECT(!loads || order.states.size() <= 1, "number of states to load",
+                       order.states.size(), "at most 1");
+        auto const expect = [&](page_id page) {
+            MARCONI_EXPECT(page.value() < store_.pages().capacity(), "a page of the copy_order",
+                           page.value(),
+                           "less than " + std::to_string(store_.pages().capacity()) +
+                               ", this rank's pages: the index needs the same capacity");
+        };
+        if (copies_block) {
+            expect(order.from);
+            expect(order.to);
+        }
+        std::ranges::for_each(order.kv_pages, expect);
+        for (copy_order::state const& s : order.states)
+            std::ranges::for_each(s.pages, expect);
+    }
+
+    Store store_;
+    std::uint64_t last_ = 0; ///< number of the last order that was carried out
+};
+
+} // namespace marconi::memory
