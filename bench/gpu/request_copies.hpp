@@ -16,6 +16,7 @@
 #include <cstdint>
 #include <random>
 #include <span>
+#include <type_traits>
 #include <utility>
 #include <vector>
 
@@ -34,6 +35,25 @@ struct segment_list {
         in_pages.push_back(page);
         in_engine.push_back(engine);
         bytes.push_back(n);
+    }
+    [[nodiscard]] bool all_multiples_of(std::size_t unit) const {
+        auto const fits = [&](auto const& values) {
+            return std::ranges::all_of(values, [&](auto value) {
+                if constexpr (std::is_pointer_v<decltype(value)>)
+                    return reinterpret_cast<std::uintptr_t>(value) % unit == 0;
+                else
+                    return value % unit == 0;
+            });
+        };
+        return fits(in_pages) && fits(in_engine) && fits(bytes);
+    }
+    /// The same in segments of at most so many bytes.
+    [[nodiscard]] segment_list cut(std::size_t most) const {
+        segment_list list;
+        for (std::size_t s = 0; s < bytes.size(); ++s)
+            for (std::size_t at = 0; at < bytes[s]; at += most)
+                list.add(in_pages[s] + at, in_engine[s] + at, std::min(most, bytes[s] - at));
+        return list;
     }
 };
 
