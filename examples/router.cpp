@@ -1,6 +1,7 @@
 // A router in small: two engines tell it what their caches gain and lose, and it sends each request
 // to the one that can resume most of it. Events are plain data; between machines they would be
-// sent as messages, and the sequence number would tell of lost ones.
+// sent as messages, and the sequence number would tell of lost ones, after which a router starts
+// from a snapshot.
 
 #include <marconi/marconi.hpp>
 

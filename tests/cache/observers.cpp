@@ -85,9 +85,26 @@ struct mirror {
 
 struct listener {
     mirror* heard;
-    void observe(cache::event<std::int32_t> const& e) { heard->hear(e); }
+    mirror* late = nullptr; ///< listens from the time on that it has been told of what is here
+    void observe(cache::event<std::int32_t> const& e) {
+        heard->hear(e);
+        if (late && late->next != 0) late->hear(e);
+    }
 };
 static_assert(cache::observer<listener, std::int32_t>);
+
+/// Tells somebody who knows nothing.
+template <class Cache>
+void tell(Cache const& cache, mirror& late) {
+    struct teller {
+        mirror* late;
+        void observe(cache::event<std::int32_t> const& e) {
+            late->next = e.sequence;
+            late->hear(e);
+        }
+    };
+    late.next = cache.snapshot(teller{&late});
+}
 
 template <class Cache>
 std::string differences(Cache const& cache, mirror const& heard) {
@@ -116,9 +133,9 @@ TEST_CASE("events alone rebuild the tree") {
     for (auto const& model : {hybrid(), attention_only(), recurrent_only(), sliding_window()})
         for (std::uint64_t const seed : {1u, 2u, 3u}) {
             CAPTURE(model.model, seed);
-            mirror heard;
+            mirror heard, late;
             counting_cache<policy::lru, policy::branch_and_tail, listener> cache{
-                room_for(model, 60, seed), {}, {}, {}, listener{&heard}};
+                room_for(model, 60, seed), {}, {}, {}, listener{&heard, &late}};
             std::mt19937_64 random{seed};
             auto const below = [&](std::uint64_t n) { return random() % n; };
             std::vector<decltype(cache)::lease> held;
@@ -138,9 +155,13 @@ TEST_CASE("events alone rebuild the tree") {
                 if (held.size() > 4) held.erase(held.begin() + static_cast<int>(below(4)));
                 if (below(300) == 0) cache.clear({.tenant = below(2)});
                 if (i % 10 == 0) REQUIRE(differences(cache, heard) == "");
+                if (i % 500 == 250) tell(cache, late = {});
+                if (i % 50 == 0 && i > 250) REQUIRE(differences(cache, late) == "");
             }
             held.clear();
             REQUIRE(differences(cache, heard) == "");
+            REQUIRE(differences(cache, late) == "");
+            CHECK(late.next == heard.next);
             CHECK_SOUND(cache);
             cache.clear();
             CHECK(differences(cache, heard) == "");
@@ -183,6 +204,12 @@ TEST_CASE("a request's events, one by one") {
     (void)cache.evict(1_B); // the cat, oldest
     CHECK(heard == "6 no checkpoint 7\n"
                    "7 removed\n");
+    heard.clear();
+    CHECK(cache.snapshot(scribe{&heard}) == 8);
+    CHECK(heard == "8 kv 4 the \n"
+                   "8 checkpoint 4\n"
+                   "8 kv 7 hen\n"
+                   "8 checkpoint 7\n");
     heard.clear();
     (void)cache.evict(1_B); // the checkpoint at the branch
     CHECK(heard == "8 no checkpoint 4\n"

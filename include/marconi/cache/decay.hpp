@@ -30,6 +30,8 @@ public:
 
     [[nodiscard]] Observer& observer() { return observer_; }
     [[nodiscard]] Observer const& observer() const { return observer_; }
+    /// Events that the observer has been told of.
+    [[nodiscard]] std::uint64_t events() const { return sequence_; }
     [[nodiscard]] counters& counts() { return counts_; }
     [[nodiscard]] counters const& counts() const { return counts_; }
     [[nodiscard]] std::uint64_t checkpoint_count() const { return checkpoints_.size(); }

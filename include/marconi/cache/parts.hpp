@@ -4,7 +4,9 @@
 #include <marconi/cache/evict.hpp>
 #include <marconi/cache/lease.hpp>
 #include <marconi/cache/lease_streams.hpp>
+#include <marconi/cache/observer.hpp>
 #include <marconi/cache/options.hpp>
+#include <marconi/cache/snapshot.hpp>
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/core/hash.hpp>
@@ -48,6 +50,17 @@ public:
     [[nodiscard]] byte_count obtainable(byte_count wanted) const {
         byte_count const page = store().layout().page_bytes();
         return page * obtainable_pages(entries_, leases_, divide_up(wanted.value(), page.value()));
+    }
+
+    /// Tells a listener, which may be any observer, of all that is here, as if it were published
+    /// now: for a router that comes late, or has lost an event and forgets what it knew. Answers
+    /// with the number of the event that comes next, which all that it tells of has. O(tokens
+    /// copied by the listener + nodes).
+    template <observer<Token> Listener>
+    std::uint64_t snapshot(Listener&& listener) const {
+        auto const use = threads_.reading("snapshot");
+        tell_all<entries_type, Token>(entries_, entries_.events(), listener);
+        return entries_.events();
     }
 
     /// The policies in use. Changing an eviction policy's parameters takes effect at the next

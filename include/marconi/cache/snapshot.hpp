@@ -1,0 +1,33 @@
+#pragma once
+
+#include <marconi/cache/observer.hpp>
+#include <marconi/core/types.hpp>
+
+#include <cstdint>
+
+namespace marconi::cache {
+
+/// Tells a listener of all that is here, as if it had been published just now, parents first.
+template <class Entries, class Token, observer<Token> Listener>
+void tell_all(Entries const& entries, std::uint64_t sequence, Listener& listener) {
+    auto const& tree = entries.tree();
+    for (auto const& [in, root] : tree.roots())
+        tree.each_below(root, [&](node_id id) {
+            event<Token> e{.sequence = sequence,
+                           .kind = event_kind::kv_published,
+                           .node = id,
+                           .parent = tree[id].parent,
+                           .position = token_count{tree[id].depth},
+                           .in = in,
+                           .tokens = tree.tokens(id)};
+            listener.observe(e);
+            if (entries.has_checkpoint(id)) {
+                e.kind = event_kind::checkpoint_published;
+                e.tokens = {};
+                listener.observe(e);
+            }
+            return true;
+        });
+}
+
+} // namespace marconi::cache
