@@ -11,14 +11,14 @@ namespace marconi::cache {
 template <class Entries, class Token, observer<Token> Listener>
 void tell_all(Entries const& entries, std::uint64_t sequence, Listener& listener) {
     auto const& tree = entries.tree();
-    for (auto const& [in, root] : tree.roots())
-        tree.each_below(root, [&](node_id id) {
+    for (auto const& scope_root : tree.roots())
+        tree.each_below(scope_root.second, [&](node_id id) {
             event<Token> e{.sequence = sequence,
                            .kind = event_kind::kv_published,
                            .node = id,
                            .parent = tree[id].parent,
                            .position = token_count{tree[id].depth},
-                           .in = in,
+                           .in = scope_root.first,
                            .tokens = tree.tokens(id)};
             listener.observe(e);
             if (entries.has_checkpoint(id)) {
