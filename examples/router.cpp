@@ -21,8 +21,43 @@ using namespace marconi::literals;
 /// One engine's cache, as its events tell it: edges by node, and where one can be resumed.
 class remote_view {
 public:
+    /// Forgets what it knew, and learns what is there: at first, or where an event was lost.
+    void start_from(auto const& cache) {
+        struct learner {
+            remote_view* view;
+            void observe(event<std::int32_t> const& e) { view->apply(e); }
+        };
+        *this = {};
+        next_ = cache.snapshot(learner{this});
+    }
     void hear(event<std::int32_t> const& e) {
         lost_ = lost_ || e.sequence != next_++;
+        apply(e);
+    }
+    [[nodiscard]] bool lost() const { return lost_; }
+
+    /// How far a prompt could be resumed there, all tokens but the last at most.
+    [[nodiscard]] std::size_t resumable(scope const& in, std::span<std::int32_t const> prompt) {
+        std::size_t depth = 0, best = 0;
+        auto const root = roots_.find(in);
+        for (node_id at = root == roots_.end() ? node_id{} : root->second; at;) {
+            node_id next;
+            for (node_id const child : children_[at]) {
+                auto const& tokens = edges_[child].tokens;
+                auto const rest = prompt.subspan(depth);
+                if (rest.size() > tokens.size() &&
+                    std::ranges::equal(tokens, rest.first(tokens.size())))
+                    next = child;
+            }
+            if (next) depth += edges_[next].tokens.size();
+            if (next && edges_[next].resumable) best = depth;
+            at = next;
+        }
+        return best;
+    }
+
+private:
+    void apply(event<std::int32_t> const& e) {
         switch (e.kind) {
         case event_kind::kv_published:
             edges_[e.node] = {e.parent, {e.tokens.begin(), e.tokens.end()}};
@@ -36,8 +71,13 @@ public:
             edges_[e.node].resumable = false;
             break;
         case event_kind::removed:
-            std::erase(children_[e.parent], e.node);
             edges_.erase(e.node);
+            std::erase(children_[e.parent], e.node);
+            if (children_[e.parent].empty()) {
+                children_.erase(e.parent);
+                // A scope's node that is empty goes, and another may get its number.
+                std::erase_if(roots_, [&](auto const& root) { return root.second == e.parent; });
+            }
             break;
         case event_kind::split: { // a new parent takes the first tokens
             edge& lower = edges_[e.node];
@@ -64,28 +104,6 @@ public:
         }
     }
 
-    /// How far a prompt could be resumed there, all tokens but the last at most.
-    [[nodiscard]] std::size_t resumable(scope const& in, std::span<std::int32_t const> prompt) {
-        std::size_t depth = 0, best = 0;
-        auto const root = roots_.find(in);
-        for (node_id at = root == roots_.end() ? node_id{} : root->second; at;) {
-            node_id next;
-            for (node_id const child : children_[at]) {
-                auto const& tokens = edges_[child].tokens;
-                auto const rest = prompt.subspan(depth);
-                if (rest.size() > tokens.size() &&
-                    std::ranges::equal(tokens, rest.first(tokens.size())))
-                    next = child;
-            }
-            if (next) depth += edges_[next].tokens.size();
-            if (next && edges_[next].resumable) best = depth;
-            at = next;
-        }
-        return best;
-    }
-    [[nodiscard]] bool lost() const { return lost_; }
-
-private:
     struct edge {
         node_id parent;
         std::vector<std::int32_t> tokens;
@@ -125,6 +143,7 @@ int main() {
     std::vector<std::vector<std::int32_t>> chats(40);
     std::size_t right = 0, asked = 0;
     for (int request = 0; request < 600; ++request) {
+        if (request == 300) views[1].start_from(second); // as a router that was restarted
         std::size_t const who = random() % chats.size();
         auto& chat = chats[who];
         for (auto more = 200 + random() % 800; more > 0; --more) // all chats begin alike

@@ -5,10 +5,10 @@
 
 #include <marconi/marconi.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
-#include <cstring>
 #include <map>
 #include <numeric>
 #include <span>
@@ -56,8 +56,9 @@ public:
         for (std::size_t t = s.begin; t < s.tokens.size(); ++t) {
             r.state[t % 512] ^= static_cast<std::byte>(s.tokens[t] * 31 + number_);
             auto const page = memory_.store().page(s.table[t / 16]);
-            std::byte* const key = page.data() + memory_.store().layout().key_offset(0, t % 16);
-            std::memset(key, static_cast<int>(sum_of(r.state)), 32);
+            auto const [key, value] = places_of(page, t);
+            std::ranges::fill(key, sum_of(r.state));
+            std::ranges::fill(value, ~sum_of(r.state));
             for (token_count const wanted : s.capture_at)
                 if (wanted.value() == t + 1) r.captured[wanted] = r.state;
         }
@@ -73,7 +74,10 @@ public:
         for (std::size_t t = 0; t < s.tokens.size(); ++t) {
             state[t % 512] ^= static_cast<std::byte>(s.tokens[t] * 31 + number_);
             auto const page = memory_.store().page(s.table[t / 16]);
-            if (page[memory_.store().layout().key_offset(0, t % 16)] != sum_of(state)) return false;
+            auto const [key, value] = places_of(page, t);
+            if (std::ranges::count(key, sum_of(state)) != 32 ||
+                std::ranges::count(value, ~sum_of(state)) != 32)
+                return false;
         }
         return requests_[s.request.value].state == state;
     }
@@ -84,6 +88,13 @@ private:
         std::map<token_count, std::vector<std::byte>> captured;
         std::vector<std::byte*> pieces;
     };
+    /// Where in its page a token's key and value lie.
+    [[nodiscard]] std::pair<std::span<std::byte>, std::span<std::byte>>
+    places_of(std::span<std::byte> page, std::size_t t) const {
+        page_layout const& layout = memory_.store().layout();
+        return {page.subspan(layout.key_offset(0, t % 16), 32),
+                page.subspan(layout.value_offset(0, t % 16), 32)};
+    }
     static std::byte sum_of(std::vector<std::byte> const& state) {
         return std::accumulate(state.begin(), state.end(), std::byte{}, [](auto a, auto b) {
             return static_cast<std::byte>(std::to_integer<int>(a) * 3 + std::to_integer<int>(b));

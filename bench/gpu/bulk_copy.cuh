@@ -7,8 +7,13 @@
 #include <marconi/gpu/error.hpp>
 #include <marconi/gpu/stream.hpp>
 
-#include <cuda/ptx>
 #include <cuda_runtime.h>
+#if __has_include(<cuda/ptx>) // since CUDA 12.3
+#include <cuda/ptx>
+#define MARCONI_BENCH_HAS_PTX 1
+#else
+#define MARCONI_BENCH_HAS_PTX 0
+#endif
 
 #include <cstddef>
 #include <cstdint>
@@ -31,7 +36,7 @@ struct bulk_lists {
 /// One thread a block, one block a multiprocessor. A template, so that it can be in a header.
 template <class Lists>
 __global__ void bulk_copy_kernel(Lists const lists) {
-#if __CUDA_ARCH__ >= 900
+#if __CUDA_ARCH__ >= 900 && MARCONI_BENCH_HAS_PTX
     namespace ptx = cuda::ptx;
     extern __shared__ __align__(128) std::byte stages[];
     __shared__ std::uint64_t arrived[bulk_stages];
@@ -69,24 +74,32 @@ __global__ void bulk_copy_kernel(Lists const lists) {
     ptx::cp_async_bulk_wait_group(ptx::n32_t<0>{});
 #else
     (void)lists;
-    __trap(); // bulk_copy() does not launch it here
+    __trap(); // see has_bulk_copies()
 #endif
 }
 
-/// Enqueues the copies; `blocks` is how many multiprocessors they may take.
-inline void bulk_copy(bulk_lists const& lists, std::uint32_t blocks, marconi::gpu::stream_ref on) {
+inline constexpr std::size_t bulk_memory = std::size_t{bulk_stages} * bulk_chunk_bytes;
+
+/// Whether what runs here is code with bulk copies in it, and there is shared memory enough.
+inline bool has_bulk_copies() {
     using marconi::gpu::check;
-    int major = 0;
-    check(cudaDeviceGetAttribute(&major, cudaDevAttrComputeCapabilityMajor, 0),
+    cudaFuncAttributes code{};
+    check(cudaFuncGetAttributes(&code, bulk_copy_kernel<bulk_lists>), "cudaFuncGetAttributes");
+    int memory = 0;
+    check(cudaDeviceGetAttribute(&memory, cudaDevAttrMaxSharedMemoryPerBlockOptin, 0),
           "cudaDeviceGetAttribute");
-    if (major < 9) throw marconi::error{"bulk asynchronous copies came with sm_90"};
-    std::size_t const memory = std::size_t{bulk_stages} * bulk_chunk_bytes;
-    check(cudaFuncSetAttribute(bulk_copy_kernel<bulk_lists>,
-                               cudaFuncAttributeMaxDynamicSharedMemorySize,
-                               static_cast<int>(memory)),
-          "cudaFuncSetAttribute");
-    bulk_copy_kernel<<<blocks, 1, memory, on.get()>>>(lists);
-    check(cudaGetLastError(), "bulk_copy_kernel");
+    return MARCONI_BENCH_HAS_PTX && code.ptxVersion >= 90 &&
+           static_cast<std::size_t>(memory) >= bulk_memory + code.sharedSizeBytes;
+}
+
+/// Enqueues the copies, where there are such; `blocks` is how many multiprocessors they may take.
+inline void bulk_copy(bulk_lists const& lists, std::uint32_t blocks, marconi::gpu::stream_ref on) {
+    marconi::gpu::check(cudaFuncSetAttribute(bulk_copy_kernel<bulk_lists>,
+                                             cudaFuncAttributeMaxDynamicSharedMemorySize,
+                                             static_cast<int>(bulk_memory)),
+                        "cudaFuncSetAttribute");
+    bulk_copy_kernel<<<blocks, 1, bulk_memory, on.get()>>>(lists);
+    marconi::gpu::check(cudaGetLastError(), "bulk_copy_kernel");
 }
 
 } // namespace gpu_bench

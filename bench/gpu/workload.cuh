@@ -97,7 +97,10 @@ public:
     /// Bytes that a method gets wrong: the library, or bulk copies. The others are taken at their
     /// word.
     [[nodiscard]] unsigned long long wrong(method how, gpu::stream_ref on) {
-        if (how == method::bulk && !bulk_wrong_) bulk_wrong_ = differences(how, on);
+        if (how == method::bulk && !bulk_wrong_) {
+            bulk_wrong_ = differences(how, on);
+            fill_all(arena(), arena_bytes(), 7, on);
+        }
         return how == method::marconi ? wrong_ : how == method::bulk ? *bulk_wrong_ : 0;
     }
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
@@ -261,21 +264,20 @@ private:
               "cub::DeviceMemcpy::Batched");
     }
 
-    /// Whether bulk copies are to be had here, and fit all segments.
-    [[nodiscard]] bool can_bulk() const {
-        return device_attribute(cudaDevAttrComputeCapabilityMajor) >= 9 &&
-               segments_[0].all_multiples_of(16);
-    }
     void bulk(std::size_t i, bool restores, gpu::stream_ref on) {
-        if (!can_bulk()) throw error{"bulk copies take sm_90, and multiples of 16 bytes"};
-        if (chunks_.empty())
-            for (segment_list const& list : segments_)
+        if (chunks_.empty()) {
+            if (!has_bulk_copies()) throw error{"bulk copies take sm_90 and its shared memory"};
+            for (segment_list const& list : segments_) {
+                if (!list.all_multiples_of(16)) throw error{"segments of no multiples of 16 bytes"};
                 chunks_.emplace_back(list.cut(bulk_chunk_bytes), on);
+            }
+            multiprocessors_ = device_attribute(cudaDevAttrMultiProcessorCount);
+        }
         device_lists const& l = chunks_[i];
         auto* const pages = reinterpret_cast<std::byte**>(l.in_pages);
         auto* const engine = reinterpret_cast<std::byte**>(l.in_engine);
         bulk_copy({restores ? pages : engine, restores ? engine : pages, l.bytes, l.count},
-                  static_cast<std::uint32_t>(device_attribute(cudaDevAttrMultiProcessorCount)), on);
+                  static_cast<std::uint32_t>(multiprocessors_), on);
     }
 
     std::uint64_t rotations_ = 0;
@@ -285,6 +287,7 @@ private:
     std::vector<device_lists> lists_, chunks_; ///< chunks: segments cut for bulk copies
     std::unique_ptr<device_memory> plain_, scratch_;
     std::size_t bytes_ = 0, turn_ = 0;
+    int multiprocessors_ = 0;
     unsigned long long wrong_ = 0;
     std::optional<unsigned long long> bulk_wrong_; ///< once somebody asked
 };

@@ -103,7 +103,8 @@ void tell(Cache const& cache, mirror& late) {
             late->hear(e);
         }
     };
-    late.next = cache.snapshot(teller{&late});
+    teller told{&late};
+    late.next = cache.snapshot(told);
 }
 
 template <class Cache>

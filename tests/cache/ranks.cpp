@@ -20,6 +20,7 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <span>
 #include <stdexcept>
 #include <string>
 #include <thread>
@@ -60,6 +61,13 @@ struct rank_request {
 
     void capture(sequence const& tokens, token_count position) {
         captured[position] = own.state_at(tokens, position.value());
+    }
+    bool holds_state(sequence const& tokens, std::size_t position) {
+        auto const right = own.state_at(tokens, position);
+        for (std::size_t p = 0; p < right.size(); ++p)
+            if (!std::ranges::equal(right[p], std::span{own.state().pieces[p], right[p].size()}))
+                return false;
+        return true;
     }
     /// What it answers with is gone at the next call.
     state_view state_at(token_count position, bool of_a_copy) {
@@ -174,6 +182,7 @@ private:
     void compute(rank& r, rank_request& request, sequence const& tokens, std::size_t begin,
                  std::vector<token_count> const& wanted, std::vector<page_id> const* table) {
         sequence const seen = seen_by(r.number, tokens);
+        if (begin > 0) CHECK(request.holds_state(seen, begin));
         if (table) {
             write_rows(r.memory.store(), *table, request, seen, begin);
         } else {
@@ -284,6 +293,7 @@ TEST_CASE("orders say what to copy, and for whom") {
     std::uint64_t const layout = index.store().layout().fingerprint();
     CHECK(orders == std::vector<copy_order>{
                         {.number = 1,
+                         .previous = 0,
                          .layout = layout,
                          .what = copy_order::action::save,
                          .request = {1},
@@ -292,6 +302,7 @@ TEST_CASE("orders say what to copy, and for whom") {
                          .kv_pages = {blocks[0], orders.at(0).kv_pages.at(1)},
                          .states = {{6_tokens, state.pages}}},
                         {.number = 2,
+                         .previous = 1,
                          .layout = layout,
                          .what = copy_order::action::load,
                          .request = {2},
@@ -300,11 +311,13 @@ TEST_CASE("orders say what to copy, and for whom") {
                          .kv_pages = orders.at(0).kv_pages,
                          .states = {{6_tokens, state.pages}}},
                         {.number = 3,
+                         .previous = 2,
                          .layout = layout,
                          .what = copy_order::action::load,
                          .request = {3},
                          .states = {{6_tokens, state.pages}}},
                         {.number = 4,
+                         .previous = 3,
                          .layout = layout,
                          .what = copy_order::action::copy_block,
                          .request = {4},
@@ -364,8 +377,10 @@ TEST_CASE("what does not fit together is refused by name") {
     std::string const too_far = "a page of the copy_order is 40; expected less than 40, this "
                                 "rank's pages: the index needs the same capacity";
     page_id const here{39}, beyond{40};
+    std::uint64_t number = 0;
     auto const order = [&](copy_order o) {
         if (o.layout == 0) o.layout = layout;
+        o.number = ++number;
         return refusal([&] { memory.carry_out(o, {}, no_state); });
     };
     using action = copy_order::action;
@@ -388,25 +403,53 @@ TEST_CASE("what does not fit together is refused by name") {
 TEST_CASE("orders that are lost, or come out of turn, are noticed") {
     auto const model = support::hybrid_model();
     rank_memory memory{host_store{model, capacity_for(model), in_blocks}};
-    auto const carry_out = [&](std::uint64_t number) {
-        memory.carry_out({.number = number,
-                          .layout = memory.store().layout().fingerprint(),
-                          .what = copy_order::action::copy_block,
-                          .from = page_id{0},
-                          .to = page_id{1}},
-                         {}, [](token_count) { return state_view{}; });
+    auto const carry_out = [&](std::uint64_t number, std::uint64_t previous) {
+        try {
+            memory.carry_out({.number = number,
+                              .previous = previous,
+                              .layout = memory.store().layout().fingerprint(),
+                              .what = copy_order::action::copy_block,
+                              .from = page_id{0},
+                              .to = page_id{1}},
+                             {}, [](token_count) { return state_view{}; });
+        } catch (contract_violation const& e) {
+            return std::string{e.what()};
+        }
+        return std::string{"carried out"};
     };
-    carry_out(1);
-    carry_out(2);
-    carry_out(2); // again, where sending it had failed half-way
-    try {
-        carry_out(4);
-        FAIL("order 3 is missing");
-    } catch (contract_violation const& e) {
-        CHECK(e.what() == std::string{"carry_out: order 4 came after order 2"});
-    }
-    CHECK_THROWS_AS(carry_out(1), contract_violation);
-    carry_out(3);
+    CHECK(carry_out(0, 0) == "carry_out: order 0, sent after 0, came after 0");
+    CHECK(carry_out(1, 0) == "carried out");
+    CHECK(carry_out(2, 1) == "carried out");
+    CHECK(carry_out(2, 1) == "carry_out: order 2, sent after 1, came after 2"); // twice
+    CHECK(carry_out(4, 2) == "carried out"); // 3 failed, and did not come here
+    CHECK(carry_out(5, 4) == "carried out");
+    CHECK(carry_out(6, 4) == "carried out"); // 5 failed, and came here
+    CHECK(carry_out(8, 7) == "carry_out: order 8, sent after 7, came after 6"); // 7 is missing
+    CHECK(carry_out(3, 2) == "carry_out: order 3, sent after 2, came after 6");
+    memory.start_after(7);
+    CHECK(carry_out(8, 7) == "carried out");
+}
+
+TEST_CASE("numbers tell ranks what failed on its way and what was lost") {
+    std::vector<std::pair<std::uint64_t, std::uint64_t>> heard;
+    bool broken = false;
+    relay_store store{support::hybrid_model(), capacity_for(support::hybrid_model()), in_blocks,
+                      [&](copy_order const& order) {
+                          heard.emplace_back(order.number, order.previous);
+                          if (broken) throw std::runtime_error{"no link"};
+                      }};
+    auto const send = [&] { store.copy_block(page_id{0}, page_id{1}, request_tag{}); };
+    send();
+    send();
+    broken = true;
+    CHECK_THROWS_AS(send(), std::runtime_error);
+    CHECK_THROWS_AS(send(), std::runtime_error);
+    broken = false;
+    send();
+    send();
+    using numbers = std::pair<std::uint64_t, std::uint64_t>;
+    CHECK(heard == std::vector<numbers>{{1, 0}, {2, 1}, {3, 2}, {4, 2}, {5, 2}, {6, 5}});
+    CHECK(store.last_order() == 6);
 }
 
 TEST_CASE("readers beside each other send one at a time, in the order of the numbers") {

@@ -19,6 +19,7 @@
 #include <algorithm>
 #include <concepts>
 #include <cstdint>
+#include <type_traits>
 #include <utility>
 
 namespace marconi::cache {
@@ -33,7 +34,8 @@ public:
     using token_type = Token;
     using entries_type = entries<Store, Eviction, Observer, Token>;
 
-    /// The stream of a call that names none. Where a store has streams, each call names its own.
+    /// The stream of a call that names none. Where a store has streams, of CUDA's kind or its own,
+    /// each call names its own.
     [[nodiscard]] static constexpr stream
     unnamed() requires std::same_as<stream, memory::no_stream> {
         return {};
@@ -56,8 +58,10 @@ public:
     /// now: for a router that comes late, or has lost an event and forgets what it knew. Answers
     /// with the number of the event that comes next, which all that it tells of has. O(tokens
     /// copied by the listener + nodes).
-    template <observer<Token> Listener>
-    std::uint64_t snapshot(Listener&& listener) const {
+    template <class Listener>
+        requires observer<std::remove_cvref_t<Listener>, Token> std::uint64_t
+        snapshot(Listener&& listener)
+    const {
         auto const use = threads_.reading("snapshot");
         tell_all<entries_type, Token>(entries_, entries_.events(), listener);
         return entries_.events();

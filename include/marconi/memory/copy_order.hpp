@@ -27,9 +27,9 @@ struct copy_order {
         friend bool operator==(state const&, state const&) = default;
     };
 
-    /// Counts up by one from 1. A number comes again where sending it had failed.
-    std::uint64_t number = 0;
-    std::uint64_t layout = 0; ///< page_layout::fingerprint() of the index
+    std::uint64_t number = 0;   ///< counts up by one from 1
+    std::uint64_t previous = 0; ///< the last that was sent without failure: all ranks have had it
+    std::uint64_t layout = 0;   ///< page_layout::fingerprint() of the index
     action what{};
     request_tag request = {};
     token_count kv_begin = {}; ///< KV of tokens [kv_begin, kv_end); none where they are equal

@@ -29,7 +29,8 @@ namespace marconi::memory {
 /// engine's to forget after the commit.
 ///
 /// A rank that fails to carry out an order holds something else than the index says, and nothing
-/// puts that right but to start anew: release all leases, clear() the cache, admit again.
+/// puts that right but to start anew: release all leases, clear() the cache, and when the ranks
+/// have nothing in hand, start_after() the relay_store's last_order() on each.
 template <store Store>
 class rank_memory {
 public:
@@ -75,6 +76,10 @@ public:
         last_ = order.number;
     }
 
+    /// Goes on with the orders after this one, of an index that refers to no page: after a failure,
+    /// or on a rank that joins.
+    void start_after(std::uint64_t order) { last_ = order; }
+
     /// What the index's block tables name lies here.
     [[nodiscard]] Store& store() { return store_; }
     [[nodiscard]] Store const& store() const { return store_; }
@@ -83,9 +88,10 @@ private:
     static constexpr stream unnamed() requires std::same_as<stream, no_stream> { return {}; }
 
     void check(copy_order const& order) const {
-        if (order.number != last_ && order.number != last_ + 1)
+        if (order.previous > last_ || order.number <= last_)
             throw contract_violation{"carry_out: order " + std::to_string(order.number) +
-                                     " came after order " + std::to_string(last_)};
+                                     ", sent after " + std::to_string(order.previous) +
+                                     ", came after " + std::to_string(last_)};
         MARCONI_EXPECT(order.layout == store_.layout().fingerprint(), "layout of the copy_order",
                        order.layout,
                        std::to_string(store_.layout().fingerprint()) +
@@ -113,7 +119,7 @@ private:
     }
 
     Store store_;
-    std::uint64_t last_ = 0; ///< number of the last order that was carried out
+    std::uint64_t last_ = 0; ///< number of the last order that was carried out here
 };
 
 } // namespace marconi::memory

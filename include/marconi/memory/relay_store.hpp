@@ -49,6 +49,12 @@ public:
     [[nodiscard]] page_pool& pages() { return pages_; }
     [[nodiscard]] page_pool const& pages() const { return pages_; }
 
+    /// The number of the last order that was made: for ranks that start anew.
+    [[nodiscard]] std::uint64_t last_order() const {
+        std::scoped_lock const alone{out_->mutex};
+        return out_->made;
+    }
+
     /// What to give to restore and commit as the kv view where the ranks copy KV from and to memory
     /// of their own. Where they work on pages in place it is left empty, as on any store.
     [[nodiscard]] static kv_view kv_on_ranks() {
@@ -68,8 +74,8 @@ public:
 
 private:
     struct outbox {
-        std::mutex mutex; ///< calls of load() may overlap
-        std::uint64_t sent = 0;
+        std::mutex mutex;                 ///< calls of load() may overlap
+        std::uint64_t made = 0, sent = 0; ///< numbers of the last orders
         std::function<void(copy_order)> send;
     };
 
@@ -87,9 +93,10 @@ private:
     void post(copy_order order) const {
         order.layout = layout_.fingerprint();
         std::scoped_lock const alone{out_->mutex};
-        order.number = out_->sent + 1;
+        order.previous = out_->sent;
+        std::uint64_t const number = order.number = ++out_->made;
         out_->send(std::move(order));
-        ++out_->sent;
+        out_->sent = number;
     }
 
     page_layout layout_;
