@@ -16,6 +16,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <list>
 #include <map>
 #include <memory>
@@ -241,6 +242,12 @@ private:
     cache::prefix_cache<relay_store> index_;
 };
 
+/// An index whose orders go to a function of the test's.
+relay_store relay_to(std::function<void(copy_order)> send) {
+    auto const model = support::hybrid_model();
+    return {model, capacity_for(model), in_blocks, std::move(send)};
+}
+
 sequence random_sequence(std::mt19937& random) {
     sequence tokens(1 + random() % 60);
     for (std::size_t t = 0; t < tokens.size(); ++t)
@@ -269,8 +276,7 @@ TEST_CASE("ranks that obey one index hold what ranks that decide for themselves 
 TEST_CASE("orders say what to copy, and for whom") {
     std::vector<copy_order> orders;
     cache::prefix_cache index{
-        relay_store{support::hybrid_model(), capacity_for(support::hybrid_model()), in_blocks,
-                    [&](copy_order order) { orders.push_back(std::move(order)); }}};
+        relay_to([&](copy_order order) { orders.push_back(std::move(order)); })};
     sequence const tokens{1, 2, 3, 4, 5, 6};
     std::vector<cache::captured_state> const tail{{6_tokens}};
     auto const kv = relay_store::kv_on_ranks();
@@ -329,11 +335,9 @@ TEST_CASE("orders say what to copy, and for whom") {
 
 TEST_CASE("an order that cannot be sent leaves the index as it was") {
     bool broken = true;
-    cache::prefix_cache index{relay_store{support::hybrid_model(),
-                                          capacity_for(support::hybrid_model()), in_blocks,
-                                          [&](copy_order const&) {
-                                              if (broken) throw std::runtime_error{"no link"};
-                                          }}};
+    cache::prefix_cache index{relay_to([&](copy_order const&) {
+        if (broken) throw std::runtime_error{"no link"};
+    })};
     sequence const tokens{1, 2, 3, 4, 5, 6};
     std::vector<cache::captured_state> const tail{{6_tokens}};
     cache::computed const brought{.kv = relay_store::kv_on_ranks(), .checkpoints = tail};
@@ -433,11 +437,10 @@ TEST_CASE("orders that are lost, or come out of turn, are noticed") {
 TEST_CASE("numbers tell ranks what failed on its way and what was lost") {
     std::vector<std::pair<std::uint64_t, std::uint64_t>> heard;
     bool broken = false;
-    relay_store store{support::hybrid_model(), capacity_for(support::hybrid_model()), in_blocks,
-                      [&](copy_order const& order) {
-                          heard.emplace_back(order.number, order.previous);
-                          if (broken) throw std::runtime_error{"no link"};
-                      }};
+    relay_store store = relay_to([&](copy_order const& order) {
+        heard.emplace_back(order.number, order.previous);
+        if (broken) throw std::runtime_error{"no link"};
+    });
     auto const send = [&] { store.copy_block(page_id{0}, page_id{1}, request_tag{}); };
     send();
     send();
@@ -455,8 +458,7 @@ TEST_CASE("numbers tell ranks what failed on its way and what was lost") {
 TEST_CASE("readers beside each other send one at a time, in the order of the numbers") {
     std::vector<std::uint64_t> numbers;
     cache::concurrent_cache index{
-        relay_store{support::hybrid_model(), capacity_for(support::hybrid_model()), in_blocks,
-                    [&](copy_order const& order) { numbers.push_back(order.number); }}};
+        relay_to([&](copy_order const& order) { numbers.push_back(order.number); })};
     sequence const tokens{1, 2, 3, 4, 5, 6}, longer{1, 2, 3, 4, 5, 6, 7};
     std::vector<cache::captured_state> const tail{{6_tokens}};
     auto const kv = relay_store::kv_on_ranks();

@@ -4,7 +4,6 @@
 #include <marconi/cache/evict.hpp>
 #include <marconi/cache/lease.hpp>
 #include <marconi/cache/lease_streams.hpp>
-#include <marconi/cache/observer.hpp>
 #include <marconi/cache/options.hpp>
 #include <marconi/cache/snapshot.hpp>
 #include <marconi/cache/stats.hpp>
@@ -19,7 +18,6 @@
 #include <algorithm>
 #include <concepts>
 #include <cstdint>
-#include <type_traits>
 #include <utility>
 
 namespace marconi::cache {
@@ -59,9 +57,7 @@ public:
     /// with the number of the event that comes next, which all that it tells of has. O(tokens
     /// copied by the listener + nodes).
     template <class Listener>
-        requires observer<std::remove_cvref_t<Listener>, Token> std::uint64_t
-        snapshot(Listener&& listener)
-    const {
+    std::uint64_t snapshot(Listener&& listener) const {
         auto const use = threads_.reading("snapshot");
         tell_all<entries_type, Token>(entries_, entries_.events(), listener);
         return entries_.events();

@@ -8,7 +8,7 @@
 namespace marconi::cache {
 
 /// Tells a listener of all that is here, as if it had been published just now, parents first.
-template <class Entries, class Token, class Listener>
+template <class Entries, class Token, observer<Token> Listener>
 void tell_all(Entries const& entries, std::uint64_t sequence, Listener& listener) {
     auto const& tree = entries.tree();
     for (auto const& scope_root : tree.roots())

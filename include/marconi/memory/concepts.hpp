@@ -23,8 +23,8 @@ concept resource = std::movable<R> && requires(R r, std::size_t bytes, void* mem
 /// A store keeps what the tree's nodes refer to: an arena of equal pages, the count of their
 /// owners, and the copies between pages and an engine's memory.
 ///
-///   stream            what calls name to say where their copies belong: a CUDA stream, a request
-///                     of a relay_store's; no_stream where there is nothing to say.
+///   stream            what calls name to say where their copies belong: a CUDA stream, or at a
+///                     relay_store the request; no_stream where there is nothing to say.
 ///   holds_bytes       false for a store that only counts: save, load and copy_block do nothing
 ///                     and views may be empty.
 ///   layout()          how pages are cut; fixed for the store's life.

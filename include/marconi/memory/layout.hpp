@@ -63,6 +63,7 @@ public:
             longest_window_ = std::max(longest_window_, piece.window);
         }
         full_checkpoint_bytes_ = sum_of_pieces(longest_window_);
+        fingerprint_ = hash_of_sizes();
     }
 
     [[nodiscard]] footprint const& model() const { return model_; }
@@ -96,7 +97,13 @@ public:
     }
 
     /// The same for layouts that cut alike, and hardly for others: for processes to compare.
-    [[nodiscard]] std::uint64_t fingerprint() const {
+    [[nodiscard]] std::uint64_t fingerprint() const { return fingerprint_; }
+
+    /// Pieces of a checkpoint start at multiples of this many bytes.
+    static constexpr std::uint64_t piece_alignment = 16;
+
+private:
+    [[nodiscard]] std::uint64_t hash_of_sizes() const {
         std::uint64_t hash = mix(page_bytes_ ^ mix(block_tokens_));
         auto const add = [&](std::uint64_t size) { hash = mix(hash + size); };
         for (kv_layer const& layer : model_.kv_layers) {
@@ -111,11 +118,6 @@ public:
         }
         return hash;
     }
-
-    /// Pieces of a checkpoint start at multiples of this many bytes.
-    static constexpr std::uint64_t piece_alignment = 16;
-
-private:
     [[nodiscard]] std::uint64_t sum_of_pieces(std::uint64_t position) const {
         std::uint64_t sum = 0;
         for (state_piece const& piece : model_.state_pieces)
@@ -128,6 +130,7 @@ private:
     std::uint64_t page_bytes_ = 0;
     std::uint64_t longest_window_ = 0;
     std::uint64_t full_checkpoint_bytes_ = 0;
+    std::uint64_t fingerprint_ = 0;
     std::vector<std::uint64_t> key_offsets_, value_offsets_;
 };
 
