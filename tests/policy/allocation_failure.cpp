@@ -1,6 +1,7 @@
 // An insertion that finds no memory has changed nothing. This program's operator new can be told
 // to fail, here and nowhere else.
 
+#include <marconi/policy/eviction/expected_savings.hpp>
 #include <marconi/policy/eviction/flop_aware.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
 #include <marconi/policy/eviction/lru.hpp>
@@ -59,7 +60,7 @@ struct fewest_uses {
 
 } // namespace
 
-using all_policies = std::tuple<lru, gdsf, flop_aware, scored<fewest_uses>>;
+using all_policies = std::tuple<lru, gdsf, flop_aware, expected_savings, scored<fewest_uses>>;
 
 TEMPLATE_LIST_TEST_CASE("an insertion that finds no memory changes nothing", "", all_policies) {
     int failures = 0;

@@ -1,4 +1,5 @@
 #include <marconi/core/error.hpp>
+#include <marconi/policy/eviction/expected_savings.hpp>
 #include <marconi/policy/eviction/flop_aware.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
 #include <marconi/policy/eviction/lru.hpp>
@@ -6,6 +7,7 @@
 
 #include <contracts/eviction_policy.hpp>
 #include <support/catch.hpp>
+#include <support/reference/ranking.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -28,9 +30,15 @@ struct flop_aware_at : flop_aware {
     flop_aware_at() : flop_aware(Tenths / 10.0) {}
 };
 
-using policies = std::tuple<lru, gdsf, flop_aware, flop_aware_at<10>, scored<oldest_first>>;
-using ranked = std::tuple<lru, gdsf, flop_aware_at<0>, flop_aware_at<3>, flop_aware_at<10>,
-                          flop_aware_at<20>, scored<oldest_first>>;
+struct at_strange_odds : expected_savings {
+    at_strange_odds() : expected_savings(reference::all_strange_odds()) {}
+};
+
+using policies = std::tuple<lru, gdsf, flop_aware, flop_aware_at<10>, expected_savings,
+                            at_strange_odds, scored<oldest_first>>;
+using ranked =
+    std::tuple<lru, gdsf, flop_aware_at<0>, flop_aware_at<3>, flop_aware_at<10>, flop_aware_at<20>,
+               expected_savings, at_strange_odds, scored<oldest_first>>;
 
 // The obviously right victims: each looks at all candidates.
 
@@ -87,6 +95,30 @@ auto naive_ranks(flop_aware const& policy, Candidates const& all, tick now) {
             score += policy.alpha() * (c.facts.flop_efficiency() - least_efficiency) /
                      (most_efficiency - least_efficiency);
         ranks.push_back({score, c.history.last_use, c.facts.flop_efficiency(), c.id});
+    }
+    return ranks;
+}
+
+template <class Candidates>
+auto naive_ranks(expected_savings const&, Candidates const& all, tick now) {
+    std::vector<rank> ranks;
+    for (auto const& c : all) {
+        std::uint64_t const age = std::max<std::uint64_t>(1, (now - c.history.last_use).value());
+        double const odds =
+            std::max(reuse_odds::least, 1 / static_cast<double>(reference::first_age_like(age)));
+        ranks.push_back({odds * c.facts.flop_efficiency(), c.history.last_use,
+                         c.facts.flop_efficiency(), c.id});
+    }
+    return ranks;
+}
+
+template <class Candidates>
+auto naive_ranks(at_strange_odds const&, Candidates const& all, tick now) {
+    std::vector<rank> ranks;
+    for (auto const& c : all) {
+        auto const r =
+            reference::rank_by_expectation({{c.history.last_use, c.history.uses, 0}, c.facts}, now);
+        ranks.push_back({r[0], c.history.last_use, r[2], c.id});
     }
     return ranks;
 }
@@ -167,6 +199,72 @@ TEST_CASE("flop_aware takes only an alpha that is finite and not negative") {
     flop_aware policy{2};
     CHECK_THROWS_AS(policy.set_alpha(std::numeric_limits<double>::infinity()), invalid_argument);
     CHECK(policy.alpha() == 2);
+}
+
+TEST_CASE("expected_savings weighs compute saved per byte by the odds of a reuse") {
+    expected_savings policy;
+    policy.insert(node_id{0}, usage{tick{92}}, worth(60, 10)); // 6 / 8
+    policy.insert(node_id{1}, usage{tick{98}}, worth(20, 10)); // 2 / 2
+    CHECK(policy.victim(tick{100}) == node_id{0});
+    CHECK(policy.victim(tick{1000}) == node_id{1}); // as old as the other, and worth less
+
+    reuse_odds odds; // what was just used is never used again, what is old comes back
+    for (std::size_t of = 0; of < reuse_class::count; ++of)
+        for (std::size_t b = 0; b < age_bucket::count; ++b)
+            odds.set(of, b, b < age_bucket::of(4) ? 0 : 0.5);
+    policy.set_odds(odds);
+    CHECK(policy.odds().at(0, 0) == reuse_odds::least);
+    CHECK(policy.victim(tick{100}) == node_id{1});
+    policy.insert(node_id{2}, usage{tick{99}}, worth(1, 10));
+    CHECK(policy.victim(tick{100}) == node_id{2}); // neither comes back: more is lost by the other
+}
+
+TEST_CASE("expected_savings tells leaves from others, and how often they were used") {
+    reuse_odds odds;
+    for (std::size_t of = 0; of < reuse_class::count; ++of)
+        odds.set(of, 0, 1);
+    odds.set(reuse_class{false, 0}.index(), 0, 0.1);
+    odds.set(reuse_class{true, 2}.index(), 0, 0.2);
+    odds.set(reuse_class{true, 3}.index(), 0, 0.3);
+    expected_savings policy{odds};
+    auto leaf = worth(10, 1), inner = leaf;
+    leaf.is_leaf = true;
+    policy.insert(node_id{0}, usage{tick{9}, 0}, leaf);
+    policy.insert(node_id{1}, usage{tick{9}, 0}, inner);
+    policy.insert(node_id{2}, usage{tick{9}, 2}, leaf);
+    policy.insert(node_id{3}, usage{tick{9}, 1000}, leaf);
+    for (std::uint32_t const next : {1u, 2u, 3u, 0u}) {
+        CHECK(policy.victim(tick{10}) == node_id{next});
+        policy.evicted(node_id{next});
+    }
+    policy.insert(node_id{0}, usage{tick{9}, 0}, leaf);
+    policy.insert(node_id{1}, usage{tick{9}, 1}, leaf);
+    policy.update(node_id{0}, usage{tick{9}, 0}, inner); // something goes on from it now
+    CHECK(policy.victim(tick{10}) == node_id{0});
+}
+
+TEST_CASE("odds are numbers, and more than nothing") {
+    reuse_odds odds;
+    double const infinity = std::numeric_limits<double>::infinity();
+    for (double const wrong : {0.0, -1.0, std::nan(""), 1e-12}) {
+        odds.set(3, 5, wrong);
+        CHECK(odds.at(3, 5) == reuse_odds::least);
+    }
+    odds.set(3, 5, infinity);
+    CHECK(std::isfinite(odds.at(3, 5)));
+}
+
+TEST_CASE("ages fall into buckets, two to a doubling") {
+    std::vector<std::uint64_t> firsts;
+    for (std::uint64_t age = 1; age < 100; ++age) {
+        CHECK(age_bucket::first(age_bucket::of(age)) == reference::first_age_like(age));
+        if (age_bucket::first(age_bucket::of(age)) == age) firsts.push_back(age);
+    }
+    CHECK(firsts == std::vector<std::uint64_t>{1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64, 96});
+    CHECK(age_bucket::of(0) == 0);
+    CHECK(age_bucket::of((std::uint64_t{1} << 32) - 1) == age_bucket::count - 2);
+    CHECK(age_bucket::of(std::uint64_t{1} << 32) == age_bucket::count - 1);
+    CHECK(age_bucket::of(~std::uint64_t{0}) == age_bucket::count - 1);
 }
 
 TEST_CASE("gdsf evicts what saves little per byte, and ages what is not used") {

@@ -53,7 +53,8 @@ inline std::vector<setup> setups() {
                                   {"gdsf", {rule::gdsf}},
                                   {"flops0", {rule::flop_aware, 0}},
                                   {"flops0.5", {rule::flop_aware, 0.5}},
-                                  {"flops2", {rule::flop_aware, 2}}};
+                                  {"flops2", {rule::flop_aware, 2}},
+                                  {"odds", {rule::expected_savings}}};
     struct admission {
         char const* name;
         reference::rules rules;

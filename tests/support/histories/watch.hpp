@@ -11,6 +11,7 @@
 #include <marconi/memory/host_store.hpp>
 #include <marconi/policy/admission/always.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>
+#include <marconi/policy/eviction/expected_savings.hpp>
 #include <marconi/policy/eviction/flop_aware.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
 #include <marconi/policy/eviction/lru.hpp>
@@ -158,6 +159,8 @@ public:
         if (by.by == reference::rule::gdsf) policy_.emplace<marconi::policy::gdsf>();
         if (by.by == reference::rule::flop_aware)
             policy_.emplace<marconi::policy::flop_aware>(by.alpha);
+        if (by.by == reference::rule::expected_savings)
+            policy_.emplace<marconi::policy::expected_savings>(reference::all_strange_odds());
     }
 
     [[nodiscard]] history created(tick now) const {
@@ -237,7 +240,9 @@ private:
         return best ? std::optional{rows_[*best].node} : std::nullopt;
     }
 
-    std::variant<marconi::policy::lru, marconi::policy::gdsf, marconi::policy::flop_aware> policy_;
+    std::variant<marconi::policy::lru, marconi::policy::gdsf, marconi::policy::flop_aware,
+                 marconi::policy::expected_savings>
+        policy_;
     std::vector<row> rows_;
     reference::rule by_;
     journal* into_;

@@ -4,10 +4,12 @@
 
 #include <marconi/core/types.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
+#include <marconi/policy/eviction/reuse_odds.hpp>
 #include <marconi/policy/facts.hpp>
 
 #include <algorithm>
 #include <array>
+#include <cstdint>
 #include <limits>
 #include <vector>
 
@@ -21,7 +23,7 @@ using marconi::policy::candidate_facts;
 using history = marconi::policy::gdsf::history;
 
 struct rule {
-    enum kind { lru, gdsf, flop_aware } by = lru;
+    enum kind { lru, gdsf, flop_aware, expected_savings } by = lru;
     double alpha = 0;
 };
 
@@ -60,13 +62,47 @@ inline double gdsf_priority(candidate const& c) {
     return c.used.clock + (static_cast<double>(c.used.uses) + 1) * c.facts.flop_efficiency();
 }
 
+/// Odds as no cache would learn them: neighbours differ, and some are equal.
+inline double strange_odds(bool leaf, std::uint64_t uses, std::uint64_t first_age) {
+    return static_cast<double>(1 + (first_age * 5 + uses * 3 + (leaf ? 2 : 0)) % 7);
+}
+inline marconi::policy::reuse_odds all_strange_odds() {
+    using marconi::policy::age_bucket;
+    marconi::policy::reuse_odds odds;
+    for (bool const leaf : {true, false})
+        for (std::uint64_t uses = 0; uses < 4; ++uses)
+            for (std::size_t b = 0; b < age_bucket::count; ++b)
+                odds.set(marconi::policy::reuse_class{leaf, uses}.index(), b,
+                         strange_odds(leaf, uses, age_bucket::first(b)));
+    return odds;
+}
+
+/// The first of the ages 1, 2, 3, 4, 6, 8, 12, ... that are told apart from the next.
+inline std::uint64_t first_age_like(std::uint64_t age) {
+    std::uint64_t first = 1;
+    for (std::uint64_t power = 2; power <= age && power <= std::uint64_t{1} << 32; power *= 2)
+        first =
+            power + power / 2 <= age && power < std::uint64_t{1} << 32 ? power + power / 2 : power;
+    return first;
+}
+
+inline rank rank_by_expectation(candidate const& c, tick now) {
+    std::uint64_t const age = now > c.used.last_use ? (now - c.used.last_use).value() : 1;
+    double const odds =
+        strange_odds(c.facts.is_leaf, std::min<std::uint64_t>(c.used.uses, 3), first_age_like(age));
+    double const efficiency = c.facts.flop_efficiency();
+    return {odds * efficiency, static_cast<double>(c.used.last_use.value()), efficiency};
+}
+
 /// The rank of each candidate.
 inline std::vector<rank> ranks_of(rule const& by, std::vector<candidate> const& all, tick now) {
     if (by.by == rule::flop_aware) return ranks_by_score(by.alpha, all, now);
     std::vector<rank> ranks;
     for (candidate const& c : all) {
         double const use = static_cast<double>(c.used.last_use.value());
-        if (by.by == rule::lru)
+        if (by.by == rule::expected_savings)
+            ranks.push_back(rank_by_expectation(c, now));
+        else if (by.by == rule::lru)
             ranks.push_back({use, 0, 0});
         else
             ranks.push_back({gdsf_priority(c), use, 0});

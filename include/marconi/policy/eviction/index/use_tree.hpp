@@ -1,9 +1,10 @@
 #pragma once
 
-// A treap of candidates in the order of (last use, id): a search tree by that key and a heap by
+// Treaps of candidates in the order of (last use, id): search trees by that key and heaps by
 // priority. Priorities are a hash of the id with a seed of the tree's own, so that no order of
-// requests can make it deep; the shape decides how long a search takes and nothing else. Each cell
-// knows the least and the most efficiency below it.
+// requests can make one deep; the shape decides how long a search takes and nothing else. Each cell
+// knows the least and the most efficiency below it. Trees share the cells: a node is in one of
+// them.
 //
 //                     9 @ t4  [0.1 .. 8.0]
 //                   /        \                  links are ids: cells lie at their node's id
@@ -21,13 +22,15 @@
 
 namespace marconi::policy {
 
-/// Candidates by last use, with the range of FLOP efficiencies in every subtree. Memory: 40 bytes
-/// for every id up to the largest. Depths and costs are expected ones, over the hash.
+/// Candidates by last use, with the range of FLOP efficiencies in every subtree; in one tree, or in
+/// several, and then whoever asks knows which of them a node is in. Memory: 40 bytes for every id
+/// up to the largest. Depths and costs are expected ones, over the hash.
 class use_tree {
 public:
     using link = std::uint32_t;
 
-    explicit use_tree(std::uint64_t seed = random_seed()) : seed_{seed} {}
+    explicit use_tree(std::size_t trees = 1, std::uint64_t seed = random_seed())
+        : seed_{seed}, roots_(trees, none) {}
 
     static constexpr link none = node_id{}.value();
 
@@ -40,30 +43,45 @@ public:
         link right = none;
     };
 
-    [[nodiscard]] link root() const { return root_; }
+    [[nodiscard]] std::size_t trees() const { return roots_.size(); }
+    [[nodiscard]] link root(std::size_t tree = 0) const { return roots_[tree]; }
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] cell const& operator[](link at) const { return cells_[at]; }
+    /// The oldest and the newest last use in a tree that is not empty. O(log N).
+    [[nodiscard]] tick oldest(std::size_t tree = 0) const {
+        link at = roots_[tree];
+        while (cells_[at].left != none)
+            at = cells_[at].left;
+        return cells_[at].last_use;
+    }
+    [[nodiscard]] tick newest(std::size_t tree = 0) const {
+        link at = roots_[tree];
+        while (cells_[at].right != none)
+            at = cells_[at].right;
+        return cells_[at].last_use;
+    }
 
     /// Adds a node that is absent; the efficiency is a number. O(log N). std::bad_alloc leaves
     /// the tree as it was.
-    void insert(node_id node, tick last_use, double efficiency) {
+    void insert(node_id node, tick last_use, double efficiency, std::size_t tree = 0) {
         assert(node);
         if (node.value() >= cells_.size()) cells_.resize(node.value() + 1u);
-        attach(node.value(), last_use, efficiency);
+        attach(roots_[tree], node.value(), last_use, efficiency);
         ++size_;
     }
 
-    /// Moves a node that is present. O(log N).
-    void update(node_id node, tick last_use, double efficiency) noexcept {
+    /// Moves a node that is present, to another tree if need be. O(log N).
+    void update(node_id node, tick last_use, double efficiency, std::size_t from = 0,
+                std::size_t to = 0) noexcept {
         cell const& c = cells_[node.value()];
-        if (c.last_use == last_use && c.efficiency == efficiency) return;
-        detach(root_, node.value());
-        attach(node.value(), last_use, efficiency);
+        if (from == to && c.last_use == last_use && c.efficiency == efficiency) return;
+        detach(roots_[from], node.value());
+        attach(roots_[to], node.value(), last_use, efficiency);
     }
 
     /// Removes a node that is present. O(log N).
-    void erase(node_id node) noexcept {
-        detach(root_, node.value());
+    void erase(node_id node, std::size_t tree = 0) noexcept {
+        detach(roots_[tree], node.value());
         --size_;
     }
 
@@ -88,10 +106,10 @@ private:
     }
 
     /// Goes down to where the new priority belongs; what is there goes below it.
-    void attach(link added, tick last_use, double efficiency) noexcept {
+    void attach(link& root, link added, tick last_use, double efficiency) noexcept {
         cells_[added].last_use = last_use;
         cells_[added].efficiency = efficiency;
-        link* at = &root_;
+        link* at = &root;
         while (*at != none && priority(*at) > priority(added)) {
             cell& c = cells_[*at];
             c.least = std::min(c.least, efficiency);
@@ -148,7 +166,7 @@ private:
 
     std::uint64_t seed_;
     std::vector<cell> cells_;
-    link root_ = none;
+    std::vector<link> roots_;
     std::size_t size_ = 0;
 };
 
