@@ -5,6 +5,7 @@
 #include "serve.hpp"
 #include "workloads.hpp"
 
+#include <marconi/policy/eviction/expected_savings.hpp>
 #include <marconi/policy/eviction/flop_aware.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
 #include <marconi/policy/eviction/lru.hpp>
@@ -93,6 +94,7 @@ int const registered = [] {
     register_victims<policy::lru>("victims/lru");
     register_victims<policy::gdsf>("victims/gdsf");
     register_victims<policy::flop_aware>("victims/flop_aware");
+    register_victims<policy::expected_savings>("victims/expected_savings");
     return 0;
 }();
 

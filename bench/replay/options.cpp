@@ -19,7 +19,7 @@ namespace {
 /// Option values that are parsed once all options are known.
 struct raw_values {
     std::vector<std::string> synthetic;
-    std::vector<std::string> policies{"vllm+", "sglang+", "marconi", "lru", "gdsf"};
+    std::vector<std::string> policies{"vllm+", "sglang+", "marconi", "lru", "gdsf", "learned"};
     std::vector<std::string> capacities{"5%", "10%", "20%"};
     std::string alpha = "auto";
     std::string cost = "shape";
@@ -95,7 +95,7 @@ void define_traces(CLI::App& app, options& to, raw_values& raw) {
 void define_caches(CLI::App& app, options& to, raw_values& raw) {
     // The defaults of lists are in the text, since CLI11 would print their separators too.
     app.add_option("--policy", raw.policies,
-                   "As listed below, separated by commas [vllm+,sglang+,marconi,lru,gdsf]")
+                   "As listed below, separated by commas [vllm+,sglang+,marconi,lru,gdsf,learned]")
         ->type_name("NAME")
         ->delimiter(',');
     app.add_option("--capacity", raw.capacities, "Sizes separated by commas [5%,10%,20%]")

@@ -26,7 +26,7 @@ struct known_policy {
     bool takes_alpha = false;
 };
 
-inline constexpr std::array<known_policy, 8> known_policies = {{
+inline constexpr std::array<known_policy, 9> known_policies = {{
     {"none", "no cache at all"},
     {"vllm+", "a checkpoint every 32 tokens, leaves evicted by LRU"},
     {"sglang+", "Marconi's admission, leaves evicted by LRU, a hit refreshes its whole path"},
@@ -34,6 +34,7 @@ inline constexpr std::array<known_policy, 8> known_policies = {{
     {"marconi-artifact", "the score as the paper's artifact computes it, :alpha as above", true},
     {"lru", "Marconi's admission, least recently used first"},
     {"gdsf", "Marconi's admission, greedy-dual: age + frequency x FLOPs saved / bytes freed"},
+    {"learned", "Marconi's admission, odds of reuse as seen so far x FLOPs saved / bytes freed"},
     {"infinite", "Marconi's admission and no limit: the most that can be saved"},
 }};
 

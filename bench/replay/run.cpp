@@ -11,6 +11,7 @@
 #include <marconi/policy/admission/branch_and_tail.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
 #include <marconi/policy/eviction/lru.hpp>
+#include <marconi/tune/learning_cache.hpp>
 #include <marconi/tune/tuned_cache.hpp>
 
 #include <atomic>
@@ -78,6 +79,10 @@ struct run {
         through(cache);
         r.alpha = cache.eviction().alpha();
     }
+    void while_learning(byte_count capacity) {
+        tune::learning_cache cache{store(capacity), cache_options()};
+        through(cache);
+    }
     void without_cache() {
         measurements measured{model, chosen.ttft};
         for (request const& q : requests.requests)
@@ -112,6 +117,8 @@ result run_one(trace const& requests, policy_name const& policy, byte_count capa
         one.with(capacity, policy::branch_and_tail{}, policy::lru{});
     else if (kind == "gdsf")
         one.with(capacity, policy::branch_and_tail{}, policy::gdsf{});
+    else if (kind == "learned")
+        one.while_learning(capacity);
     else if (kind == "marconi")
         one.with_alpha<policy::flop_aware>(capacity, policy.alpha);
     else if (kind == "marconi-artifact")

@@ -129,8 +129,14 @@ private:
                                          cache_options{}, tuning_options{.deterministic = true}),
             options);
     }
+    if (chosen.kind == "learned") {
+        using cache_type = learning_cache<host_store>;
+        return std::make_unique<contender_with<cache_type>>(
+            runs, std::make_unique<cache_type>(host_store{runs.footprint(), capacity, cut}),
+            options);
+    }
     if (chosen.kind != "none")
-        throw_invalid("policy", name, "none, vllm+, sglang+, lru, gdsf or marconi");
+        throw_invalid("policy", name, "none, vllm+, sglang+, lru, gdsf, learned or marconi");
     options.memory = kv_memory::copy; // in slots of its own
     using cache_type = prefix_cache<host_store>;
     return std::make_unique<contender_with<cache_type>>(runs, nullptr, options);

@@ -56,7 +56,8 @@ struct measured_policy {
 [[nodiscard]] marconi::replay::trace shrunk(marconi::replay::trace const& whole,
                                             std::uint32_t shrink, std::size_t vocabulary);
 
-/// Policies are marconi_replay's by name: none, vllm+, sglang+, lru, gdsf, marconi, marconi:alpha.
+/// Policies are marconi_replay's by name: none, vllm+, sglang+, lru, gdsf, learned,
+/// marconi, marconi:alpha.
 /// Throws marconi::invalid_argument for others.
 [[nodiscard]] std::vector<measured_policy> measure(marconi::replay::trace const& requests,
                                                    measure_options const& options,

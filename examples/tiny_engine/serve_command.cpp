@@ -94,9 +94,10 @@ void print_json(std::vector<measured_policy> const& results, std::ostream& to) {
 }
 
 struct serve_command {
-    measure_options options{.shape = serving_shape,
-                            .policies = {"none", "vllm+", "sglang+", "lru", "marconi", "gdsf"},
-                            .capacity = {}};
+    measure_options options{
+        .shape = serving_shape,
+        .policies = {"none", "vllm+", "sglang+", "lru", "marconi", "gdsf", "learned"},
+        .capacity = {}};
     std::string trace_file, synthetic, capacity = "10%", memory = "in-place", format = "table", out;
     std::uint64_t requests = 300, seed = 1;
     std::uint32_t shrink = 8, sessions = 100;
@@ -119,7 +120,7 @@ struct serve_command {
             ->capture_default_str();
         sub->add_option("--policy", options.policies,
                         "none, vllm+, sglang+, lru, marconi, marconi:ALPHA, gdsf (the default of "
-                        "the library); several, separated by commas")
+                        "the library), learned; several, separated by commas")
             ->delimiter(',');
         sub->add_option("--capacity", capacity,
                         "Of each cache: a size, or a share of what an infinite one would hold")

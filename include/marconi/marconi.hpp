@@ -19,10 +19,12 @@
 #include <marconi/model/presets.hpp>
 #include <marconi/policy/admission/always.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>
+#include <marconi/policy/eviction/expected_savings.hpp>
 #include <marconi/policy/eviction/flop_aware.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
 #include <marconi/policy/eviction/lru.hpp>
 #include <marconi/policy/eviction/scored.hpp>
+#include <marconi/tune/learning_cache.hpp>
 #include <marconi/tune/tuned_cache.hpp>
 
 namespace marconi {
@@ -63,12 +65,16 @@ using policy::always;
 using policy::branch_and_tail;
 using policy::candidate_facts;
 using policy::capture_rule;
+using policy::expected_savings;
 using policy::flop_aware;
 using policy::gdsf;
 using policy::lru;
 using policy::request_facts;
 using policy::scored;
 using policy::usage;
+using tune::learning_cache;
+using tune::learning_options;
+using tune::learning_report;
 using tune::tuned_cache;
 using tune::tuning_options;
 

@@ -51,7 +51,7 @@ TEST_CASE("options by default") {
     CHECK(o.synthetic == std::vector{workload::mixed});
     CHECK(o.seed == 1);
     CHECK(o.sessions == 100);
-    CHECK(o.policies.size() == 5);
+    CHECK(o.policies.size() == 6);
     CHECK(o.capacities.size() == 3);
     CHECK(o.capacities[1].share == 0.1);
     CHECK(o.block_tokens == 16);
@@ -173,7 +173,7 @@ TEST_CASE("wrong options") {
         {"--capacity", "0GB", "capacity is '0GB'; expected at least 1 byte"},
         {"--policy", "fifo",
          "policy is 'fifo'; expected one of none, vllm+, sglang+, marconi, marconi-artifact, lru, "
-         "gdsf, infinite"},
+         "gdsf, learned, infinite"},
     }));
     CHECK(bad({"--synthetic", "chat", option, value}) == message);
 }

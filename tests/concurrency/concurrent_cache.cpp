@@ -7,6 +7,7 @@
 #include <marconi/core/units.hpp>
 #include <marconi/memory/host_store.hpp>
 #include <marconi/memory/ledger_store.hpp>
+#include <marconi/tune/learning_cache.hpp>
 #include <marconi/tune/tuned_cache.hpp>
 
 #include <support/catch.hpp>
@@ -145,11 +146,11 @@ TEST_CASE("readers, writers and droppers of leases on one cache: all that is res
     CHECK(cache.holds().used == byte_count{});
 }
 
-TEST_CASE("a cache that tunes itself on a thread of its own, under several writers") {
-    using tuned = cache::concurrent_cache<tune::tuned_cache<memory::ledger_store>>;
-    footprint const model = support::hybrid_model();
-    tuned cache{memory::ledger_store{model, byte_count{20'000}, {.block_tokens = 4_tokens}},
-                cache::cache_options{}, tune::tuning_options{}};
+namespace {
+
+/// 1,200 requests from three threads, and something on this one meanwhile.
+template <class Cache, class Meanwhile>
+void three_writers(Cache& cache, Meanwhile&& meanwhile) {
     std::vector<std::thread> threads;
     for (std::uint32_t w = 0; w < 3; ++w)
         threads.emplace_back([&, w] {
@@ -161,11 +162,37 @@ TEST_CASE("a cache that tunes itself on a thread of its own, under several write
                 (void)cache.commit(lease, prompt, {.checkpoints = {&tail, 1}});
             }
         });
+    meanwhile();
     for (std::thread& t : threads)
         t.join();
+}
+
+} // namespace
+
+TEST_CASE("a cache that tunes itself on a thread of its own, under several writers") {
+    using tuned = cache::concurrent_cache<tune::tuned_cache<memory::ledger_store>>;
+    footprint const model = support::hybrid_model();
+    tuned cache{memory::ledger_store{model, byte_count{20'000}, {.block_tokens = 4_tokens}},
+                cache::cache_options{}, tune::tuning_options{}};
+    three_writers(cache, [] {});
     cache.alone([](auto& inner) { inner.wait_for_tuning(); });
     CHECK(cache.beside_readers(
         [](auto const& inner) { return inner.tuning().state == tune::tuning_state::done; }));
+    CHECK(cache.stats().requests == 1200);
+    CHECK(cache.beside_readers([](auto const& inner) { return cache::audit(inner); }).empty());
+}
+
+TEST_CASE("a cache that learns, under several writers and a reader of its report") {
+    using learning = cache::concurrent_cache<tune::learning_cache<memory::ledger_store>>;
+    learning cache{memory::ledger_store{
+        support::hybrid_model(), byte_count{20'000}, {.block_tokens = 4_tokens}}};
+    auto const requests_told = [](auto const& inner) { return inner.learning().requests; };
+    std::uint64_t told = 0;
+    three_writers(cache, [&] {
+        while (told < 100)
+            told = cache.beside_readers(requests_told);
+    });
+    CHECK(cache.beside_readers(requests_told) == 1200);
     CHECK(cache.stats().requests == 1200);
     CHECK(cache.beside_readers([](auto const& inner) { return cache::audit(inner); }).empty());
 }

@@ -162,9 +162,17 @@ TEST_CASE("the page's lines for KV in place reserve, write and give way") {
     CHECK(marconi::audit(engine.cache).empty());
 }
 
+TEST_CASE("a cache that learns has a report") {
+    marconi::footprint const model = marconi::model::find_preset("paper-7b").footprint();
+#include "snippet_6.inc"
+    CHECK(learned.requests == 0);
+    CHECK(possible == marconi::flop_count{});
+    CHECK(learned.shadow_now.capacity == cache.holds().capacity * 16);
+}
+
 TEST_CASE("the policy of one function evicts") {
     marconi::ledger_store store{marconi::model::find_preset("paper-7b").footprint(), 200_MB};
-#include "snippet_6.inc"
+#include "snippet_7.inc"
     for (std::int32_t i = 0; i < 10; ++i) {
         std::vector<std::int32_t> const prompt(1000, i);
         auto lease = cache.acquire(cache.plan(cache.match({}, prompt)));

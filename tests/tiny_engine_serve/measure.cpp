@@ -50,10 +50,10 @@ TEST_CASE("a shrunk trace keeps what requests share") {
 TEST_CASE("every policy serves the trace, and skips what marconi_replay says it would") {
     auto const trace = agents();
     for (kv_memory const memory : {kv_memory::copy, kv_memory::in_place}) {
-        auto const results =
-            measured(trace, memory,
-                     {"none", "vllm+", "sglang+", "lru", "marconi", "marconi:1", "gdsf"}, "100%");
-        REQUIRE(results.size() == 7);
+        auto const results = measured(
+            trace, memory,
+            {"none", "vllm+", "sglang+", "lru", "marconi", "marconi:1", "gdsf", "learned"}, "100%");
+        REQUIRE(results.size() == 8);
         for (measured_policy const& m : results) {
             CAPTURE(m.policy);
             CHECK(m.requests == trace.requests.size());

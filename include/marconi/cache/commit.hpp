@@ -49,6 +49,7 @@ public:
         this->choose_end();
         write_and_publish(stream);
 
+        lease_.offered = static_cast<std::uint32_t>(tokens_.size());
         outcome_.evicted_entries = entries_.counts().evictions() - evictions;
         outcome_.evicted_bytes = entries_.counts().bytes_evicted - evicted;
         return outcome_;

@@ -8,7 +8,9 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <limits>
 #include <span>
+#include <utility>
 #include <vector>
 
 namespace marconi::tune {
@@ -31,11 +33,15 @@ struct replayed {
     flop_count saved; ///< of these, by resuming
 };
 
-/// A store that counts like `store`: same layout, same capacity, nothing in it.
+/// A store that counts like `store`: same layout, nothing in it, and a multiple of its capacity, up
+/// to what page ids can count.
 template <memory::store Store>
-[[nodiscard]] memory::ledger_store ledger_like(Store const& store) {
+[[nodiscard]] memory::ledger_store ledger_like(Store const& store, std::uint64_t multiple = 1) {
     memory::page_layout const& layout = store.layout();
-    return {layout.model(), layout.page_bytes() * store.pages().capacity(),
+    std::uint64_t const most = std::numeric_limits<std::uint32_t>::max() - 1;
+    std::uint64_t const pages =
+        store.pages().capacity() > most / multiple ? most : store.pages().capacity() * multiple;
+    return {layout.model(), layout.page_bytes() * pages,
             memory::page_options{.block_tokens = token_count{layout.block_tokens()},
                                  .page_bytes = layout.page_bytes()}};
 }
@@ -56,21 +62,27 @@ template <memory::store Store>
 }
 
 /// Plays one request from match to release, with a single commit at its end. The cache's store
-/// must be one that only counts. O(tokens + depth), and O(log N) a victim. Throws what the calls
-/// throw.
-template <class Cache>
-replayed replay(Cache& cache, replay_request<typename Cache::token_type> const& request) {
+/// must be one that only counts. Before the commit it calls `opened(lease)`. O(tokens + depth), and
+/// O(log N) a victim. Throws what the calls throw.
+template <class Cache, class Opened>
+replayed replay(Cache& cache, replay_request<typename Cache::token_type> const& request,
+                Opened&& opened) {
     auto const prompt = request.tokens.first(request.prompt.value());
     cache::request_plan plan =
         cache.plan(cache.match(request.in, prompt, {.limit = request.limit}));
     plan.captures.tail = plan.captures.tail && request.ended;
     auto lease = cache.acquire(plan);
+    opened(std::as_const(lease));
     auto const captured = captures_of(plan, token_count{request.tokens.size()});
     flop_curve const& flops = cache.store().layout().model().flops;
     return {.match = plan.match,
             .outcome = cache.commit(lease, request.tokens, {.checkpoints = captured}),
             .asked = flops.up_to(plan.match.tokens),
             .saved = flops.up_to(plan.match.resumable)};
+}
+template <class Cache>
+replayed replay(Cache& cache, replay_request<typename Cache::token_type> const& request) {
+    return replay(cache, request, [](auto const&) {});
 }
 
 } // namespace marconi::tune

@@ -1,0 +1,74 @@
+#pragma once
+
+#include <marconi/cache/observer.hpp>
+#include <marconi/cache/options.hpp>
+#include <marconi/cache/prefix_cache.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/memory/concepts.hpp>
+#include <marconi/policy/admission/branch_and_tail.hpp>
+#include <marconi/policy/concepts.hpp>
+#include <marconi/policy/eviction/expected_savings.hpp>
+#include <marconi/tune/learner.hpp>
+#include <marconi/tune/learning_report.hpp>
+
+#include <cstdint>
+#include <span>
+#include <utility>
+
+namespace marconi::tune {
+
+/// A prefix cache that learns from its requests which entries come back, and when, and evicts what
+/// is expected to save the least compute for its memory (policy::expected_savings). Calls, leases
+/// and threads as prefix_cache's. Decisions are a pure function of the calls.
+///
+/// Beside a commit that completes a prompt, or brings the state at its end, the same is done in a
+/// larger cache that only counts (reuse_shadow): about as much time again, and the memory that the
+/// options allow. commit() and clear() hide prefix_cache's: call them on this class, not on a
+/// reference to its base.
+template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
+          class Observer = cache::no_observer, token Token = std::int32_t>
+class learning_cache
+    : public cache::prefix_cache<Store, Admission, policy::expected_savings, Observer, Token> {
+    using base = cache::prefix_cache<Store, Admission, policy::expected_savings, Observer, Token>;
+
+public:
+    using typename base::lease;
+    using typename base::stream;
+
+    /// Throws invalid_argument for options out of range.
+    explicit learning_cache(Store store, cache::cache_options options = {},
+                            learning_options learning = {}, Admission admission = Admission{},
+                            Observer observer = Observer{})
+        : base{std::move(store), options, admission, policy::expected_savings{},
+               std::move(observer)},
+          learner_{learning, this->store(), options, std::move(admission)} {}
+
+    /// As prefix_cache::commit. What was learned takes effect with the next one.
+    cache::commit_outcome commit(lease const& held, std::span<Token const> tokens,
+                                 cache::computed const& brought = {},
+                                 stream const& on = base::unnamed()) {
+        auto const news = learner_.news_of(this->record(held), tokens, brought,
+                                           this->internals().needs_checkpoint());
+        cache::commit_outcome const outcome = base::commit(held, tokens, brought, on);
+        if (learner_.hear(news, this->internals())) this->eviction().set_odds(learner_.odds());
+        return outcome;
+    }
+
+    /// As prefix_cache::clear; the requests are forgotten, too, what was learned from them is not.
+    void clear(scope const& in) {
+        base::clear(in);
+        learner_.clear(in);
+    }
+    void clear() {
+        base::clear();
+        learner_.clear();
+    }
+
+    /// What there was to learn from. O(1).
+    [[nodiscard]] learning_report learning() const { return learner_.report(); }
+
+private:
+    learner<Admission, Token> learner_;
+};
+
+} // namespace marconi::tune

@@ -1,0 +1,58 @@
+#pragma once
+
+#include <marconi/cache/options.hpp>
+#include <marconi/cache/prefix_cache.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/memory/ledger_store.hpp>
+#include <marconi/policy/concepts.hpp>
+#include <marconi/policy/eviction/lru.hpp>
+#include <marconi/tune/replay.hpp>
+#include <marconi/tune/reuse_recorder.hpp>
+
+#include <utility>
+
+namespace marconi::tune {
+
+/// A larger cache than the one at work, which counts and stores nothing, and sees the same
+/// requests. What it still holds and that one has evicted shows when it is asked for again: the
+/// rates of reuse that it records are not cut short by the evictions that they are to decide.
+template <policy::admission_policy Admission, token Token>
+class reuse_shadow : public cache::prefix_cache<memory::ledger_store, Admission, policy::lru,
+                                                reuse_recorder<Token>, Token> {
+    using base = cache::prefix_cache<memory::ledger_store, Admission, policy::lru,
+                                     reuse_recorder<Token>, Token>;
+
+public:
+    /// `most`: of memory, for what it remembers.
+    reuse_shadow(memory::ledger_store const& blank, cache::cache_options options,
+                 Admission admission, byte_count most)
+        : base{blank, options, std::move(admission), policy::lru{},
+               reuse_recorder<Token>{blank.layout().model().has_checkpoints()}},
+          most_{most} {}
+
+    /// A request of the cache at work, at that cache's time. O(tokens + depth).
+    void ask(replay_request<Token> const& request, tick now) {
+        this->observer().set_time(now);
+        (void)replay(*this, request, [this](typename base::lease const& opened) {
+            this->observer().resumed(this->record(opened).node);
+        });
+        this->observer().look_at(looked_at);
+        while (memory() > most_ && this->evict(byte_count{1}) > byte_count{}) {
+        }
+    }
+
+    /// Bytes of memory on the host.
+    [[nodiscard]] byte_count memory() const {
+        return this->holds().metadata + byte_count{this->observer().bytes() +
+                                                   this->store().pages().touched() * page_metadata};
+    }
+
+private:
+    /// Entries whose exposure is counted with every request.
+    static constexpr std::size_t looked_at = 64;
+    static constexpr std::uint64_t page_metadata = 8;
+
+    byte_count most_;
+};
+
+} // namespace marconi::tune

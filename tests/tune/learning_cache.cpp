@@ -1,0 +1,243 @@
+#include "traces.hpp"
+
+#include <marconi/core/error.hpp>
+#include <marconi/policy/eviction/gdsf.hpp>
+#include <marconi/policy/eviction/lru.hpp>
+#include <marconi/tune/learning_cache.hpp>
+
+#include <support/catch.hpp>
+
+#include <cmath>
+#include <cstddef>
+#include <cstdint>
+#include <limits>
+#include <memory>
+#include <new>
+#include <span>
+#include <stdexcept>
+#include <vector>
+
+using namespace marconi;
+using namespace marconi::tests;
+using tune::learning_cache;
+using tune::learning_options;
+
+namespace {
+
+/// Each of twenty texts, in turn, `rounds` times.
+std::vector<tokens> round_robin(std::size_t rounds) {
+    std::vector<tokens> all;
+    for (std::size_t i = 0; i < 20 * rounds; ++i)
+        all.push_back(numbered(static_cast<std::int32_t>(i % 20), 40));
+    return all;
+}
+
+/// Ten texts that come back after 40 others, each of which is asked twice and then no more.
+std::vector<tokens> returning_and_not(std::size_t rounds) {
+    std::vector<tokens> all;
+    std::int32_t fresh = 1000;
+    for (std::size_t round = 0; round < rounds; ++round)
+        for (std::int32_t text = 0; text < 10; ++text) {
+            all.push_back(numbered(text, 40));
+            for (int i = 0; i < 4; ++i, ++fresh)
+                for (int twice = 0; twice < 2; ++twice)
+                    all.push_back(numbered(fresh, 40));
+        }
+    return all;
+}
+
+template <class Cache>
+std::size_t hits_of(Cache& cache, std::vector<tokens> const& all) {
+    for (tokens const& t : all)
+        (void)ask(cache, t);
+    CHECK(cache::audit(cache).empty());
+    return cache.stats().hits;
+}
+
+template <class Eviction>
+std::size_t hits_with(std::uint64_t pages, std::vector<tokens> const& all) {
+    cache::prefix_cache<memory::ledger_store, policy::branch_and_tail, Eviction> cache{
+        tiny_store(pages)};
+    return hits_of(cache, all);
+}
+
+/// What one would ask of a cache's state: everything that it holds.
+template <class Cache>
+std::vector<std::uint64_t> figures_of(Cache const& cache) {
+    auto const holds = cache.holds();
+    auto const& s = cache.stats();
+    return {holds.used.value(),       holds.nodes,   holds.checkpoint_count, s.hits,
+            s.tokens_resumed.value(), s.evictions(), s.checkpoints_stored};
+}
+
+} // namespace
+
+TEST_CASE("what comes back after a long time is kept, though it is never recent") {
+    auto const all = round_robin(30);
+    constexpr std::uint64_t room_for_ten = 10 * 50;
+    CHECK(hits_with<policy::lru>(room_for_ten, all) == 0);
+    learning_cache cache{tiny_store(room_for_ten)};
+    CHECK(hits_of(cache, all) > all.size() / 4); // the most that can be is a little under half
+}
+
+TEST_CASE("what is used twice and then no more makes way for what comes back") {
+    auto const all = returning_and_not(20);
+    std::size_t const twice = all.size() / 9 * 4; // is hit by any policy
+    constexpr std::uint64_t room_for_twelve = 12 * 50;
+    CHECK(hits_with<policy::lru>(room_for_twelve, all) == twice);
+    CHECK(hits_with<policy::gdsf>(room_for_twelve, all) < twice + 20);
+    learning_cache cache{tiny_store(room_for_twelve)};
+    CHECK(hits_of(cache, all) > twice + 60); // of 190
+}
+
+TEST_CASE("caches that get the same calls learn the same") {
+    learning_cache one{tiny_store(300)}, other{tiny_store(300)};
+    for (turn const& t : conversations(1500, 11)) {
+        (void)tune::replay(one, t.request());
+        (void)tune::replay(other, t.request());
+        REQUIRE(figures_of(one) == figures_of(other));
+    }
+    CHECK(one.stats().evictions() > 500);
+    CHECK(one.learning().horizon == other.learning().horizon);
+    CHECK(one.learning().horizon > 0);
+}
+
+TEST_CASE("the report tells what a larger cache would have saved") {
+    learning_cache cache{tiny_store(300), {}, {.shadow_multiple = 1000}};
+    for (turn const& t : conversations(500, 11))
+        (void)tune::replay(cache, t.request());
+    cache::prefix_cache endless{tiny_store(300'000)};
+    for (turn const& t : conversations(500, 11))
+        (void)tune::replay(endless, t.request());
+    auto const report = cache.learning();
+    CHECK(report.requests == 500);
+    CHECK(report.shadow.flops_saved == endless.stats().flops_saved);
+    CHECK(report.shadow.flops_saved > cache.stats().flops_saved);
+    CHECK(report.shadow_now.used == endless.holds().used);
+    CHECK(report.memory > byte_count{});
+    CHECK(report.failure.empty());
+}
+
+TEST_CASE("an engine that commits chunk by chunk, and while it decodes, teaches the same") {
+    bool const attention_only = GENERATE(false, true);
+    footprint model = tiny_model();
+    if (attention_only) model.state_pieces.clear();
+    memory::ledger_store const store{
+        model, byte_count{256 * 100'000}, {.block_tokens = token_count{1}}};
+    learning_cache whole{store}, in_steps{store};
+    for (turn const& t : conversations(300, 2)) {
+        (void)tune::replay(whole, t.request());
+
+        auto const all = std::span{t.sequence};
+        auto const plan = in_steps.plan(in_steps.match(t.in, all.first(t.prompt)));
+        auto lease = in_steps.acquire(plan);
+        auto const states = tune::captures_of(plan, token_count{all.size()});
+        std::size_t told = 0;
+        for (std::size_t end = plan.resume_at().value() + 1;; end = std::min(end + 7, all.size())) {
+            std::vector<cache::captured_state> captured;
+            for (; told < states.size() && states[told].position.value() <= end; ++told)
+                captured.push_back(states[told]);
+            (void)in_steps.commit(lease, all.first(end), {.checkpoints = captured});
+            if (end == all.size()) break;
+        }
+        (void)in_steps.commit(lease, all); // nothing new
+    }
+    CHECK(figures_of(whole) == figures_of(in_steps));
+    auto const one = whole.learning(), other = in_steps.learning();
+    CHECK(one.shadow.hits > 100);
+    CHECK(other.shadow.tokens_asked == one.shadow.tokens_asked);
+    if (attention_only) return; // of an answer, only what passes a multiple of 1,024 tokens is told
+    CHECK(other.shadow.hits == one.shadow.hits);
+    CHECK(other.shadow.flops_saved == one.shadow.flops_saved);
+    CHECK(other.shadow_now.checkpoint_count == one.shadow_now.checkpoint_count);
+}
+
+TEST_CASE("a commit that finds no room is told of once") {
+    learning_cache cache{tiny_store(30)}; // nothing fits with its checkpoint
+    tokens const t = numbered(1, 60);
+    auto lease = cache.acquire(cache.plan(cache.match({}, std::span{t}.first(50))));
+    cache::captured_state const tail{token_count{60}};
+    CHECK_FALSE(cache.commit(lease, std::span{t}.first(50)).complete());
+    CHECK_FALSE(cache.commit(lease, std::span{t}.first(55)).complete());
+    CHECK_FALSE(cache.commit(lease, t, {.checkpoints = std::span{&tail, 1}}).complete());
+    auto const report = cache.learning();
+    CHECK(report.shadow.tokens_asked == token_count{50}); // as a prompt; then the answer's end
+    CHECK(report.requests == 2);
+    CHECK(report.shadow_now.checkpoint_count == 1);
+}
+
+TEST_CASE("what is cleared is forgotten by the shadow, too") {
+    learning_cache cache{tiny_store(300)};
+    scope const gone{.tenant = 1}, stays{.tenant = 2};
+    (void)ask(cache, numbered(1, 30), gone);
+    (void)ask(cache, numbered(2, 30), stays);
+    cache.clear(gone);
+    CHECK(cache.learning().shadow_now.nodes == 1);
+    (void)ask(cache, numbered(1, 30), gone);
+    CHECK(cache.learning().shadow.hits == 0);
+    (void)ask(cache, numbered(2, 30), stays);
+    CHECK(cache.learning().shadow.hits == 1);
+    cache.clear();
+    CHECK(cache.learning().shadow_now.nodes == 0);
+    CHECK(cache.holds().nodes == 0);
+}
+
+namespace {
+
+/// Asked in turn by the cache and by its shadow, it fails the shadow once.
+struct failing_admission : policy::branch_and_tail {
+    std::shared_ptr<int> calls = std::make_shared<int>(0);
+    bool no_memory = false;
+
+    [[nodiscard]] policy::capture_rule captures(policy::request_facts const& facts) const {
+        if (++*calls == 40 && no_memory) throw std::bad_alloc{};
+        if (*calls == 40) throw std::runtime_error{"a bug"};
+        return branch_and_tail::captures(facts);
+    }
+};
+
+} // namespace
+
+TEST_CASE("a shadow that fails ends the learning and no request") {
+    bool const no_memory = GENERATE(false, true);
+    failing_admission admission;
+    admission.no_memory = no_memory;
+    learning_cache<memory::ledger_store, failing_admission> cache{
+        tiny_store(300), {}, {}, admission};
+    auto const all = conversations(400, 9);
+    for (turn const& t : all)
+        (void)tune::replay(cache, t.request());
+    auto const report = cache.learning();
+    CHECK(report.failure == (no_memory ? "no memory" : "policy threw"));
+    CHECK(report.requests == 19);
+    CHECK(report.memory == byte_count{});
+    CHECK(cache.stats().requests == 400);
+    CHECK(cache.stats().evictions() > 100); // by the odds that it had
+    CHECK(cache::audit(cache).empty());
+    cache.clear();
+    cache.clear(all[0].in);
+    CHECK(cache.holds().used == byte_count{});
+}
+
+TEST_CASE("learning options out of range are errors") {
+    double const infinity = std::numeric_limits<double>::infinity();
+    auto const with = [](learning_options options) {
+        (void)learning_cache{tiny_store(10), {}, options};
+    };
+    CHECK_THROWS_AS(with({.shadow_multiple = 0}), invalid_argument);
+    CHECK_THROWS_AS(with({.shadow_multiple = 1001}), invalid_argument);
+    CHECK_THROWS_AS(with({.horizon = 0}), invalid_argument);
+    CHECK_THROWS_AS(with({.horizon = -1}), invalid_argument);
+    CHECK_THROWS_AS(with({.horizon = std::nan("")}), invalid_argument);
+    CHECK_THROWS_AS(with({.horizon = infinity}), invalid_argument);
+    CHECK_THROWS_AS(with({.half_life = 0}), invalid_argument);
+    CHECK_NOTHROW(with({.shadow_multiple = 1000, .shadow_memory = {}, .half_life = 1}));
+}
+
+TEST_CASE("a large cache has a shadow of as many pages as ids can count") {
+    memory::ledger_store const large{
+        tiny_model(), byte_count{256} * 4'000'000'000u, {.block_tokens = token_count{1}}};
+    CHECK(tune::ledger_like(large, 16).pages().capacity() ==
+          std::numeric_limits<std::uint32_t>::max() - 1);
+    CHECK(tune::ledger_like(tiny_store(10), 16).pages().capacity() == 160);
+}

@@ -1,0 +1,177 @@
+#include "traces.hpp"
+
+#include <marconi/policy/admission/branch_and_tail.hpp>
+#include <marconi/tune/reuse_shadow.hpp>
+
+#include <support/catch.hpp>
+
+#include <algorithm>
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <map>
+#include <set>
+#include <span>
+#include <utility>
+#include <vector>
+
+using namespace marconi;
+using namespace marconi::tests;
+using policy::age_bucket;
+using policy::reuse_class;
+
+namespace {
+
+using shadow = tune::reuse_shadow<policy::branch_and_tail, std::int32_t>;
+using counts = std::array<std::array<tune::reuse_count, age_bucket::count>, reuse_class::count>;
+
+constexpr byte_count plenty = 1_GiB;
+
+template <class Shadow>
+counts counts_of(Shadow const& s) {
+    counts all;
+    for (bool const leaf : {true, false})
+        for (std::uint64_t uses = 0; uses < reuse_class::count / 2; ++uses)
+            for (std::size_t b = 0; b < age_bucket::count; ++b) {
+                reuse_class const of{leaf, uses};
+                all[of.index()][b] = s.observer().statistics().seen(of, b);
+            }
+    return all;
+}
+
+/// What should be counted, the slow way: entries by their tokens, each looked at in every tick.
+class slow_count {
+public:
+    /// A tick passes over all that is there.
+    void pass(tick now) {
+        for (auto const& [k, e] : entries_) {
+            std::size_t const age = age_bucket::of((now - e.last_use).value());
+            ++at({true, e.uses}, age).ticks;
+            if (goes_on(k)) ++at({false, e.uses}, age).ticks;
+        }
+    }
+    /// A request resumes at the longest entry that its prompt begins with.
+    void resume(scope const& in, std::span<std::int32_t const> prompt, std::size_t limit,
+                tick now) {
+        std::vector<std::pair<name const*, entry*>> met;
+        for (auto& [k, e] : entries_)
+            if (k.first == in.tenant && k.second.size() <= limit &&
+                std::equal(k.second.begin(), k.second.end(), prompt.begin()))
+                met.push_back({&k, &e});
+        for (auto const& [k, e] : met) {
+            std::size_t const age = age_bucket::of((now - e->last_use).value());
+            ++at({true, e->uses}, age).uses;
+            if (k == met.back().first && goes_on(*k)) ++at({false, e->uses}, age).uses;
+            e->last_use = now;
+            ++e->uses;
+        }
+    }
+    void add(scope const& in, std::span<std::int32_t const> tokens, tick now) {
+        entries_.try_emplace({in.tenant, {tokens.begin(), tokens.end()}}, entry{now, 0});
+    }
+    void hold(scope const& in, std::span<std::int32_t const> tokens) {
+        longest_.emplace(in.tenant, marconi::tests::tokens{tokens.begin(), tokens.end()});
+    }
+    [[nodiscard]] counts const& all() const { return counts_; }
+
+private:
+    struct entry {
+        tick last_use;
+        std::uint64_t uses;
+    };
+    using name = std::pair<std::uint64_t, tokens>;
+
+    [[nodiscard]] tune::reuse_count& at(reuse_class of, std::size_t age) {
+        return counts_[of.index()][age];
+    }
+    [[nodiscard]] bool goes_on(name const& k) const {
+        for (auto const& [tenant, text] : longest_)
+            if (tenant == k.first && text.size() > k.second.size() &&
+                std::equal(k.second.begin(), k.second.end(), text.begin()))
+                return true;
+        return false;
+    }
+
+    std::map<name, entry> entries_;
+    std::set<name> longest_; // all that was committed
+    counts counts_{};
+};
+
+} // namespace
+
+TEST_CASE("a shadow counts what a look at every entry in every tick counts") {
+    std::uint64_t const block_tokens = GENERATE(1u, 16u);
+    shadow watched{tiny_store(1'000'000, block_tokens), {}, {}, plenty};
+    slow_count slow;
+    tick now;
+    std::size_t resumed = 0;
+    for (turn const& t : conversations(250, 3)) {
+        now += tick{1};
+        auto const request = t.request();
+        std::size_t const before = watched.stats().tokens_resumed.value();
+        slow.pass(now - tick{1});
+        slow.resume(t.in, request.tokens.first(t.prompt), t.prompt - 1, now);
+
+        // Where this request leaves what was known, and at its end.
+        auto const plan = watched.plan(
+            watched.match(t.in, request.tokens.first(t.prompt), {.limit = request.limit}));
+        slow.hold(t.in, request.tokens);
+        for (cache::captured_state const& c :
+             tune::captures_of(plan, token_count{request.tokens.size()}))
+            slow.add(t.in, request.tokens.first(c.position.value()), now);
+
+        watched.ask(request, now);
+        resumed += watched.stats().tokens_resumed.value() > before;
+    }
+    CHECK(resumed > 150);
+    CHECK(watched.stats().evictions() == 0);
+    watched.observer().look_at(1'000'000);
+    counts const quick = counts_of(watched);
+    for (std::size_t of = 0; of < quick.size(); ++of)
+        for (std::size_t b = 0; b < age_bucket::count; ++b) {
+            INFO("class " << of << ", bucket " << b);
+            CHECK(quick[of][b].uses == slow.all()[of][b].uses);
+            CHECK(quick[of][b].ticks == slow.all()[of][b].ticks);
+        }
+}
+
+TEST_CASE("a shadow that evicts counts each entry for as long as it is there") {
+    bool const attention_only = GENERATE(false, true);
+    footprint model = tiny_model();
+    if (attention_only) model.state_pieces.clear();
+    shadow watched{
+        {model, byte_count{256 * 700}, {.block_tokens = token_count{1}}}, {}, {}, plenty};
+    double lived = 0;
+    tick now;
+    for (turn const& t : conversations(2000, 5)) {
+        now += tick{1};
+        auto const holds = watched.holds();
+        lived += static_cast<double>(attention_only ? holds.nodes : holds.checkpoint_count);
+        watched.ask(t.request(), now);
+        if (now.value() % 100 == 0) CHECK(cache::audit(watched).empty());
+    }
+    CHECK(watched.stats().evictions() > 500);
+    watched.observer().look_at(1'000'000);
+    double counted = 0, uses = 0;
+    counts const all = counts_of(watched);
+    for (std::size_t of = 0; of < reuse_class::count / 2; ++of) // what comes by any entry
+        for (tune::reuse_count const& c : all[of]) {
+            counted += c.ticks;
+            uses += c.uses;
+        }
+    CHECK(uses > 500);
+    CHECK(counted == lived);
+}
+
+TEST_CASE("a shadow stays within its memory") {
+    shadow watched{tiny_store(100'000'000), {}, {}, 1_MiB};
+    tick now;
+    for (std::int32_t i = 0; i < 3000; ++i) {
+        tokens const t = numbered(i, 500);
+        token_count const all{t.size()};
+        watched.ask({.tokens = t, .prompt = all, .limit = all}, now += tick{1});
+        CHECK(watched.memory() <= 1_MiB);
+    }
+    CHECK(watched.holds().nodes > 50);
+    CHECK(watched.stats().evictions() > 2000);
+}
