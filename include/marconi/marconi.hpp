@@ -61,6 +61,7 @@ using memory::request_tag;
 using memory::slot_of;
 using memory::state_tensor;
 using memory::state_view;
+using policy::age_bucket;
 using policy::always;
 using policy::branch_and_tail;
 using policy::candidate_facts;
@@ -70,6 +71,9 @@ using policy::flop_aware;
 using policy::gdsf;
 using policy::lru;
 using policy::request_facts;
+using policy::reuse_class;
+using policy::reuse_kind;
+using policy::reuse_odds;
 using policy::scored;
 using policy::usage;
 using tune::learning_cache;
@@ -77,5 +81,7 @@ using tune::learning_options;
 using tune::learning_report;
 using tune::tuned_cache;
 using tune::tuning_options;
+using tune::tuning_report;
+using tune::tuning_state;
 
 } // namespace marconi

@@ -24,11 +24,15 @@ TELLING = re.compile(
 )
 
 
+# What the random histories play on.
+PLAYED = ("cache/", "core/", "index/", "memory/", "model/", "policy/")
+
+
 @dataclasses.dataclass(frozen=True)
 class Program:
     name: str
     sources: tuple  # patterns
-    folders: tuple = ("",)  # patches to headers elsewhere are none of its business
+    folders: tuple = PLAYED  # patches to headers elsewhere are none of its business
     arguments: tuple = ()
     flags: tuple = ("-O1",)
     catch: bool = False
@@ -59,7 +63,7 @@ STAGES = [
     FAULTS,
     suite("index", "tests/index/*.cpp", NO_MEMORY, folders=("index/",), flags=("-O1",)),
     CONCURRENCY,
-    suite("tune", "tests/tune/*.cpp", folders=("cache/",)),
+    suite("tune", "tests/tune/*.cpp", folders=("cache/", "tune/")),
     *([STREAMS] if (CUDA / "cuda_runtime_api.h").is_file() else []),
     suite("requests built to hurt", "tests/hostile/*.cpp", folders=("cache/", "index/", "memory/"),
           flags=("-O1",)),

@@ -116,8 +116,8 @@ template <class Candidates>
 auto naive_ranks(at_strange_odds const&, Candidates const& all, tick now) {
     std::vector<rank> ranks;
     for (auto const& c : all) {
-        auto const r =
-            reference::rank_by_expectation({{c.history.last_use, c.history.uses, 0}, c.facts}, now);
+        auto const r = reference::rank_by_expectation(
+            {{c.history.last_use, c.history.turns, 0, c.history.uses}, c.facts}, now);
         ranks.push_back({r[0], c.history.last_use, r[2], c.id});
     }
     return ranks;
@@ -202,56 +202,70 @@ TEST_CASE("flop_aware takes only an alpha that is finite and not negative") {
 }
 
 TEST_CASE("expected_savings weighs compute saved per byte by the odds of a reuse") {
+    using history = expected_savings::history;
     expected_savings policy;
-    policy.insert(node_id{0}, usage{tick{92}}, worth(60, 10)); // 6 / 8
-    policy.insert(node_id{1}, usage{tick{98}}, worth(20, 10)); // 2 / 2
+    policy.insert(node_id{0}, history{tick{92}}, worth(60, 10)); // 6 / 8
+    policy.insert(node_id{1}, history{tick{98}}, worth(20, 10)); // 2 / 2
     CHECK(policy.victim(tick{100}) == node_id{0});
     CHECK(policy.victim(tick{1000}) == node_id{1}); // as old as the other, and worth less
 
     reuse_odds odds; // what was just used is never used again, what is old comes back
-    for (std::size_t of = 0; of < reuse_class::count; ++of)
+    reuse_class::each([&](reuse_class of) {
         for (std::size_t b = 0; b < age_bucket::count; ++b)
             odds.set(of, b, b < age_bucket::of(4) ? 0 : 0.5);
+    });
     policy.set_odds(odds);
-    CHECK(policy.odds().at(0, 0) == reuse_odds::least);
+    CHECK(policy.odds().at({reuse_kind::passing, 0}, 0) == reuse_odds::least);
     CHECK(policy.victim(tick{100}) == node_id{1});
-    policy.insert(node_id{2}, usage{tick{99}}, worth(1, 10));
+    policy.insert(node_id{2}, history{tick{99}}, worth(1, 10));
     CHECK(policy.victim(tick{100}) == node_id{2}); // neither comes back: more is lost by the other
 }
 
-TEST_CASE("expected_savings tells leaves from others, and how often they were used") {
+TEST_CASE("expected_savings tells leaves from others, by turns the ones, the others by own uses") {
     reuse_odds odds;
-    for (std::size_t of = 0; of < reuse_class::count; ++of)
-        odds.set(of, 0, 1);
-    odds.set(reuse_class{false, 0}.index(), 0, 0.1);
-    odds.set(reuse_class{true, 2}.index(), 0, 0.2);
-    odds.set(reuse_class{true, 3}.index(), 0, 0.3);
+    reuse_class::each([&](reuse_class of) { odds.set(of, 0, 1); });
+    odds.set({reuse_kind::resuming, 0}, 0, 0.1);
+    odds.set({reuse_kind::passing, 2}, 0, 0.2);
+    odds.set({reuse_kind::passing, 1000}, 0, 0.3); // three and more
     expected_savings policy{odds};
+    using history = expected_savings::history;
     auto leaf = worth(10, 1), inner = leaf;
     leaf.is_leaf = true;
-    policy.insert(node_id{0}, usage{tick{9}, 0}, leaf);
-    policy.insert(node_id{1}, usage{tick{9}, 0}, inner);
-    policy.insert(node_id{2}, usage{tick{9}, 2}, leaf);
-    policy.insert(node_id{3}, usage{tick{9}, 1000}, leaf);
+    policy.insert(node_id{0}, history{tick{9}, 2, 0}, leaf);
+    policy.insert(node_id{1}, history{tick{9}, 0, 2}, inner);
+    policy.insert(node_id{2}, history{tick{9}, 0, 2}, leaf);
+    policy.insert(node_id{3}, history{tick{9}, 0, 3}, leaf);
     for (std::uint32_t const next : {1u, 2u, 3u, 0u}) {
         CHECK(policy.victim(tick{10}) == node_id{next});
         policy.evicted(node_id{next});
     }
-    policy.insert(node_id{0}, usage{tick{9}, 0}, leaf);
-    policy.insert(node_id{1}, usage{tick{9}, 1}, leaf);
-    policy.update(node_id{0}, usage{tick{9}, 0}, inner); // something goes on from it now
-    CHECK(policy.victim(tick{10}) == node_id{0});
+    policy.insert(node_id{0}, history{tick{9}}, leaf);
+    policy.insert(node_id{1}, history{tick{9}}, leaf);
+    policy.update(node_id{1}, history{tick{9}}, inner); // something goes on from it now
+    CHECK(policy.victim(tick{10}) == node_id{1});
+}
+
+TEST_CASE("expected_savings counts a conversation's turns over what merged") {
+    using history = expected_savings::history;
+    auto const turn = expected_savings::used(expected_savings::created(tick{1}), tick{5});
+    CHECK(turn == history{tick{5}, 1, 1});
+    auto const next = expected_savings::created(tick{6});
+    CHECK(expected_savings::merged(next, turn) == history{tick{6}, 0, 1});
+    CHECK(expected_savings::used(expected_savings::merged(next, turn), tick{9}) ==
+          history{tick{9}, 1, 2});
 }
 
 TEST_CASE("odds are numbers, and more than nothing") {
     reuse_odds odds;
-    double const infinity = std::numeric_limits<double>::infinity();
+    reuse_class const of{reuse_kind::resuming, 3};
     for (double const wrong : {0.0, -1.0, std::nan(""), 1e-12}) {
-        odds.set(3, 5, wrong);
-        CHECK(odds.at(3, 5) == reuse_odds::least);
+        odds.set(of, 5, wrong);
+        CHECK(odds.at(of, 5) == reuse_odds::least);
     }
-    odds.set(3, 5, infinity);
-    CHECK(std::isfinite(odds.at(3, 5)));
+    odds.set(of, 5, std::numeric_limits<double>::infinity());
+    CHECK(odds.at(of, 5) == reuse_odds::most);
+    CHECK(odds.row(of.index())[5] == reuse_odds::most);
+    CHECK(odds.at(of, 4) == reuse_odds{}.at(of, 4));
 }
 
 TEST_CASE("ages fall into buckets, two to a doubling") {

@@ -1,6 +1,7 @@
 #include "traces.hpp"
 
 #include <marconi/core/error.hpp>
+#include <marconi/policy/admission/always.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
 #include <marconi/policy/eviction/lru.hpp>
 #include <marconi/tune/learning_cache.hpp>
@@ -98,8 +99,8 @@ TEST_CASE("caches that get the same calls learn the same") {
         REQUIRE(figures_of(one) == figures_of(other));
     }
     CHECK(one.stats().evictions() > 500);
-    CHECK(one.learning().horizon == other.learning().horizon);
-    CHECK(one.learning().horizon > 0);
+    CHECK(one.learning().horizon_ticks == other.learning().horizon_ticks);
+    CHECK(one.learning().horizon_ticks > 0);
 }
 
 TEST_CASE("the report tells what a larger cache would have saved") {
@@ -116,6 +117,18 @@ TEST_CASE("the report tells what a larger cache would have saved") {
     CHECK(report.shadow_now.used == endless.holds().used);
     CHECK(report.memory > byte_count{});
     CHECK(report.failure.empty());
+}
+
+TEST_CASE("what was seen counts half after the half-life") {
+    auto const reuses_of = [](std::uint64_t half_life) {
+        learning_cache cache{tiny_store(10'000), {}, {.half_life = half_life}};
+        for (int i = 0; i < 640; ++i) // the first is none
+            (void)ask(cache, numbered(1, 40));
+        return cache.learning().reuses;
+    };
+    CHECK(reuses_of(1'000'000'000) == Approx(639).epsilon(1e-3));
+    CHECK(reuses_of(16) == Approx(16).epsilon(1e-3)); // of each 16 half, a quarter, ...
+    CHECK(reuses_of(1) < 1);
 }
 
 TEST_CASE("an engine that commits chunk by chunk, and while it decodes, teaches the same") {
@@ -157,13 +170,49 @@ TEST_CASE("a commit that finds no room is told of once") {
     tokens const t = numbered(1, 60);
     auto lease = cache.acquire(cache.plan(cache.match({}, std::span{t}.first(50))));
     cache::captured_state const tail{token_count{60}};
-    CHECK_FALSE(cache.commit(lease, std::span{t}.first(50)).complete());
-    CHECK_FALSE(cache.commit(lease, std::span{t}.first(55)).complete());
+    for (std::size_t const size : {50u, 40u, 55u})
+        CHECK_FALSE(cache.commit(lease, std::span{t}.first(size)).complete());
     CHECK_FALSE(cache.commit(lease, t, {.checkpoints = std::span{&tail, 1}}).complete());
     auto const report = cache.learning();
-    CHECK(report.shadow.tokens_asked == token_count{50}); // as a prompt; then the answer's end
-    CHECK(report.requests == 2);
-    CHECK(report.shadow_now.checkpoint_count == 1);
+    CHECK(report.requests == 1);
+    CHECK(report.shadow.requests == 1);
+    CHECK(report.shadow.tokens_asked == token_count{50});
+    CHECK(report.shadow_now.checkpoint_count == 1); // the answer's end
+}
+
+TEST_CASE("an engine that commits whole blocks, with states at their ends, is understood") {
+    learning_cache cache{tiny_store(10'000, 16), {.checkpoint_grid = token_count{16}}};
+    for (int round = 0; round < 2; ++round)
+        for (std::int32_t text = 0; text < 5; ++text) {
+            tokens const t = numbered(text, 120);
+            auto const prompt = std::span{t}.first(100);
+            auto lease = cache.acquire(cache.plan(cache.match({}, prompt)));
+            cache::captured_state const early{token_count{96}}, late{token_count{112}};
+            (void)cache.commit(lease, prompt.first(96), {.checkpoints = std::span{&early, 1}});
+            (void)cache.commit(lease, std::span{t}.first(112),
+                               {.checkpoints = std::span{&late, 1}});
+        }
+    auto const report = cache.learning();
+    CHECK(report.requests == 10);
+    CHECK(cache.stats().hits == 5);
+    CHECK(report.shadow.hits == 5);
+    CHECK(report.shadow_now.checkpoint_count == cache.holds().checkpoint_count);
+    (void)ask(cache, numbered(9, 3)); // less than a block
+    CHECK(cache.learning().requests == 11);
+}
+
+TEST_CASE("a long answer is not told of with every state that it brings") {
+    learning_cache<memory::ledger_store, policy::always> cache{
+        tiny_store(100'000), {}, {}, policy::always{token_count{64}}};
+    tokens const t = numbered(1, 20'000);
+    auto lease = cache.acquire(cache.plan(cache.match({}, std::span{t}.first(100))));
+    std::uint64_t const before = cache.learning().shadow.commits;
+    for (std::size_t end = 128; end < t.size(); end += 64) {
+        cache::captured_state const state{token_count{end}};
+        (void)cache.commit(lease, std::span{t}.first(end), {.checkpoints = std::span{&state, 1}});
+    }
+    CHECK(cache.learning().shadow.commits - before < 25);
+    CHECK(cache.learning().shadow_now.checkpoint_count > 250);
 }
 
 TEST_CASE("what is cleared is forgotten by the shadow, too") {

@@ -49,7 +49,10 @@ public:
         this->choose_end();
         write_and_publish(stream);
 
-        lease_.offered = static_cast<std::uint32_t>(tokens_.size());
+        lease_.offered = std::max(lease_.offered, static_cast<std::uint32_t>(tokens_.size()));
+        if (!brought_.checkpoints.empty())
+            lease_.captured =
+                static_cast<std::uint32_t>(brought_.checkpoints.back().position.value());
         outcome_.evicted_entries = entries_.counts().evictions() - evictions;
         outcome_.evicted_bytes = entries_.counts().bytes_evicted - evicted;
         return outcome_;

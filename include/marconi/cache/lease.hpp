@@ -25,7 +25,8 @@ struct lease_record {
     std::uint64_t request = 0;  ///< its number: the cache's first is 1
     node_id node;               ///< whose KV it pins, if kv_pinned
     std::uint32_t position = 0; ///< tokens published on its path: where it stands
-    std::uint32_t offered = 0;  ///< tokens of its last commit, published or declined
+    std::uint32_t offered = 0;  ///< tokens of its longest commit, published or declined
+    std::uint32_t captured = 0; ///< position of the last state that a commit brought
     bool kv_pinned = false;
     bool in_place = false;   ///< it reserved pages, whose indices must not change
     node_id checkpoint_node; ///< whose checkpoint it pins, if any

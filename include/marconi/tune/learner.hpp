@@ -12,6 +12,7 @@
 #include <marconi/tune/replay.hpp>
 #include <marconi/tune/reuse_shadow.hpp>
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <exception>
@@ -19,14 +20,15 @@
 #include <new>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 
 namespace marconi::tune {
 
-/// What a cache takes in, of late: how long it takes to take in as much as it holds.
-class turnover {
+/// What a cache takes in, of late.
+class intake {
 public:
-    /// Bytes taken in since the cache was made, by now.
+    /// Both since the cache was made.
     void note(double bytes, double ticks) {
         bytes_ += bytes - bytes_seen_;
         ticks_ += ticks - ticks_seen_;
@@ -37,9 +39,10 @@ public:
         bytes_ *= factor;
         ticks_ *= factor;
     }
-    /// In ticks; many, if nothing was taken in.
-    [[nodiscard]] double time(double held) const {
-        return bytes_ > 0 ? ticks_ * held / bytes_ : 1e9;
+    /// How long it takes to take in so many bytes; long, if nothing comes.
+    [[nodiscard]] double ticks_for(double bytes) const {
+        constexpr double longest = 1e9;
+        return bytes_ > 0 ? std::min(ticks_ * bytes / bytes_, longest) : longest;
     }
 
 private:
@@ -63,28 +66,43 @@ public:
                                            cache_options, std::move(admission),
                                            options.shadow_memory)} {}
 
+    /// A request, or more of its answer (with an empty prompt), as the shadow is to see it.
     using news = std::optional<replay_request<Token>>;
 
     /// What a commit means to somebody who watches requests come and go: a prompt that is complete
-    /// by it, or more of an answer; nothing, if neither. To be asked before the commit is made.
+    /// by it, but for a block that is not full; more of an answer, if that can be resumed; or
+    /// nothing. To be asked before the commit is made.
+    template <class Entries>
     [[nodiscard]] static news news_of(cache::lease_record const& lease,
                                       std::span<Token const> tokens, cache::computed const& brought,
-                                      bool needs_checkpoint) {
+                                      Entries const& entries) {
         token_count const size{tokens.size()};
         auto const& states = brought.checkpoints;
-        bool const ended =
-            size == lease.resume_at || (!states.empty() && states.back().position == size);
-        if (lease.offered < lease.prompt.value() && size >= lease.prompt)
+        std::uint64_t const block = entries.store().layout().block_tokens();
+        auto const completes = [&](std::uint64_t offered) {
+            return offered > 0 && offered + block > lease.prompt.value();
+        };
+        if (!completes(size.value())) return std::nullopt;
+        if (!completes(lease.offered))
             return replay_request<Token>{.in = lease.in,
                                          .tokens = tokens,
-                                         .prompt = lease.prompt,
-                                         .limit = lease.limit,
-                                         .ended = ended};
-        bool const more =
-            needs_checkpoint ? ended : size.value() / stride != lease.offered / stride;
-        if (size <= lease.prompt || !more) return std::nullopt;
-        return replay_request<Token>{
-            .in = lease.in, .tokens = tokens, .prompt = {}, .limit = {}, .ended = true};
+                                         .prompt = std::min(size, lease.prompt),
+                                         .limit = std::min(size, lease.limit),
+                                         .ended = !states.empty() && states.back().position == size,
+                                         .captured = states};
+        auto const passes = [&](std::uint64_t position, std::uint64_t before) {
+            return before <= lease.prompt.value() || position / stride != before / stride;
+        };
+        bool const more = entries.needs_checkpoint()
+                              ? !states.empty() && passes(size.value(), lease.captured)
+                              : passes(size.value(), lease.offered);
+        if (size.value() <= lease.offered || !more) return std::nullopt;
+        return replay_request<Token>{.in = lease.in,
+                                     .tokens = tokens,
+                                     .prompt = {},
+                                     .limit = {},
+                                     .ended = false,
+                                     .captured = states};
     }
 
     /// Takes in the news of a commit that was made. True if there are new odds. O(tokens + depth).
@@ -94,7 +112,9 @@ public:
         return guarded([&] {
             shadow_->ask(*of, entries.now());
             if (shadow_->observer().failed()) throw std::bad_alloc{};
-            if (++requests_ % pace != 0) return false;
+            bool const is_request = of->prompt > token_count{};
+            requests_ += is_request;
+            if (!is_request || requests_ % pace != 0) return false;
             learn(entries);
             return true;
         });
@@ -111,10 +131,12 @@ public:
     [[nodiscard]] learning_report report() const {
         learning_report r;
         r.requests = requests_;
-        r.horizon = horizon_;
+        r.horizon_ticks = horizon_;
         r.failure = failure_;
         if (!shadow_) return r;
+        r.reuses = shadow_->observer().statistics().reuses();
         r.shadow = shadow_->stats();
+        r.shadow.requests = requests_; // and no answers
         r.shadow_now = shadow_->holds();
         r.memory = shadow_->memory();
         return r;
@@ -124,8 +146,8 @@ private:
     using shadow = reuse_shadow<Admission, Token>;
 
     static constexpr std::uint64_t pace = 16; ///< requests from odds to odds
-    /// Without checkpoints an answer that grows is told of at multiples of this.
-    static constexpr std::size_t stride = 1024;
+    /// An answer that grows is told of at its first commit and where it passes a multiple of this.
+    static constexpr std::uint64_t stride = 1024;
 
     [[nodiscard]] static learning_options checked(learning_options options) {
         MARCONI_EXPECT(options.shadow_multiple >= 1 && options.shadow_multiple <= 1000,
@@ -144,7 +166,7 @@ private:
         taken_in_.fade(fade_);
         taken_in_.note(held + static_cast<double>(entries.counts().bytes_evicted.value()),
                        static_cast<double>(entries.now().value()));
-        horizon_ = options_.horizon * taken_in_.time(held);
+        horizon_ = options_.horizon * taken_in_.ticks_for(held);
         reuse_statistics& seen = shadow_->observer().statistics();
         odds_ = seen.odds(horizon_);
         seen.fade(fade_);
@@ -168,7 +190,7 @@ private:
     double fade_;
     std::unique_ptr<shadow> shadow_;
     policy::reuse_odds odds_;
-    turnover taken_in_;
+    intake taken_in_;
     double horizon_ = 0;
     std::uint64_t requests_ = 0;
     std::string failure_;

@@ -21,10 +21,11 @@ namespace marconi::tune {
 /// is expected to save the least compute for its memory (policy::expected_savings). Calls, leases
 /// and threads as prefix_cache's. Decisions are a pure function of the calls.
 ///
-/// Beside a commit that completes a prompt, or brings the state at its end, the same is done in a
-/// larger cache that only counts (reuse_shadow): about as much time again, and the memory that the
-/// options allow. commit() and clear() hide prefix_cache's: call them on this class, not on a
-/// reference to its base.
+/// A commit that completes a prompt, or brings a state of its answer, is made once more in a larger
+/// cache that only counts (reuse_shadow): about as much time again, and the memory that the options
+/// allow. Requests are seen in the order in which their prompts complete; one whose prompt no
+/// commit completes is not, and nor is evict(). commit() and clear() hide prefix_cache's: call them
+/// on this class, not on a reference to its base, by which nothing is learned.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           class Observer = cache::no_observer, token Token = std::int32_t>
 class learning_cache
@@ -47,14 +48,13 @@ public:
     cache::commit_outcome commit(lease const& held, std::span<Token const> tokens,
                                  cache::computed const& brought = {},
                                  stream const& on = base::unnamed()) {
-        auto const news = learner_.news_of(this->record(held), tokens, brought,
-                                           this->internals().needs_checkpoint());
+        auto const news = learner_.news_of(this->record(held), tokens, brought, this->internals());
         cache::commit_outcome const outcome = base::commit(held, tokens, brought, on);
         if (learner_.hear(news, this->internals())) this->eviction().set_odds(learner_.odds());
         return outcome;
     }
 
-    /// As prefix_cache::clear; the requests are forgotten, too, what was learned from them is not.
+    /// As prefix_cache::clear; the shadow forgets, too. What was learned stays.
     void clear(scope const& in) {
         base::clear(in);
         learner_.clear(in);

@@ -13,11 +13,11 @@ struct learning_options {
     /// What is learned from is a shadow of the cache that counts and stores nothing, with so many
     /// times its capacity: what was evicted here and is asked for again shows there. 1 to 1000.
     std::uint64_t shadow_multiple = 16;
-    /// Bound on the shadow's memory on the host, which is about 6 bytes a token that it remembers.
-    /// Where that is less than the capacity takes, it remembers less.
+    /// Bound on the shadow's memory on the host; where it is less than the capacity takes, the
+    /// shadow remembers less. Some 5 to 15 bytes for each token, more where sequences are short.
     byte_count shadow_memory = 256_MiB;
-    /// A reuse that is t away counts exp(-t / horizon), the horizon being this share of the time in
-    /// which the cache takes in as much as it holds. Finite and more than 0.
+    /// A reuse that is t ticks away counts exp(-t / horizon), the horizon being this share of the
+    /// time in which the cache takes in as much as it holds. Finite and more than 0.
     double horizon = 0.5;
     /// Requests after which what was seen counts half. At least 1.
     std::uint64_t half_life = 4096;
@@ -25,12 +25,15 @@ struct learning_options {
 
 /// What there was to learn from, and what has become of it.
 struct learning_report {
-    std::uint64_t requests = 0;  ///< told of
-    double horizon = 0;          ///< in ticks of the cache: two a request that commits once
-    cache::counters shadow;      ///< what a cache as large as the shadow would have saved
-    cache::occupancy shadow_now; ///< and what it would hold
-    byte_count memory;           ///< of the shadow
-    std::string failure;         ///< why learning has ended; empty while it goes on
+    std::uint64_t requests = 0; ///< seen: of which a commit completed the prompt
+    double reuses = 0;          ///< seen in the shadow, older ones counted for less
+    double horizon_ticks = 0;   ///< a tick for each acquire, and for each commit
+    /// What a cache of the shadow's size that evicts the least recently used would have saved (and
+    /// a cache that learns, more), and what it would hold.
+    cache::counters shadow;
+    cache::occupancy shadow_now;
+    byte_count memory;   ///< of the shadow, on the host
+    std::string failure; ///< why learning has ended; empty while it goes on
 };
 
 } // namespace marconi::tune

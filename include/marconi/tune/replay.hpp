@@ -23,6 +23,8 @@ struct replay_request {
     token_count prompt;            ///< of these, the prompt; the rest was decoded
     token_count limit;             ///< deepest position to resume from; at most `prompt`
     bool ended = true;             ///< false if more is to come: no state at a tail yet
+    /// Where there are states that the plan does not ask for, ascending.
+    std::span<cache::captured_state const> captured = {};
 };
 
 /// What became of it.
@@ -61,6 +63,17 @@ template <memory::store Store>
     return captured;
 }
 
+/// Adds states past `after` that are not there yet.
+inline void add_captures(std::vector<cache::captured_state>& to,
+                         std::span<cache::captured_state const> more, token_count after) {
+    for (cache::captured_state const& state : more) {
+        auto const at =
+            std::ranges::lower_bound(to, state.position, {}, &cache::captured_state::position);
+        bool const known = at != to.end() && at->position == state.position;
+        if (state.position > after && !known) to.insert(at, {state.position});
+    }
+}
+
 /// Plays one request from match to release, with a single commit at its end. The cache's store
 /// must be one that only counts. Before the commit it calls `opened(lease)`. O(tokens + depth), and
 /// O(log N) a victim. Throws what the calls throw.
@@ -73,7 +86,8 @@ replayed replay(Cache& cache, replay_request<typename Cache::token_type> const& 
     plan.captures.tail = plan.captures.tail && request.ended;
     auto lease = cache.acquire(plan);
     opened(std::as_const(lease));
-    auto const captured = captures_of(plan, token_count{request.tokens.size()});
+    auto captured = captures_of(plan, token_count{request.tokens.size()});
+    add_captures(captured, request.captured, plan.resume_at());
     flop_curve const& flops = cache.store().layout().model().flops;
     return {.match = plan.match,
             .outcome = cache.commit(lease, request.tokens, {.checkpoints = captured}),

@@ -13,11 +13,10 @@
 
 namespace marconi::tune {
 
-/// The observer of a cache that makes reuse_statistics of what comes, goes and is used there. Two
-/// questions are asked of an entry that one can resume from: when does a request come by, on its
-/// way on or to resume here; and, if others go on from the entry, when does one resume here and no
-/// further. The first is what a leaf stands for (that what went on from it was evicted does not
-/// matter), the second any other. Time is told by whoever owns the cache.
+/// The observer of a cache that makes reuse_statistics of what comes, goes and is used there. Of an
+/// entry that one can resume from both kinds of reuse are recorded: that a request comes by, which
+/// is what a leaf stands for (what went on from it may have been evicted, there), and, while others
+/// go on from it, that one resumes here and no further. Time is told by whoever owns the cache.
 template <token Token>
 class reuse_recorder {
 public:
@@ -37,11 +36,11 @@ public:
         for (entry* e = find(node); e && e->live; e = find(e->parent), here = false) {
             if (!e->resumable) continue;
             count_exposure(*e);
-            std::uint64_t const age = (now_ - e->last_use).value();
-            statistics_.reused({true, e->uses}, age);
-            if (here && e->children > 0) statistics_.reused({false, e->uses}, age);
-            e->last_use = e->counted = now_;
-            ++e->uses;
+            record(reuse_kind::passing, e->passed);
+            e->passed.use(now_);
+            if (!here) continue;
+            if (e->children > 0) record(reuse_kind::resuming, e->resumed);
+            e->resumed.use(now_);
         }
     }
 
@@ -61,17 +60,16 @@ public:
         switch (e.kind) {
         case kv_published:
             count_exposure(parent);
-            ++parent.children;
             n = {.parent = e.parent,
                  .live = true,
                  .resumable = anywhere_,
-                 .last_use = now_,
-                 .counted = now_};
+                 .passed = {now_, now_},
+                 .resumed = {now_, now_}};
+            ++parent.children;
             break;
         case checkpoint_published:
             n.resumable = true;
-            n.last_use = n.counted = now_;
-            n.uses = 0;
+            n.passed = n.resumed = {now_, now_};
             break;
         case checkpoint_removed:
             count_exposure(n);
@@ -94,21 +92,38 @@ public:
             count_exposure(n);
             count_exposure(parent);
             n.parent = parent.parent;
-            n.uses = std::max(n.uses, parent.uses); // as usage_history has it
+            n.passed.merge(parent.passed);
+            n.resumed.merge(parent.resumed);
             parent = {};
             break;
         }
     }
 
 private:
+    using reuse_kind = policy::reuse_kind;
+
+    struct usage {
+        tick last;    ///< or when the entry came to be
+        tick counted; ///< exposure is counted until then
+        std::uint64_t uses = 0;
+
+        [[nodiscard]] std::uint64_t age(tick now) const { return (now - last).value(); }
+        void use(tick now) {
+            last = counted = now;
+            ++uses;
+        }
+        void merge(usage const& parent) {
+            last = std::max(last, parent.last);
+            uses = std::max(uses, parent.uses);
+        }
+    };
     struct entry {
         node_id parent;
         std::uint32_t children = 0;
         bool live = false;
         bool resumable = false;
-        tick last_use;          ///< or when it came to be
-        tick counted;           ///< exposure is counted until then
-        std::uint64_t uses = 0; ///< requests that came by
+        usage passed;  ///< by requests that came by
+        usage resumed; ///< by those of them that resumed here
     };
 
     [[nodiscard]] entry* find(node_id id) {
@@ -125,11 +140,15 @@ private:
 
     void count_exposure(entry& e) {
         if (!e.live || !e.resumable) return;
-        std::uint64_t const from = (e.counted - e.last_use).value();
-        std::uint64_t const to = (now_ - e.last_use).value();
-        statistics_.exposed({true, e.uses}, from, to);
-        if (e.children > 0) statistics_.exposed({false, e.uses}, from, to);
-        e.counted = now_;
+        count_exposure(reuse_kind::passing, e.passed);
+        if (e.children > 0) count_exposure(reuse_kind::resuming, e.resumed);
+        e.passed.counted = e.resumed.counted = now_;
+    }
+    void count_exposure(reuse_kind kind, usage const& u) {
+        statistics_.exposed({kind, u.uses}, u.age(u.counted), u.age(now_));
+    }
+    void record(reuse_kind kind, usage const& u) {
+        statistics_.reused({kind, u.uses}, u.age(now_));
     }
 
     bool anywhere_;

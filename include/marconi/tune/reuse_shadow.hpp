@@ -23,7 +23,7 @@ class reuse_shadow : public cache::prefix_cache<memory::ledger_store, Admission,
                                      reuse_recorder<Token>, Token>;
 
 public:
-    /// `most`: of memory, for what it remembers.
+    /// `most`: of memory, for what it remembers. Some 100 KB are taken in any case.
     reuse_shadow(memory::ledger_store const& blank, cache::cache_options options,
                  Admission admission, byte_count most)
         : base{blank, options, std::move(admission), policy::lru{},
@@ -37,8 +37,8 @@ public:
             this->observer().resumed(this->record(opened).node);
         });
         this->observer().look_at(looked_at);
-        while (memory() > most_ && this->evict(byte_count{1}) > byte_count{}) {
-        }
+        for (int i = 0; i < evicted_at_once && is_full(); ++i)
+            if (this->evict(byte_count{1}) == byte_count{}) break;
     }
 
     /// Bytes of memory on the host.
@@ -50,7 +50,15 @@ public:
 private:
     /// Entries whose exposure is counted with every request.
     static constexpr std::size_t looked_at = 64;
+    /// Most that make way with every request, so that none takes long.
+    static constexpr int evicted_at_once = 64;
     static constexpr std::uint64_t page_metadata = 8;
+    /// What a node takes beside its tokens is not given back: half of the memory is theirs at most.
+    static constexpr std::uint64_t memory_per_node = 1024;
+
+    [[nodiscard]] bool is_full() const {
+        return memory() > most_ || this->holds().nodes > most_.value() / memory_per_node;
+    }
 
     byte_count most_;
 };

@@ -49,53 +49,75 @@ public:
         return counts_[of.index()][bucket];
     }
 
+    /// All reuses seen by requests that came by.
+    [[nodiscard]] double reuses() const {
+        double sum = 0;
+        policy::reuse_class::each([&](policy::reuse_class of) {
+            if (of.kind == policy::reuse_kind::passing)
+                for (reuse_count const& c : counts_[of.index()])
+                    sum += c.uses;
+        });
+        return sum;
+    }
+
     /// How soon entries are expected back, from the middle of each bucket of ages on: the mean of
     /// exp(-ticks until the next reuse / horizon), 0 where there is none. Some thousand operations.
     [[nodiscard]] policy::reuse_odds odds(double horizon) const {
+        rates const passing = of_all_passing();
         policy::reuse_odds found;
-        for (bool const leaves : {true, false}) {
-            rates const common = of_all(leaves);
-            for (std::uint64_t uses = 0; uses < policy::reuse_class::count / 2; ++uses) {
-                std::size_t const of = policy::reuse_class{leaves, uses}.index();
-                rates hazard;
-                for (std::size_t b = 0; b < hazard.size(); ++b) // few seen: like all others
-                    hazard[b] = (counts_[of][b].uses + weight_of_others) /
-                                (counts_[of][b].ticks + weight_of_others / common[b]);
-                for (std::size_t b = 0; b < hazard.size(); ++b)
-                    found.set(of, b, discount(hazard, b, horizon));
+        policy::reuse_class::each([&](policy::reuse_class of) {
+            rates hazard;
+            for (std::size_t b = 0; b < hazard.size(); ++b) {
+                reuse_count const& c = counts_[of.index()][b];
+                hazard[b] = of.kind == policy::reuse_kind::passing
+                                ? rate(c, b, like_all, passing[b])
+                                : rate(c, b, unseen, 0.1 / end_of(b));
             }
-        }
+            for (std::size_t b = 0; b < hazard.size(); ++b)
+                found.set(of, b, discount(hazard, b, horizon));
+        });
         return found;
     }
 
 private:
     using rates = std::array<double, policy::age_bucket::count>; ///< reuses a tick
 
-    /// How many reuses of a class it takes until they count as much as those of all.
-    static constexpr double weight_of_others = 5;
+    /// So many entries are added to what was seen: that did as all do that requests pass by; that
+    /// did as one expects of what nothing is known of. It goes unused for as long again as it has,
+    /// and for ten times as long if others go on from it. What requests pass by is much alike;
+    /// where they resume and go no further is either a fork or a turn of a conversation that went
+    /// on.
+    static constexpr double like_all = 30, unseen = 1;
     static constexpr double negligible = 1e-12;
 
-    [[nodiscard]] static double end_of(std::size_t bucket) {
-        return static_cast<double>(policy::age_bucket::first(bucket + 1));
+    /// The rate of what was seen, and of entries more that passed through the bucket at another.
+    [[nodiscard]] static double rate(reuse_count const& seen, std::size_t bucket, double entries,
+                                     double other) {
+        double const ticks = entries * (end_of(bucket) - first_of(bucket));
+        return (seen.uses + ticks * other) / (seen.ticks + ticks);
     }
 
-    /// The rates of all classes together. With nothing seen, those of entries that come back after
-    /// any time with the same odds, a tenth of that for what the cache goes on from.
-    [[nodiscard]] rates of_all(bool leaves) const {
+    [[nodiscard]] rates of_all_passing() const {
         rates hazard;
         for (std::size_t b = 0; b < hazard.size(); ++b) {
-            reuse_count sum{.uses = 1, .ticks = end_of(b) * (leaves ? 1 : 10)};
-            for (std::uint64_t uses = 0; uses < policy::reuse_class::count / 2; ++uses) {
-                reuse_count const& c = counts_[policy::reuse_class{leaves, uses}.index()][b];
+            reuse_count sum;
+            policy::reuse_class::each([&](policy::reuse_class of) {
+                if (of.kind != policy::reuse_kind::passing) return;
+                reuse_count const& c = counts_[of.index()][b];
                 sum = {sum.uses + c.uses, sum.ticks + c.ticks};
-            }
-            hazard[b] = sum.uses / sum.ticks;
+            });
+            hazard[b] = rate(sum, b, unseen, 1 / end_of(b));
         }
         return hazard;
     }
 
+    [[nodiscard]] static double first_of(std::size_t bucket) {
+        return static_cast<double>(policy::age_bucket::first(bucket));
+    }
+    [[nodiscard]] static double end_of(std::size_t bucket) { return first_of(bucket + 1); }
+
     [[nodiscard]] static double discount(rates const& hazard, std::size_t bucket, double horizon) {
-        double at = (static_cast<double>(policy::age_bucket::first(bucket)) + end_of(bucket)) / 2;
+        double at = (first_of(bucket) + end_of(bucket)) / 2;
         double mean = 0;
         double left = 1; // the chance that the reuse is still to come, times its discount by now
         for (; bucket < hazard.size() && left > negligible; at = end_of(bucket++)) {

@@ -110,6 +110,7 @@ private:
         agree("last use", h.last_use.value(), r.used.last_use.value());
         agree("uses", h.uses, r.used.uses);
         agree("clock at the last use", h.clock, r.used.clock);
+        agree("uses of its own", h.resumed, r.used.resumed);
         auto const pages = entries_.pages(n);
         same_pages(pages, r.pages);
         agree("checkpoint", bool{n.payload.checkpoint}, r.checkpoint.has_value());

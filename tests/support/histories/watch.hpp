@@ -213,13 +213,21 @@ public:
 private:
     template <class Policy>
     static typename Policy::history as(Policy const&, history const& h) {
-        if constexpr (std::same_as<typename Policy::history, history>)
-            return h;
+        using own = typename Policy::history;
+        if constexpr (std::same_as<own, marconi::policy::gdsf::history>)
+            return {h.last_use, h.uses, h.clock};
+        else if constexpr (std::same_as<own, marconi::policy::expected_savings::history>)
+            return {h.last_use, h.resumed, h.uses};
         else
             return {h.last_use, h.uses};
     }
-    static history wide(history const& h) { return h; }
-    static history wide(marconi::policy::usage const& h) { return {h.last_use, h.uses, 0}; }
+    static history wide(marconi::policy::usage const& h) { return {h.last_use, h.uses}; }
+    static history wide(marconi::policy::gdsf::history const& h) {
+        return {h.last_use, h.uses, h.clock};
+    }
+    static history wide(marconi::policy::expected_savings::history const& h) {
+        return {h.last_use, h.turns, 0, h.uses};
+    }
 
     std::vector<row>::iterator find(node_id node) {
         return std::find_if(rows_.begin(), rows_.end(),

@@ -181,7 +181,7 @@ private:
                    .start = begin,
                    .pages = {},
                    .checkpoint = {},
-                   .used = {now, 0, clock}};
+                   .used = {now, 0, clock, 0}};
             for (auto const& [b, p] : blocks)
                 if (b >= begin / block() && b * block() < end) n.pages.push_back(p);
             nodes.emplace(w.tokens.substr(0, 1 + end), std::move(n));

@@ -243,7 +243,7 @@ private:
         node& child = nodes.at(below.front());
         child.used = {std::max(child.used.last_use, n.used.last_use),
                       std::max(child.used.uses, n.used.uses),
-                      std::max(child.used.clock, n.used.clock)};
+                      std::max(child.used.clock, n.used.clock), child.used.resumed};
         if (has_kv() && depth_of(key) % block() != 0) {
             dropped_duplicates += n.pages.back() != child.pages.front();
             n.pages.pop_back(); // the child's stays

@@ -55,7 +55,7 @@ public:
 protected:
     void touch(path const& key) {
         history& h = nodes.at(key).used;
-        h = {now, h.uses + 1, clock};
+        h = {now, h.uses + 1, clock, h.resumed + (by_.by == rule::expected_savings)};
     }
 
     bool evict_one(eviction_reason why) {

@@ -3,7 +3,7 @@
 // Who goes first: the published formulas of the eviction policies, as full scans.
 
 #include <marconi/core/types.hpp>
-#include <marconi/policy/eviction/gdsf.hpp>
+
 #include <marconi/policy/eviction/reuse_odds.hpp>
 #include <marconi/policy/facts.hpp>
 
@@ -19,8 +19,15 @@ using marconi::flop_count;
 using marconi::tick;
 using marconi::policy::candidate_facts;
 
-/// What any of the policies remembers of a node; the clock is gdsf's and stays 0 for the others.
-using history = marconi::policy::gdsf::history;
+/// What any of the policies remembers of a node. What it remembers not stays 0.
+struct history {
+    tick last_use;
+    std::uint64_t uses = 0;    ///< with those of what merged into it
+    double clock = 0;          ///< gdsf's
+    std::uint64_t resumed = 0; ///< expected_savings': its own uses
+
+    friend bool operator==(history const&, history const&) = default;
+};
 
 struct rule {
     enum kind { lru, gdsf, flop_aware, expected_savings } by = lru;
@@ -67,12 +74,12 @@ inline double strange_odds(bool leaf, std::uint64_t uses, std::uint64_t first_ag
     return static_cast<double>(1 + (first_age * 5 + uses * 3 + (leaf ? 2 : 0)) % 7);
 }
 inline marconi::policy::reuse_odds all_strange_odds() {
-    using marconi::policy::age_bucket;
+    using marconi::policy::age_bucket, marconi::policy::reuse_kind;
     marconi::policy::reuse_odds odds;
     for (bool const leaf : {true, false})
         for (std::uint64_t uses = 0; uses < 4; ++uses)
             for (std::size_t b = 0; b < age_bucket::count; ++b)
-                odds.set(marconi::policy::reuse_class{leaf, uses}.index(), b,
+                odds.set({leaf ? reuse_kind::passing : reuse_kind::resuming, uses}, b,
                          strange_odds(leaf, uses, age_bucket::first(b)));
     return odds;
 }
@@ -88,8 +95,9 @@ inline std::uint64_t first_age_like(std::uint64_t age) {
 
 inline rank rank_by_expectation(candidate const& c, tick now) {
     std::uint64_t const age = now > c.used.last_use ? (now - c.used.last_use).value() : 1;
+    std::uint64_t const uses = c.facts.is_leaf ? c.used.uses : c.used.resumed;
     double const odds =
-        strange_odds(c.facts.is_leaf, std::min<std::uint64_t>(c.used.uses, 3), first_age_like(age));
+        strange_odds(c.facts.is_leaf, std::min<std::uint64_t>(uses, 3), first_age_like(age));
     double const efficiency = c.facts.flop_efficiency();
     return {odds * efficiency, static_cast<double>(c.used.last_use.value()), efficiency};
 }

@@ -4,10 +4,8 @@
 #include <marconi/policy/concepts.hpp>
 #include <marconi/policy/eviction/index/use_search.hpp>
 #include <marconi/policy/eviction/reuse_odds.hpp>
-#include <marconi/policy/eviction/usage_history.hpp>
 
 #include <algorithm>
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -28,21 +26,38 @@ namespace marconi::policy {
 /// exact; finding it is O(log N) for each class and bucket of ages that comes near the smallest
 /// score, and O(N) where nearly all scores are equal. Memory: 41 bytes for every id up to the
 /// largest.
-class expected_savings : public usage_history {
+class expected_savings {
 public:
+    struct history {
+        tick last_use;
+        std::uint64_t uses = 0;  ///< times that it was resumed from
+        std::uint64_t turns = 0; ///< or that what merged into it was: a conversation's turns
+
+        friend constexpr bool operator==(history const&, history const&) = default;
+    };
+
     explicit expected_savings(reuse_odds const& odds = {}) : odds_{odds} {}
 
     [[nodiscard]] reuse_odds const& odds() const { return odds_; }
     /// Takes effect at the next victim. O(1).
     void set_odds(reuse_odds const& odds) { odds_ = odds; }
 
-    void insert(node_id node, usage const& h, candidate_facts const& facts) {
+    [[nodiscard]] static constexpr history created(tick now) { return {.last_use = now}; }
+    [[nodiscard]] static constexpr history used(history const& h, tick now) {
+        return {now, h.uses + 1, h.turns + 1};
+    }
+    [[nodiscard]] static constexpr history merged(history const& child, history const& parent) {
+        return {std::max(child.last_use, parent.last_use), child.uses,
+                std::max(child.turns, parent.turns)};
+    }
+
+    void insert(node_id node, history const& h, candidate_facts const& facts) {
         if (node.value() >= class_of_.size()) class_of_.resize(node.value() + std::size_t{1});
         std::uint8_t const of = class_of(h, facts);
         uses_.insert(node, h.last_use, facts.flop_efficiency(), of);
         class_of_[node.value()] = of;
     }
-    void update(node_id node, usage const& h, candidate_facts const& facts) noexcept {
+    void update(node_id node, history const& h, candidate_facts const& facts) noexcept {
         std::uint8_t const of = class_of(h, facts);
         uses_.update(node, h.last_use, facts.flop_efficiency(), class_of_[node.value()], of);
         class_of_[node.value()] = of;
@@ -52,10 +67,9 @@ public:
 
     [[nodiscard]] std::optional<node_id> victim(tick now) const {
         if (uses_.size() == 0) return std::nullopt;
-        expectation score{odds_, 0, now};
-        use_search search{uses_, score};
-        for (; score.of < reuse_class::count; ++score.of)
-            search.look_in(score.of);
+        use_search search{uses_};
+        for (std::size_t of = 0; of < reuse_class::count; ++of)
+            search.look_in(of, expectation{odds_.row(of), now});
         return node_id{search.best().node};
     }
     [[nodiscard]] std::size_t size() const { return uses_.size(); }
@@ -63,26 +77,27 @@ public:
 private:
     /// The score of candidates of one class.
     struct expectation {
-        reuse_odds const& odds;
-        std::size_t of;
+        reuse_odds::by_age const& odds;
         tick now;
 
         [[nodiscard]] std::size_t bucket(tick use) const {
             return age_bucket::of(now > use ? (now - use).value() : 1);
         }
         double operator()(tick use, double efficiency) const {
-            return odds.at(of, bucket(use)) * efficiency;
+            return odds[bucket(use)] * efficiency;
         }
         [[nodiscard]] double least(tick first, tick last, double efficiency) const {
             double least = std::numeric_limits<double>::infinity();
             for (std::size_t b = bucket(last), end = bucket(first); b <= end; ++b)
-                least = std::min(least, odds.at(of, b));
+                least = std::min(least, odds[b]);
             return least * efficiency;
         }
     };
 
-    [[nodiscard]] static std::uint8_t class_of(usage const& h, candidate_facts const& facts) {
-        return static_cast<std::uint8_t>(reuse_class{facts.is_leaf, h.uses}.index());
+    [[nodiscard]] static std::uint8_t class_of(history const& h, candidate_facts const& facts) {
+        reuse_class const of = facts.is_leaf ? reuse_class{reuse_kind::passing, h.turns}
+                                             : reuse_class{reuse_kind::resuming, h.uses};
+        return static_cast<std::uint8_t>(of.index());
     }
 
     reuse_odds odds_;

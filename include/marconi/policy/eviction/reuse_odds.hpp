@@ -5,29 +5,42 @@
 #include <algorithm>
 #include <array>
 #include <bit>
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 
 namespace marconi::policy {
 
-/// What the odds of a reuse depend on, beside age: whether anything in the cache goes on from the
-/// entry (a conversation that went on is resumed further down), and how often it was used.
-struct reuse_class {
-    static constexpr std::size_t count = 8;
+/// When an entry is of use.
+enum class reuse_kind {
+    passing,  ///< when a request comes by, to resume here or further on: asked of leaves
+    resuming, ///< when one resumes here and no further: asked of what others go on from
+};
 
-    bool is_leaf;
+/// What the odds of a reuse depend on, beside age: the kind, and how often there was one. Entries
+/// used three times and those used more often are one class.
+struct reuse_class {
+    static constexpr std::uint64_t most_uses = 3;
+    static constexpr std::size_t count = 2 * (most_uses + 1);
+
+    reuse_kind kind;
     std::uint64_t uses;
 
-    /// 0 .. count - 1: uses 0, 1, 2 and more, of leaves and of others.
+    /// 0 .. count - 1.
     [[nodiscard]] constexpr std::size_t index() const {
-        return (is_leaf ? 0 : count / 2) +
-               static_cast<std::size_t>(std::min<std::uint64_t>(uses, count / 2 - 1));
+        return (kind == reuse_kind::passing ? 0 : count / 2) +
+               static_cast<std::size_t>(std::min(uses, most_uses));
+    }
+    /// Calls visit(reuse_class) for each.
+    template <class Visit>
+    static constexpr void each(Visit&& visit) {
+        for (reuse_kind const kind : {reuse_kind::passing, reuse_kind::resuming})
+            for (std::uint64_t uses = 0; uses <= most_uses; ++uses)
+                visit(reuse_class{kind, uses});
     }
 };
 
-/// Ages in ticks fall into buckets, two to each doubling: 1, 2, 3, 4-5, 6-7, 8-11, ...
+/// Ages fall into buckets, two to a doubling: 1, 2, 3, 4-5, 6-7, 8-11, 12-15, ... Their unit is the
+/// cache's tick: one for each acquire and one for each commit.
 struct age_bucket {
     static constexpr std::size_t count = 64; ///< the last one holds all ages from 2^32 on
 
@@ -36,7 +49,7 @@ struct age_bucket {
         auto const doublings = static_cast<std::size_t>(std::bit_width(age)) - 1;
         return std::min(2 * doublings - 1 + (age >> (doublings - 1) & 1), count - 1);
     }
-    /// The smallest age in a bucket; of `count`, the end of the last but one.
+    /// The smallest age in a bucket; of `count`, that of the next if there were one.
     [[nodiscard]] static constexpr std::uint64_t first(std::size_t bucket) {
         if (bucket == 0) return 1;
         return (2 + (bucket + 1) % 2) << ((bucket + 1) / 2 - 1);
@@ -48,27 +61,32 @@ struct age_bucket {
 /// long will do so for as long again, 1 / age.
 class reuse_odds {
 public:
-    /// Odds are at least this: of two entries that are not expected back the one that saves more
-    /// compute stays.
+    using by_age = std::array<double, age_bucket::count>;
+
+    /// Odds are at least this, also where 0 is set: of two entries that are not expected back the
+    /// one that saves more compute stays.
     static constexpr double least = 1e-9;
-
-    reuse_odds() {
-        for (auto& by_age : odds_)
-            for (std::size_t b = 0; b < age_bucket::count; ++b)
-                by_age[b] = std::max(least, 1 / static_cast<double>(age_bucket::first(b)));
-    }
-
-    /// Of a class, by its index, in a bucket of ages.
-    [[nodiscard]] double at(std::size_t of, std::size_t bucket) const { return odds_[of][bucket]; }
-    /// Takes what is less than `least`, or not a number, for `least`.
-    void set(std::size_t of, std::size_t bucket, double odds) {
-        odds_[of][bucket] = odds >= least && odds <= most ? odds : odds > most ? most : least;
-    }
-
-private:
     static constexpr double most = 1e9;
 
-    std::array<std::array<double, age_bucket::count>, reuse_class::count> odds_;
+    reuse_odds() {
+        reuse_class::each([this](reuse_class of) {
+            for (std::size_t b = 0; b < age_bucket::count; ++b)
+                set(of, b, 1 / static_cast<double>(age_bucket::first(b)));
+        });
+    }
+
+    /// Odds in a bucket of ages. What is no number counts as 0.
+    void set(reuse_class of, std::size_t bucket, double odds) {
+        odds_[of.index()][bucket] = odds >= least ? std::min(odds, most) : least;
+    }
+    [[nodiscard]] double at(reuse_class of, std::size_t bucket) const {
+        return odds_[of.index()][bucket];
+    }
+    /// Of the class with this index.
+    [[nodiscard]] by_age const& row(std::size_t index) const { return odds_[index]; }
+
+private:
+    std::array<by_age, reuse_class::count> odds_;
 };
 
 } // namespace marconi::policy

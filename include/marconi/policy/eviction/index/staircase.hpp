@@ -57,9 +57,8 @@ public:
     template <class Score>
     [[nodiscard]] std::optional<node_id> minimum(Score const& score) const {
         if (size() == 0) return std::nullopt;
-        growing<Score> const bounded{score};
-        use_search search{tree_, bounded};
-        search.look_in(0);
+        use_search search{tree_};
+        search.look_in(0, growing<Score>{score});
         return node_id{search.best().node};
     }
 

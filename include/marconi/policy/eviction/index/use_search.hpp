@@ -7,10 +7,9 @@
 #include <marconi/core/types.hpp>
 #include <marconi/policy/eviction/index/use_tree.hpp>
 
-#include <algorithm>
-#include <compare>
 #include <concepts>
 #include <limits>
+#include <tuple>
 #include <utility>
 
 namespace marconi::policy {
@@ -22,8 +21,11 @@ struct use_rank {
     double efficiency = 0;
     use_tree::link node = use_tree::none;
 
-    friend auto operator<=>(use_rank const&, use_rank const&) = default;
-    friend bool operator==(use_rank const&, use_rank const&) = default; // for nvcc 13
+    friend bool operator<(use_rank const& a, use_rank const& b) {
+        if (a.score != b.score) return a.score < b.score; // most often
+        return std::tie(a.last_use, a.efficiency, a.node) <
+               std::tie(b.last_use, b.efficiency, b.node);
+    }
 };
 
 /// A score that can be bounded: score.least(first, last, efficiency) is at most score(use, e) for
@@ -35,16 +37,16 @@ concept bounded_score = requires(S const& score, tick use, double efficiency) {
 };
 
 /// A search through trees of candidates, with the best of them so far.
-template <bounded_score Score>
 class use_search {
 public:
-    use_search(use_tree const& tree, Score const& score) : tree_{tree}, score_{score} {}
+    explicit use_search(use_tree const& tree) : tree_{tree} {}
 
     /// Looks for a better candidate in one of the trees. O(log N) for each stretch of last uses
     /// where scores come near the smallest.
-    void look_in(std::size_t tree) {
+    template <bounded_score Score>
+    void look_in(std::size_t tree, Score const& score) {
         link const root = tree_.root(tree);
-        if (root != none) look_below(root, tree_.oldest(tree), 0, tree_.newest(tree));
+        if (root != none) look_below(score, root, tree_.oldest(tree), 0, tree_.newest(tree));
     }
     [[nodiscard]] use_rank const& best() const { return best_; }
 
@@ -55,10 +57,11 @@ private:
     /// Looks in a subtree that begins at or past (first, id) and ends at `last`. The more promising
     /// half goes first, so that the other may be passed over; so is one whose corner only equals
     /// the best: none of its candidates ranks before that.
-    void look_below(link at, tick first, link id, tick last) {
+    template <class Score>
+    void look_below(Score const& score, link at, tick first, link id, tick last) {
         auto const& c = tree_[at];
-        best_ = std::min(best_,
-                         use_rank{score_(c.last_use, c.efficiency), c.last_use, c.efficiency, at});
+        use_rank const here{score(c.last_use, c.efficiency), c.last_use, c.efficiency, at};
+        if (here < best_) best_ = here;
         struct half {
             link root;
             use_rank corner;
@@ -67,18 +70,20 @@ private:
         auto const half_of = [&](link root, tick from, link after, tick until) {
             if (root == none) return half{root, {}, until};
             double const least = tree_[root].least;
-            return half{root, {score_.least(from, until, least), from, least, after}, until};
+            return half{root, {score.least(from, until, least), from, least, after}, until};
         };
         half one = half_of(c.left, first, id, c.last_use);
         half other = half_of(c.right, c.last_use, at, last);
         if (other.corner < one.corner) std::swap(one, other);
-        for (half const& h : {one, other})
+        auto const look_in = [&](half const& h) {
             if (h.root != none && h.corner < best_)
-                look_below(h.root, h.corner.last_use, h.corner.node, h.last);
+                look_below(score, h.root, h.corner.last_use, h.corner.node, h.last);
+        };
+        look_in(one);
+        look_in(other);
     }
 
     use_tree const& tree_;
-    Score const& score_;
     use_rank best_;
 };
 
