@@ -145,10 +145,10 @@ private:
         e.passed.counted = e.resumed.counted = now_;
     }
     void count_exposure(reuse_kind kind, usage const& u) {
-        statistics_.exposed({kind, u.uses}, u.age(u.counted), u.age(now_));
+        statistics_.exposed(policy::reuse_class{kind, u.uses}, u.age(u.counted), u.age(now_));
     }
     void record(reuse_kind kind, usage const& u) {
-        statistics_.reused({kind, u.uses}, u.age(now_));
+        statistics_.reused(policy::reuse_class{kind, u.uses}, u.age(now_));
     }
 
     bool anywhere_;
