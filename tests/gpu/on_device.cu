@@ -6,6 +6,7 @@
 
 #include <marconi/core/units.hpp>
 #include <marconi/gpu.cuh>
+#include <marconi/tune/learning_cache.hpp>
 
 #include <support/catch.hpp>
 #include <support/engine.hpp>
@@ -67,6 +68,20 @@ TEST_CASE("four streams commit, match, restore and evict at random: every byte i
             }
     while (std::chrono::steady_clock::now() < end);
     CHECK(checked > 500);
+}
+
+TEST_CASE("a cache that learns keeps its pages on a device") {
+    if (!device_at_hand()) return;
+    tune::learning_cache<gpu::device_store> cache{
+        gpu::device_store{support::hybrid_model(), 30_KiB, {.block_tokens = 4_tokens}}};
+    gpu_tests::fill_arena(cache.store());
+    gpu_tests::device_history story{cache, 1, 4};
+    for (int i = 0; i < 1000; ++i)
+        story.step();
+    story.finish();
+    CHECK(story.wrong() == 0);
+    CHECK(story.checked() > 10);
+    CHECK(cache.learning().requests > 100);
 }
 
 TEST_CASE("an arena that the engine hands in") {

@@ -60,16 +60,16 @@ public:
         switch (e.kind) {
         case kv_published:
             count_exposure(parent);
-            n = {.parent = e.parent,
-                 .live = true,
-                 .resumable = anywhere_,
-                 .passed = {now_, now_},
-                 .resumed = {now_, now_}};
+            n = entry{};
+            n.parent = e.parent;
+            n.live = true;
+            n.resumable = anywhere_;
+            n.passed = n.resumed = usage{now_, now_};
             ++parent.children;
             break;
         case checkpoint_published:
             n.resumable = true;
-            n.passed = n.resumed = {now_, now_};
+            n.passed = n.resumed = usage{now_, now_};
             break;
         case checkpoint_removed:
             count_exposure(n);
@@ -79,7 +79,7 @@ public:
             count_exposure(n);
             count_exposure(parent);
             --parent.children;
-            n = {};
+            n = entry{};
             break;
         case split: // `parent` is new
             count_exposure(n);
@@ -94,7 +94,7 @@ public:
             n.parent = parent.parent;
             n.passed.merge(parent.passed);
             n.resumed.merge(parent.resumed);
-            parent = {};
+            parent = entry{};
             break;
         }
     }
