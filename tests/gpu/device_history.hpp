@@ -10,6 +10,7 @@
 #include <marconi/cache/audit.hpp>
 #include <marconi/cache/prefix_cache.hpp>
 #include <marconi/gpu/stream.hpp>
+#include <marconi/tune/learning_cache.hpp>
 
 #include <support/catch.hpp>
 #include <support/engine.hpp>
@@ -351,5 +352,21 @@ private:
     cudaEvent_t hop_ = nullptr;
     std::size_t steps_ = 0, checked_ = 0, wrong_ = 0;
 };
+
+/// A history on a cache that learns; `prepare(store)` comes first.
+template <class Store, class Prepare>
+void learn_in_four_streams(Prepare&& prepare) {
+    marconi::tune::learning_cache<Store> cache{
+        Store{support::hybrid_model(), marconi::byte_count{30 << 10},
+              marconi::memory::page_options{.block_tokens = marconi::token_count{4}}}};
+    prepare(cache.store());
+    device_history story{cache, 1, 4};
+    for (int i = 0; i < 1000; ++i)
+        story.step();
+    story.finish();
+    CHECK(story.wrong() == 0);
+    CHECK(story.checked() > 10);
+    CHECK(cache.learning().requests > 100);
+}
 
 } // namespace gpu_tests

@@ -6,7 +6,6 @@
 
 #include <marconi/core/units.hpp>
 #include <marconi/gpu.cuh>
-#include <marconi/tune/learning_cache.hpp>
 
 #include <support/catch.hpp>
 #include <support/engine.hpp>
@@ -72,16 +71,8 @@ TEST_CASE("four streams commit, match, restore and evict at random: every byte i
 
 TEST_CASE("a cache that learns keeps its pages on a device") {
     if (!device_at_hand()) return;
-    tune::learning_cache<gpu::device_store> cache{
-        gpu::device_store{support::hybrid_model(), 30_KiB, {.block_tokens = 4_tokens}}};
-    gpu_tests::fill_arena(cache.store());
-    gpu_tests::device_history story{cache, 1, 4};
-    for (int i = 0; i < 1000; ++i)
-        story.step();
-    story.finish();
-    CHECK(story.wrong() == 0);
-    CHECK(story.checked() > 10);
-    CHECK(cache.learning().requests > 100);
+    gpu_tests::learn_in_four_streams<gpu::device_store>(
+        [](gpu::device_store const& store) { gpu_tests::fill_arena(store); });
 }
 
 TEST_CASE("an arena that the engine hands in") {

@@ -18,11 +18,10 @@
 namespace marconi::cache {
 
 /// A prefix_cache, or one that tunes or learns, for any number of threads: its calls under a fair
-/// shared mutex.
-/// Readers (match, plan, block_table, counters) run beside each other; what changes the cache runs
-/// alone; leases may be used and dropped by any thread, each by one at a time. Every call holds the
-/// lock for its own work only: a large evict() lets others in between its victims, while clear()
-/// takes as long as its scope has nodes.
+/// shared mutex. Readers (match, plan, block_table, counters) run beside each other; what changes
+/// the cache runs alone; leases may be used and dropped by any thread, each by one at a time. Every
+/// call holds the lock for its own work only: a large evict() lets others in between its victims,
+/// while clear() takes as long as its scope has nodes.
 ///
 /// Calls mean what they mean there. Between match and acquire another thread may evict what was
 /// matched: the lease comes back stale. open() does the three as one, and cannot.

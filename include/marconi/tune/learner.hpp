@@ -8,6 +8,7 @@
 #include <marconi/memory/concepts.hpp>
 #include <marconi/policy/concepts.hpp>
 #include <marconi/policy/eviction/reuse_odds.hpp>
+#include <marconi/tune/failure.hpp>
 #include <marconi/tune/learning_report.hpp>
 #include <marconi/tune/replay.hpp>
 #include <marconi/tune/reuse_shadow.hpp>
@@ -15,7 +16,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <exception>
 #include <memory>
 #include <new>
 #include <optional>
@@ -67,15 +67,15 @@ public:
                                            options.shadow_memory)} {}
 
     /// A request, or more of its answer (with an empty prompt), as the shadow is to see it.
-    using news = std::optional<replay_request<Token>>;
+    using sight = std::optional<replay_request<Token>>;
 
     /// What a commit means to somebody who watches requests come and go: a prompt that is complete
     /// by it, but for a block that is not full; more of an answer, if that can be resumed; or
     /// nothing. To be asked before the commit is made.
     template <class Entries>
-    [[nodiscard]] static news news_of(cache::lease_record const& lease,
-                                      std::span<Token const> tokens, cache::computed const& brought,
-                                      Entries const& entries) {
+    [[nodiscard]] static sight sight_of(cache::lease_record const& lease,
+                                        std::span<Token const> tokens,
+                                        cache::computed const& brought, Entries const& entries) {
         token_count const size{tokens.size()};
         auto const& states = brought.checkpoints;
         std::uint64_t const block = entries.store().layout().block_tokens();
@@ -105,27 +105,28 @@ public:
                                      .captured = states};
     }
 
-    /// Takes in the news of a commit that was made. True if there are new odds. O(tokens + depth).
+    /// Shows the shadow what a commit that was made had to show. True if there are new odds.
+    /// O(tokens + depth).
     template <class Entries>
-    [[nodiscard]] bool hear(news const& of, Entries const& entries) noexcept {
-        if (!shadow_ || !of) return false;
-        return guarded([&] {
+    [[nodiscard]] bool learn_from(sight const& of, Entries const& entries) noexcept {
+        bool renewed = false;
+        if (!shadow_ || !of) return renewed;
+        guarded([&] {
             shadow_->ask(*of, entries.now());
             if (shadow_->observer().failed()) throw std::bad_alloc{};
-            bool const is_request = of->prompt > token_count{};
-            requests_ += is_request;
-            if (!is_request || requests_ % pace != 0) return false;
-            learn(entries);
-            return true;
+            if (of->prompt == token_count{} || ++requests_ % pace != 0) return;
+            renew_odds(entries);
+            renewed = true;
         });
+        return renewed;
     }
     [[nodiscard]] policy::reuse_odds const& odds() const { return odds_; }
 
     void clear(scope const& in) noexcept {
-        (void)guarded([&] { return shadow_ && (shadow_->clear(in), false); });
+        if (shadow_) guarded([&] { shadow_->clear(in); });
     }
     void clear() noexcept {
-        (void)guarded([&] { return shadow_ && (shadow_->clear(), false); });
+        if (shadow_) guarded([&] { shadow_->clear(); });
     }
 
     [[nodiscard]] learning_report report() const {
@@ -146,7 +147,7 @@ private:
     using shadow = reuse_shadow<Admission, Token>;
 
     static constexpr std::uint64_t pace = 16; ///< requests from odds to odds
-    /// An answer that grows is told of at its first commit and where it passes a multiple of this.
+    /// An answer that grows is seen at its first commit and where it passes a multiple of this.
     static constexpr std::uint64_t stride = 1024;
 
     [[nodiscard]] static learning_options checked(learning_options options) {
@@ -159,7 +160,7 @@ private:
     }
 
     template <class Entries>
-    void learn(Entries const& entries) {
+    void renew_odds(Entries const& entries) {
         auto const& store = entries.store();
         double const page = static_cast<double>(store.layout().page_bytes().value());
         double const held = page * static_cast<double>(store.pages().used());
@@ -174,16 +175,9 @@ private:
 
     /// Runs a step; what it throws ends the learning.
     template <class Step>
-    [[nodiscard]] bool guarded(Step step) noexcept {
-        try {
-            return step();
-        } catch (std::bad_alloc const&) {
-            failure_ = "no memory";
-        } catch (...) {
-            failure_ = "policy threw";
-        }
-        shadow_.reset();
-        return false;
+    void guarded(Step step) noexcept {
+        failure_ = failure_of(step);
+        if (!failure_.empty()) shadow_.reset();
     }
 
     learning_options options_;

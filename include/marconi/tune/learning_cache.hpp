@@ -48,9 +48,11 @@ public:
     cache::commit_outcome commit(lease const& held, std::span<Token const> tokens,
                                  cache::computed const& brought = {},
                                  stream const& on = base::unnamed()) {
-        auto const news = learner_.news_of(this->record(held), tokens, brought, this->internals());
+        auto const sight =
+            learner_.sight_of(this->record(held), tokens, brought, this->internals());
         cache::commit_outcome const outcome = base::commit(held, tokens, brought, on);
-        if (learner_.hear(news, this->internals())) this->eviction().set_odds(learner_.odds());
+        if (learner_.learn_from(sight, this->internals()))
+            this->eviction().set_odds(learner_.odds());
         return outcome;
     }
 

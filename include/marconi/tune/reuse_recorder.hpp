@@ -64,12 +64,12 @@ public:
             n.parent = e.parent;
             n.live = true;
             n.resumable = anywhere_;
-            n.passed = n.resumed = usage{now_, now_};
+            n.passed = n.resumed = tally{now_, now_};
             ++parent.children;
             break;
         case checkpoint_published:
             n.resumable = true;
-            n.passed = n.resumed = usage{now_, now_};
+            n.passed = n.resumed = tally{now_, now_};
             break;
         case checkpoint_removed:
             count_exposure(n);
@@ -102,7 +102,7 @@ public:
 private:
     using reuse_kind = policy::reuse_kind;
 
-    struct usage {
+    struct tally {
         tick last;    ///< or when the entry came to be
         tick counted; ///< exposure is counted until then
         std::uint64_t uses = 0;
@@ -112,7 +112,7 @@ private:
             last = counted = now;
             ++uses;
         }
-        void merge(usage const& parent) {
+        void merge(tally const& parent) {
             last = std::max(last, parent.last);
             uses = std::max(uses, parent.uses);
         }
@@ -122,8 +122,8 @@ private:
         std::uint32_t children = 0;
         bool live = false;
         bool resumable = false;
-        usage passed;  ///< by requests that came by
-        usage resumed; ///< by those of them that resumed here
+        tally passed;  ///< by requests that came by
+        tally resumed; ///< by those of them that resumed here
     };
 
     [[nodiscard]] entry* find(node_id id) {
@@ -144,10 +144,10 @@ private:
         if (e.children > 0) count_exposure(reuse_kind::resuming, e.resumed);
         e.passed.counted = e.resumed.counted = now_;
     }
-    void count_exposure(reuse_kind kind, usage const& u) {
+    void count_exposure(reuse_kind kind, tally const& u) {
         statistics_.exposed(policy::reuse_class{kind, u.uses}, u.age(u.counted), u.age(now_));
     }
-    void record(reuse_kind kind, usage const& u) {
+    void record(reuse_kind kind, tally const& u) {
         statistics_.reused(policy::reuse_class{kind, u.uses}, u.age(now_));
     }
 

@@ -58,7 +58,7 @@ public:
         cache::lease_record const& record = this->record(held);
         token_count const size{tokens.size()};
         auto const& states = brought.checkpoints;
-        commit_facts const facts{.first = record.position == record.resume_at.value(),
+        commit_facts const facts{.first = record.offered == 0,
                                  .ended = record.resume_at == size ||
                                           (!states.empty() && states.back().position == size),
                                  .from = token_count{record.position}};

@@ -5,6 +5,7 @@
 #include <marconi/core/types.hpp>
 #include <marconi/policy/concepts.hpp>
 #include <marconi/tune/alpha_search.hpp>
+#include <marconi/tune/failure.hpp>
 #include <marconi/tune/request_log.hpp>
 #include <marconi/tune/tuning_report.hpp>
 
@@ -14,11 +15,9 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <new>
 #include <optional>
 #include <span>
 #include <string>
-#include <system_error>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -161,20 +160,6 @@ private:
         if (std::string failure = failure_of(step); !failure.empty()) {
             log_.clear();
             finish(std::move(failure));
-        }
-    }
-    /// What a step throws, in words that need no memory: empty if it throws nothing.
-    template <class Step>
-    [[nodiscard]] static std::string failure_of(Step step) noexcept {
-        try {
-            step();
-            return {};
-        } catch (std::bad_alloc const&) {
-            return "no memory";
-        } catch (std::system_error const&) {
-            return "no thread";
-        } catch (...) {
-            return "policy threw";
         }
     }
 

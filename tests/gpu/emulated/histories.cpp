@@ -7,7 +7,6 @@
 #include <marconi/cache/prefix_cache.hpp>
 #include <marconi/core/units.hpp>
 #include <marconi/gpu/basic_device_store.hpp>
-#include <marconi/tune/learning_cache.hpp>
 
 #include <support/catch.hpp>
 #include <support/engine.hpp>
@@ -117,13 +116,5 @@ TEST_CASE("without what keeps streams apart, bytes are wrong: the test above wou
 
 TEST_CASE("a cache that learns on a store with streams: every byte is right") {
     emulated::restart(5);
-    tune::learning_cache<device_store> cache{
-        device_store{support::hybrid_model(), 30_KiB, {.block_tokens = 4_tokens}}};
-    gpu_tests::device_history story{cache, 1, 4};
-    for (int i = 0; i < 1000; ++i)
-        story.step();
-    story.finish();
-    CHECK(story.wrong() == 0);
-    CHECK(story.checked() > 10);
-    CHECK(cache.learning().requests > 100);
+    gpu_tests::learn_in_four_streams<device_store>([](device_store const&) {});
 }
