@@ -92,8 +92,10 @@ public:
             count_exposure(n);
             count_exposure(parent);
             n.parent = parent.parent;
-            n.passed.merge(parent.passed);
-            n.resumed.merge(parent.resumed);
+            // As expected_savings has it: turns go on, uses are the child's own.
+            n.passed.last = std::max(n.passed.last, parent.passed.last);
+            n.passed.uses = std::max(n.passed.uses, parent.passed.uses);
+            n.resumed.last = std::max(n.resumed.last, parent.resumed.last);
             parent = entry{};
             break;
         }
@@ -111,10 +113,6 @@ private:
         void use(tick now) {
             last = counted = now;
             ++uses;
-        }
-        void merge(tally const& parent) {
-            last = std::max(last, parent.last);
-            uses = std::max(uses, parent.uses);
         }
     };
     struct entry {
