@@ -111,11 +111,12 @@ private:
                 // A fresh page repeats the tokens before known_; the lease's own has them already.
                 std::uint32_t const block_start = known_ / block_ * block_;
                 bool const own = lease_.owns_block(known_ / block_);
-                work.kv = {.begin = token_count{own ? std::max(block_start, lease_.position)
-                                                    : block_start},
-                           .end = token_count{end_},
-                           .pages = blocks,
-                           .engine = brought_.kv};
+                work.kv = memory::kv_transfer{
+                    .begin =
+                        token_count{own ? std::max(block_start, lease_.position) : block_start},
+                    .end = token_count{end_},
+                    .pages = blocks,
+                    .engine = brought_.kv};
             }
             save_known(entries_, lease_, known_, brought_.kv, stream);
             if constexpr (memory::ordered_store<store_type>)

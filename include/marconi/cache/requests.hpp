@@ -146,7 +146,8 @@ void restore_lease(Entries const& entries, lease_record const& lease, memory::kv
     memory::transfer work;
     if (with_kv) {
         blocks = path_pages(entries, lease.node, end);
-        work.kv = {.begin = {}, .end = lease.resume_at, .pages = blocks, .engine = kv};
+        work.kv =
+            memory::kv_transfer{.begin = {}, .end = lease.resume_at, .pages = blocks, .engine = kv};
     }
     std::vector<memory::checkpoint_transfer> checkpoint;
     if (entries.needs_checkpoint())

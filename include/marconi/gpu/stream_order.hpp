@@ -107,7 +107,7 @@ public:
     /// The pages were written by that operation, which waited until it might.
     void note_written(ticket by, std::span<page_id const> pages) noexcept {
         for (page_id const page : pages)
-            pages_[page.value()] = {.written = by.when, .writer = by.line};
+            pages_[page.value()] = page_use{.written = by.when, .writer = by.line};
     }
 
     /// Whether an operation is known to be done; asks the device.
