@@ -49,9 +49,9 @@ private:
     memory::arena_memory<memory::host_resource> memory_;
 };
 
-/// Runs a transfer as `warps` warps do. The tables are read where they were not written.
+/// Runs a transfer as warps do. The tables are read where they were not written.
 void copy_by_tiles(direction way, std::byte* arena, memory::page_layout const& layout,
-                   memory::transfer const& t, std::uint32_t warps) {
+                   memory::transfer const& t) {
     gpu::job_tables const tables{t, layout};
     std::vector<gpu::sixteen_bytes> host(tables.bytes() / 16 + 1), device(host.size());
     auto* const written = reinterpret_cast<std::byte*>(host.data());
@@ -59,11 +59,10 @@ void copy_by_tiles(direction way, std::byte* arena, memory::page_layout const& l
     gpu::copy_job job = tables.write(written, arena);
     job.read_from(seen);
     std::memcpy(seen, written, tables.bytes());
-    for (std::uint32_t warp = 0; warp < warps; ++warp)
+    for (std::uint32_t tile = 0; tile < job.tiles; ++tile)
         for (std::uint32_t lane = 0; lane < gpu::lanes; ++lane)
-            way == direction::to_pages
-                ? gpu::copy_tiles<direction::to_pages>(job, warp, warps, lane)
-                : gpu::copy_tiles<direction::to_engine>(job, warp, warps, lane);
+            way == direction::to_pages ? gpu::copy_tile<direction::to_pages>(job, tile, lane)
+                                       : gpu::copy_tile<direction::to_engine>(job, tile, lane);
 }
 
 /// The byte-by-byte loop: no run, no alignment, no tile.
@@ -115,7 +114,6 @@ struct shape {
     std::uint64_t begin, end;
     std::uint64_t position; // of a checkpoint
     contracts::engine_shape engine;
-    std::uint32_t warps;
 };
 
 /// By tiles, by runs on the host and by bytes, both ways: the same everywhere.
@@ -145,7 +143,7 @@ void check_copies(shape const& s, std::uint32_t seed) {
             else if (how == 1)
                 memory::copy(way, mine.data(), layout, t);
             else
-                copy_by_tiles(way, mine.data(), layout, t, s.warps);
+                copy_by_tiles(way, mine.data(), layout, t);
             engines.push_back(kv.contents());
             states.push_back(state.contents());
         }
@@ -210,8 +208,7 @@ TEST_CASE("tiles: every small range of every shape of engine") {
             for (std::uint64_t end = begin + 1; end < 9; ++end)
                 for (auto const engine : contracts::engine_shapes) {
                     ++seed;
-                    check_copies({contracts::odd_model(), block, begin, end, seed % 13, engine,
-                                  1 + seed % 5},
+                    check_copies({contracts::odd_model(), block, begin, end, seed % 13, engine},
                                  seed);
                 }
     REQUIRE(seed == 3 * 30 * std::size(contracts::engine_shapes));
@@ -236,7 +233,6 @@ TEST_CASE("tiles: random models and ranges, of many tiles") {
         s.end = s.begin + 1 + below(600);
         s.position = below(20);
         s.engine = contracts::engine_shapes[below(std::size(contracts::engine_shapes))];
-        s.warps = 1 + below(100);
         check_copies(s, i);
     }
 }
@@ -253,9 +249,9 @@ TEST_CASE("tiles: whole pages within an arena and to another") {
             gpu::page_job const job =
                 gpu::make_page_job(source.data(), target.data(), page_bytes, from, to,
                                    reinterpret_cast<std::byte*>(lists.data()));
-            for (std::uint32_t warp = 0; warp < 5; ++warp)
+            for (std::uint32_t tile = 0; tile < job.tiles; ++tile)
                 for (std::uint32_t lane = 0; lane < gpu::lanes; ++lane)
-                    gpu::copy_page_tiles(job, warp, 5, lane);
+                    gpu::copy_page_tile(job, tile, lane);
             auto const page = [&](arena const& a, page_id id) {
                 return std::span{a.data() + id.value() * page_bytes, page_bytes};
             };

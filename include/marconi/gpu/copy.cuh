@@ -9,75 +9,106 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 namespace marconi::gpu {
 
-inline constexpr unsigned threads_per_block = warps_per_block * lanes;
-
-/// Warps of one number are spread over all blocks before the next: where the last round of tiles
-/// does not fill all warps, every multiprocessor has a share of it.
-[[nodiscard]] __device__ inline std::uint32_t warp_in_grid() {
-    return threadIdx.x / lanes * gridDim.x + blockIdx.x;
+[[nodiscard]] constexpr unsigned threads_per_block(bool loops) {
+    return launch_shape::warps_per_block(loops) * lanes;
 }
-[[nodiscard]] __device__ inline std::uint32_t warps_in_grid() {
-    return blockDim.x / lanes * gridDim.x;
+/// Blocks that a multiprocessor has registers for: none spills.
+[[nodiscard]] constexpr unsigned blocks_at_once(bool loops) { return loops ? 1 : 4; }
+
+/// Calls copy(tile, lane) for the tiles that are this warp's.
+template <bool Loops, class Copy>
+__device__ void each_tile_of_warp(std::uint32_t tiles, Copy&& copy) {
+    std::uint32_t const warp = threadIdx.x / lanes, lane = threadIdx.x % lanes;
+    constexpr std::uint32_t warps = launch_shape::warps_per_block(Loops);
+    if constexpr (Loops) {
+        // Warps of one number are spread over all blocks before the next: where the last round of
+        // tiles does not fill all warps, every multiprocessor has a share of it.
+        for (std::uint64_t tile = warp * gridDim.x + blockIdx.x; tile < tiles;
+             tile += warps * gridDim.x)
+            copy(static_cast<std::uint32_t>(tile), lane);
+    } else {
+        std::uint64_t const tile = std::uint64_t{blockIdx.x} * warps + warp;
+        if (tile < tiles) copy(static_cast<std::uint32_t>(tile), lane);
+    }
 }
 
-template <direction Way>
-__global__ void __launch_bounds__(threads_per_block) copy_kernel(copy_job const job) {
-    copy_tiles<Way>(job, warp_in_grid(), warps_in_grid(), threadIdx.x % lanes);
+template <direction Way, bool Loops>
+__global__ void __launch_bounds__(threads_per_block(Loops), blocks_at_once(Loops))
+    copy_kernel(copy_job const job) {
+    each_tile_of_warp<Loops>(job.tiles, [&](std::uint32_t tile, std::uint32_t lane) {
+        copy_tile<Way>(job, tile, lane);
+    });
 }
 
-template <direction Way, std::size_t Bytes>
-__global__ void __launch_bounds__(threads_per_block)
+template <direction Way, bool Loops, std::size_t Bytes>
+__global__ void __launch_bounds__(threads_per_block(Loops), blocks_at_once(Loops))
     copy_inline_kernel(copy_job const job, __grid_constant__ inline_tables<Bytes> const tables) {
     copy_job here = job;
     here.read_from(tables.at);
-    copy_tiles<Way>(here, warp_in_grid(), warps_in_grid(), threadIdx.x % lanes);
+    each_tile_of_warp<Loops>(job.tiles, [&](std::uint32_t tile, std::uint32_t lane) {
+        copy_tile<Way>(here, tile, lane);
+    });
 }
 
-/// A template, so that it can be in a header.
-template <class Job>
-__global__ void __launch_bounds__(threads_per_block) copy_pages_kernel(Job const job) {
-    copy_page_tiles(job, warp_in_grid(), warps_in_grid(), threadIdx.x % lanes);
+template <bool Loops>
+__global__ void __launch_bounds__(threads_per_block(Loops), blocks_at_once(Loops))
+    copy_pages_kernel(page_job const job) {
+    each_tile_of_warp<Loops>(job.tiles, [&](std::uint32_t tile, std::uint32_t lane) {
+        copy_page_tile(job, tile, lane);
+    });
 }
 
-/// One block for each multiprocessor that a copy may take: it cannot be on more of them.
 class kernel_launcher {
 public:
     /// A kernel is otherwise loaded at its first launch, which may wait for all that the device
     /// does.
     static void load() {
         beside_captures const aside;
-        load_copies<direction::to_pages>();
-        load_copies<direction::to_engine>();
-        load_one(&copy_pages_kernel<page_job>);
+        each_case([](auto way, auto loops) {
+            load_one(&copy_kernel<way(), loops()>);
+            each_inline_size(
+                [&](auto size) { load_one(&copy_inline_kernel<way(), loops(), size()>); });
+        });
+        load_one(&copy_pages_kernel<false>);
+        load_one(&copy_pages_kernel<true>);
     }
-    static void copy(direction way, copy_job const& job, std::uint32_t blocks, stream_ref on) {
+    static void copy(direction way, copy_job const& job, launch_shape shape, stream_ref on) {
         void* arguments[] = {const_cast<copy_job*>(&job)};
-        launch(way == direction::to_pages ? &copy_kernel<direction::to_pages>
-                                          : &copy_kernel<direction::to_engine>,
-               arguments, blocks, on);
-    }
-    static void copy_inline(direction way, copy_job const& job, std::byte const* tables,
-                            std::size_t bytes, std::uint32_t blocks, stream_ref on) {
-        void* arguments[] = {const_cast<copy_job*>(&job), const_cast<std::byte*>(tables)};
-        with_inline_size(bytes, [&](auto size) {
-            launch(way == direction::to_pages ? &copy_inline_kernel<direction::to_pages, size()>
-                                              : &copy_inline_kernel<direction::to_engine, size()>,
-                   arguments, blocks, on);
+        each_case([&](auto w, auto loops) {
+            if (w() == way && loops() == shape.loops)
+                launch(&copy_kernel<w(), loops()>, arguments, shape, on);
         });
     }
-    static void copy_pages(page_job const& job, std::uint32_t blocks, stream_ref on) {
+    static void copy_inline(direction way, copy_job const& job, std::byte const* tables,
+                            std::size_t bytes, launch_shape shape, stream_ref on) {
+        void* arguments[] = {const_cast<copy_job*>(&job), const_cast<std::byte*>(tables)};
+        with_inline_size(bytes, [&](auto size) {
+            each_case([&](auto w, auto loops) {
+                if (w() == way && loops() == shape.loops)
+                    launch(&copy_inline_kernel<w(), loops(), size()>, arguments, shape, on);
+            });
+        });
+    }
+    static void copy_pages(page_job const& job, launch_shape shape, stream_ref on) {
         void* arguments[] = {const_cast<page_job*>(&job)};
-        launch(&copy_pages_kernel<page_job>, arguments, blocks, on);
+        launch(shape.loops ? &copy_pages_kernel<true> : &copy_pages_kernel<false>, arguments, shape,
+               on);
     }
 
 private:
-    template <direction Way>
-    static void load_copies() {
-        load_one(&copy_kernel<Way>);
-        each_inline_size([](auto size) { load_one(&copy_inline_kernel<Way, size()>); });
+    /// Of the copies between pages and engines there are four kernels.
+    template <class Visit>
+    static void each_case(Visit&& visit) {
+        using to_pages = std::integral_constant<direction, direction::to_pages>;
+        using to_engine = std::integral_constant<direction, direction::to_engine>;
+        visit(to_pages{}, std::false_type{});
+        visit(to_pages{}, std::true_type{});
+        visit(to_engine{}, std::false_type{});
+        visit(to_engine{}, std::true_type{});
     }
     template <class Kernel>
     static void load_one(Kernel* kernel) {
@@ -86,10 +117,10 @@ private:
     }
     /// Reports what this launch says, and not, as cudaGetLastError would, what failed before it.
     template <class Kernel>
-    static void launch(Kernel* kernel, void** arguments, std::uint32_t blocks, stream_ref on) {
-        check(
-            cudaLaunchKernel(kernel, dim3{blocks}, dim3{threads_per_block}, arguments, 0, on.get()),
-            "cudaLaunchKernel");
+    static void launch(Kernel* kernel, void** arguments, launch_shape shape, stream_ref on) {
+        check(cudaLaunchKernel(kernel, dim3{shape.blocks}, dim3{threads_per_block(shape.loops)},
+                               arguments, 0, on.get()),
+              "cudaLaunchKernel");
     }
 };
 

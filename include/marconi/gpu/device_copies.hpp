@@ -161,7 +161,7 @@ private:
     ticket launch(direction way, job_tables const& tables, order::operation& work, stream_ref on) {
         copy_job const job = tables.write(inline_.at, arena_);
         if (job.tiles != 0)
-            Launcher::copy_inline(way, job, inline_.at, tables.bytes(), size_.blocks_for(job.tiles),
+            Launcher::copy_inline(way, job, inline_.at, tables.bytes(), size_.shape_for(job.tiles),
                                   on);
         return work.finish();
     }
@@ -171,7 +171,7 @@ private:
         copy_job job = tables.write(buffer.host(), arena_);
         job.read_from(buffer.device());
         buffer.send(tables.bytes(), on);
-        if (job.tiles != 0) Launcher::copy(way, job, size_.blocks_for(job.tiles), on);
+        if (job.tiles != 0) Launcher::copy(way, job, size_.shape_for(job.tiles), on);
         ticket const done = work.finish();
         buffer.used_by(done);
         return done;
@@ -197,8 +197,8 @@ private:
         page_job const job = make_page_job(from_arena, to_arena, page_bytes_, from, to,
                                            buffer ? buffer->device() : nullptr);
         Launcher::copy_pages(job,
-                             from_arena == to_arena ? size_.blocks_for(job.tiles)
-                                                    : size_.blocks_over_link(job.tiles),
+                             from_arena == to_arena ? size_.shape_for(job.tiles)
+                                                    : size_.shape_over_link(job.tiles),
                              on);
         ticket const done = work.finish();
         if (buffer) buffer->used_by(done);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <marconi/core/config.hpp>
 #include <marconi/gpu/error.hpp>
 #include <marconi/gpu/stream.hpp>
 #include <marconi/gpu/tiles.hpp>
@@ -43,20 +44,33 @@ void with_inline_size(std::size_t bytes, Visit&& visit) {
     });
 }
 
-/// Starts a kernel on a stream and returns: `blocks` blocks of warps_per_block warps, each of them
-/// running copy_tiles or copy_page_tiles. `tables` are the job's, in a buffer of most_inline_bytes
+/// The blocks of a launch, and how their warps share its tiles.
+struct launch_shape {
+    std::uint32_t blocks = 0;
+    /// A warp goes on to tiles further on; else it has one, or none.
+    bool loops = false;
+
+    /// Small blocks come and go in the order of the tiles, so that the memory sees one stretch
+    /// after the other. Blocks that stay are large, and one fills a multiprocessor.
+    [[nodiscard]] MARCONI_HOST_DEVICE static constexpr std::uint32_t warps_per_block(bool loops) {
+        return loops ? 16 : 8;
+    }
+};
+
+/// Starts a kernel on a stream and returns: its warps run copy_tile or copy_page_tile for every
+/// tile of the job. `tables` are the job's, in a buffer of most_inline_bytes
 /// at a multiple of 16, which may be written again at once; without them the job has been told
 /// where they are. load() makes the current device ready for all of these. Throws cuda_error.
 template <class L>
 concept launcher = requires(copy_job const& job, std::byte const* tables, std::size_t bytes,
-                            page_job const& pages, std::uint32_t blocks, stream_ref on) {
+                            page_job const& pages, launch_shape shape, stream_ref on) {
     L::load();
-    L::copy(direction::to_pages, job, blocks, on);
-    L::copy_inline(direction::to_pages, job, tables, bytes, blocks, on);
-    L::copy_pages(pages, blocks, on);
+    L::copy(direction::to_pages, job, shape, on);
+    L::copy_inline(direction::to_pages, job, tables, bytes, shape, on);
+    L::copy_pages(pages, shape, on);
 };
 
-/// How many blocks a launch takes: each runs on one multiprocessor.
+/// How large launches are on a device.
 class launch_size {
 public:
     explicit launch_size(int device) {
@@ -65,19 +79,25 @@ public:
               "cudaDeviceGetAttribute");
         all_ = most_ = static_cast<std::uint32_t>(count);
     }
-    /// No more than so many from now on; 0: all.
+    /// Copies take no more multiprocessors than that from now on; 0: all there are.
     void limit(std::uint32_t most) { most_ = most == 0 ? all_ : std::min(most, all_); }
-    /// A small copy is spread over as many as there are.
-    [[nodiscard]] std::uint32_t blocks_for(std::uint32_t tiles) const {
-        return std::min(tiles, most_);
+    [[nodiscard]] launch_shape shape_for(std::uint32_t tiles) const {
+        if (most_ < all_) return on_few(tiles, most_);
+        constexpr std::uint32_t warps = launch_shape::warps_per_block(false);
+        return {tiles / warps + (tiles % warps != 0), false};
     }
     /// The same for a copy from or to the host's memory: these have 256 KiB in flight, more than a
     /// link of 64 GB/s brings in 4 us, and more of them would only be taken from the model.
-    [[nodiscard]] std::uint32_t blocks_over_link(std::uint32_t tiles) const {
-        return std::min(blocks_for(tiles), 8u);
+    [[nodiscard]] launch_shape shape_over_link(std::uint32_t tiles) const {
+        return on_few(tiles, std::min(most_, 8u));
     }
 
 private:
+    /// A block is on one multiprocessor. A small copy is spread over as many as it may take.
+    static launch_shape on_few(std::uint32_t tiles, std::uint32_t most) {
+        return {std::min(tiles, most), true};
+    }
+
     std::uint32_t all_ = 1, most_ = 1;
 };
 

@@ -17,9 +17,6 @@
 
 namespace marconi::gpu {
 
-/// 32 KiB in flight a multiprocessor, and registers enough that nothing spills.
-inline constexpr std::uint32_t warps_per_block = 16;
-
 struct tiled_kv_part : memory::kv_part {
     std::uint32_t first_tile = 0; ///< among the tiles of a page
 };
@@ -96,17 +93,13 @@ MARCONI_HOST_DEVICE void copy_state_tile(copy_job const& job, std::uint32_t tile
                     });
 }
 
-/// What one lane of one warp of a launch does.
+/// What one lane of a warp does for a tile.
 template <direction Way>
-MARCONI_HOST_DEVICE void copy_tiles(copy_job const& job, std::uint32_t warp, std::uint32_t warps,
-                                    std::uint32_t lane) {
-    for (std::uint64_t tile = warp; tile < job.tiles; tile += warps) {
-        auto const t = static_cast<std::uint32_t>(tile);
-        if (t < job.kv_tiles)
-            copy_kv_tile<Way>(job, t, lane);
-        else
-            copy_state_tile<Way>(job, t - job.kv_tiles, lane);
-    }
+MARCONI_HOST_DEVICE void copy_tile(copy_job const& job, std::uint32_t tile, std::uint32_t lane) {
+    if (tile < job.kv_tiles)
+        copy_kv_tile<Way>(job, tile, lane);
+    else
+        copy_state_tile<Way>(job, tile - job.kv_tiles, lane);
 }
 
 /// Whole pages from one arena to another, or within one; the lists name no page twice.
@@ -122,22 +115,17 @@ struct page_job {
     std::uint32_t tiles = 0;
 };
 
-MARCONI_HOST_DEVICE inline void copy_page_tiles(page_job const& job, std::uint32_t warp,
-                                                std::uint32_t warps, std::uint32_t lane) {
-    for (std::uint64_t tile = warp; tile < job.tiles; tile += warps) {
-        auto const t = static_cast<std::uint32_t>(tile);
-        std::uint32_t const i = job.tiles_a_page.quotient(t);
-        std::byte const* const source =
-            job.from_arena + (job.from ? job.from[i] : job.single_from) * job.page_bytes;
-        std::byte* const target =
-            job.to_arena + (job.to ? job.to[i] : job.single_to) * job.page_bytes;
-        copy_share<direction::to_engine>(sizeof(sixteen_bytes), t - i * job.tiles_a_page.divisor(),
-                                         lane, 0, job.page_bytes, [&](std::uint64_t at) {
-                                             return memory::place{const_cast<std::byte*>(source) +
-                                                                      at,
-                                                                  target + at, job.page_bytes - at};
-                                         });
-    }
+MARCONI_HOST_DEVICE inline void copy_page_tile(page_job const& job, std::uint32_t tile,
+                                               std::uint32_t lane) {
+    std::uint32_t const i = job.tiles_a_page.quotient(tile);
+    std::byte const* const source =
+        job.from_arena + (job.from ? job.from[i] : job.single_from) * job.page_bytes;
+    std::byte* const target = job.to_arena + (job.to ? job.to[i] : job.single_to) * job.page_bytes;
+    copy_share<direction::to_engine>(sizeof(sixteen_bytes), tile - i * job.tiles_a_page.divisor(),
+                                     lane, 0, job.page_bytes, [&](std::uint64_t at) {
+                                         return memory::place{const_cast<std::byte*>(source) + at,
+                                                              target + at, job.page_bytes - at};
+                                     });
 }
 
 } // namespace marconi::gpu

@@ -187,23 +187,29 @@ TEST_CASE("a copy takes the multiprocessors it may; one to the host's memory, no
     room.pages().allocate(outside);
     auto const half = std::span{pages}.first(20);
     gpu::owned_stream const on;
-    auto const blocks_within = [&] {
+    auto const within = [&] { // 20 tiles
         store.copies().copy_pages(half, std::span{pages}.last(20), 40, on);
-        return emulated::counts().blocks;
+        return emulated::counts().launched;
     };
-    CHECK(blocks_within() == emulated::multiprocessors);
+    auto const stays_on = [](std::uint32_t blocks, gpu::launch_shape shape) {
+        return shape.loops && shape.blocks == blocks;
+    };
+    CHECK(!within().loops); // blocks that come and go, on all there are
+    CHECK(within().blocks == 3);
     (void)room.spill(half, outside);
-    CHECK(emulated::counts().blocks == 8);
+    CHECK(stays_on(8, emulated::counts().launched));
     (void)room.fetch(outside, half);
-    CHECK(emulated::counts().blocks == 8);
+    CHECK(stays_on(8, emulated::counts().launched));
     store.limit_multiprocessors(5);
-    CHECK(blocks_within() == 5);
+    CHECK(stays_on(5, within()));
     (void)room.spill(half, outside);
-    CHECK(emulated::counts().blocks == 5);
-    store.limit_multiprocessors(0);
-    CHECK(blocks_within() == emulated::multiprocessors);
+    CHECK(stays_on(5, emulated::counts().launched));
     store.copy_block(pages[0], pages[1], on);
-    CHECK(emulated::counts().blocks == 1);
+    CHECK(stays_on(1, emulated::counts().launched));
+    store.limit_multiprocessors(emulated::multiprocessors);
+    CHECK(!within().loops);
+    store.limit_multiprocessors(0);
+    CHECK(!within().loops);
     emulated::finish_all();
 }
 

@@ -11,6 +11,7 @@
 #include <map>
 #include <memory>
 #include <new>
+#include <numeric>
 #include <optional>
 #include <random>
 #include <set>
@@ -222,59 +223,61 @@ std::size_t live_objects() {
 
 namespace {
 
-/// Every thread of a launch, as copy.cuh numbers them, blocks and threads in random order.
+/// Every tile that the launch's warps have, as copy.cuh shares them out, in random order.
 template <class Body>
-void launch(std::uint32_t blocks, marconi::gpu::stream_ref on, Body body) {
+void launch(std::uint32_t tiles, marconi::gpu::launch_shape shape, marconi::gpu::stream_ref on,
+            Body body) {
     if (the().refuse()) throw marconi::gpu::cuda_error{cudaErrorLaunchOutOfResources, "launching"};
     if (the().device_of(on.get()) != the().current_device)
         throw marconi::gpu::cuda_error{cudaErrorInvalidResourceHandle, "launching"};
     ++the().counts.launches;
-    the().counts.blocks = blocks;
+    the().counts.launched = shape;
+    std::uint64_t const warps = std::uint64_t{shape.blocks} * shape.warps_per_block(shape.loops);
+    auto const reached =
+        static_cast<std::uint32_t>(shape.loops ? tiles : std::min<std::uint64_t>(tiles, warps));
     enqueue(on.get(), [=] {
-        std::vector<std::uint32_t> warps(blocks * marconi::gpu::warps_per_block);
-        for (std::uint32_t w = 0; w < warps.size(); ++w)
-            warps[w] = w;
-        std::shuffle(warps.begin(), warps.end(), the().random);
-        for (std::uint32_t const warp : warps)
+        std::vector<std::uint32_t> order(reached);
+        std::iota(order.begin(), order.end(), 0u);
+        std::shuffle(order.begin(), order.end(), the().random);
+        for (std::uint32_t const tile : order)
             for (std::uint32_t lane = 0; lane < marconi::gpu::lanes; ++lane)
-                body(warp, static_cast<std::uint32_t>(warps.size()), lane);
+                body(tile, lane);
     });
 }
 
 /// The arguments live as long as the launch.
 void launch_copy(marconi::gpu::direction way, marconi::gpu::copy_job const& job,
-                 std::uint32_t blocks, marconi::gpu::stream_ref on,
+                 marconi::gpu::launch_shape shape, marconi::gpu::stream_ref on,
                  std::shared_ptr<void const> arguments) {
     using marconi::gpu::direction;
-    launch(blocks, on, [=](std::uint32_t warp, std::uint32_t warps, std::uint32_t lane) {
+    launch(job.tiles, shape, on, [=](std::uint32_t tile, std::uint32_t lane) {
         (void)arguments;
-        way == direction::to_pages
-            ? marconi::gpu::copy_tiles<direction::to_pages>(job, warp, warps, lane)
-            : marconi::gpu::copy_tiles<direction::to_engine>(job, warp, warps, lane);
+        way == direction::to_pages ? marconi::gpu::copy_tile<direction::to_pages>(job, tile, lane)
+                                   : marconi::gpu::copy_tile<direction::to_engine>(job, tile, lane);
     });
 }
 
 } // namespace
 
 void emulated_launcher::copy(marconi::gpu::direction way, marconi::gpu::copy_job const& job,
-                             std::uint32_t blocks, marconi::gpu::stream_ref on) {
-    launch_copy(way, job, blocks, on, nullptr);
+                             marconi::gpu::launch_shape shape, marconi::gpu::stream_ref on) {
+    launch_copy(way, job, shape, on, nullptr);
 }
 void emulated_launcher::copy_inline(marconi::gpu::direction way, marconi::gpu::copy_job const& job,
                                     std::byte const* tables, std::size_t bytes,
-                                    std::uint32_t blocks, marconi::gpu::stream_ref on) {
+                                    marconi::gpu::launch_shape shape, marconi::gpu::stream_ref on) {
     marconi::gpu::with_inline_size(bytes, [&](auto size) {
         auto const argument = std::make_shared<marconi::gpu::inline_tables<size()>>();
         std::memcpy(argument->at, tables, size());
         marconi::gpu::copy_job here = job;
         here.read_from(argument->at);
-        launch_copy(way, here, blocks, on, argument);
+        launch_copy(way, here, shape, on, argument);
     });
 }
-void emulated_launcher::copy_pages(marconi::gpu::page_job const& job, std::uint32_t blocks,
-                                   marconi::gpu::stream_ref on) {
-    launch(blocks, on, [=](std::uint32_t warp, std::uint32_t warps, std::uint32_t lane) {
-        marconi::gpu::copy_page_tiles(job, warp, warps, lane);
+void emulated_launcher::copy_pages(marconi::gpu::page_job const& job,
+                                   marconi::gpu::launch_shape shape, marconi::gpu::stream_ref on) {
+    launch(job.tiles, shape, on, [=](std::uint32_t tile, std::uint32_t lane) {
+        marconi::gpu::copy_page_tile(job, tile, lane);
     });
 }
 

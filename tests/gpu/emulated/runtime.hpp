@@ -65,13 +65,13 @@ public:
 
 /// What has been called since the start.
 struct call_counts {
-    std::size_t waits = 0;       ///< of a stream for an event
-    std::size_t records = 0;     ///< of events
-    std::size_t launches = 0;    ///< of kernels
-    std::size_t blocks = 0;      ///< of the last launch
-    std::size_t copies = 0;      ///< by cudaMemcpyAsync
-    std::size_t host_waits = 0;  ///< of the host for the device
-    std::size_t allocations = 0; ///< of device and pinned memory
+    std::size_t waits = 0;                    ///< of a stream for an event
+    std::size_t records = 0;                  ///< of events
+    std::size_t launches = 0;                 ///< of kernels
+    marconi::gpu::launch_shape launched = {}; ///< the last time
+    std::size_t copies = 0;                   ///< by cudaMemcpyAsync
+    std::size_t host_waits = 0;               ///< of the host for the device
+    std::size_t allocations = 0;              ///< of device and pinned memory
 };
 [[nodiscard]] call_counts counts();
 /// Allocations, events and streams that nobody gave back.
@@ -81,11 +81,11 @@ struct call_counts {
 struct emulated_launcher {
     static void load() {}
     static void copy(marconi::gpu::direction way, marconi::gpu::copy_job const& job,
-                     std::uint32_t blocks, marconi::gpu::stream_ref on);
+                     marconi::gpu::launch_shape shape, marconi::gpu::stream_ref on);
     static void copy_inline(marconi::gpu::direction way, marconi::gpu::copy_job const& job,
-                            std::byte const* tables, std::size_t bytes, std::uint32_t blocks,
-                            marconi::gpu::stream_ref on);
-    static void copy_pages(marconi::gpu::page_job const& job, std::uint32_t blocks,
+                            std::byte const* tables, std::size_t bytes,
+                            marconi::gpu::launch_shape shape, marconi::gpu::stream_ref on);
+    static void copy_pages(marconi::gpu::page_job const& job, marconi::gpu::launch_shape shape,
                            marconi::gpu::stream_ref on);
 };
 
