@@ -9,11 +9,14 @@
 //   bulk       bulk asynchronous copies through shared memory (sm_90 and up), its lists likewise:
 //              not what anybody would write instead of the library, but what its kernels might do
 //
+// Then: fewer multiprocessors, engines that keep KV in blocks, and pages spilled to the host.
+//
 // Times are the device's, between two events. GB/s counts bytes read and bytes written; host_us is
 // the median of what enqueueing took the host: with its caches warm, as one copy after the other
 // leaves them, but in enqueue_cold. What the library restores and commits is compared, byte for
 // byte, with what the loop copies.
 
+#include <gpu/spilling.cuh>
 #include <gpu/stopwatch.cuh>
 #include <gpu/workload.cuh>
 
@@ -26,7 +29,6 @@
 #include <exception>
 #include <memory>
 #include <string>
-#include <tuple>
 #include <utility>
 #include <vector>
 
@@ -39,14 +41,14 @@ namespace {
 /// The workload made last, which the benchmarks that follow each other share: Google Benchmark
 /// calls each several times over, and making one takes gigabytes and seconds.
 struct shared_workload {
-    std::tuple<std::string, std::uint64_t, std::uint64_t> shape{};
+    workload_shape shape{};
     std::unique_ptr<workload> made{};
 
-    workload& get(std::string const& model, std::uint64_t tokens, std::uint64_t block) {
-        if (!made || shape != std::tuple{model, tokens, block}) {
+    workload& get(workload_shape const& wanted) {
+        if (!made || shape != wanted) {
             made.reset(); // before the next one needs the memory
-            made = std::make_unique<workload>(model, tokens, block);
-            shape = {model, tokens, block};
+            made = std::make_unique<workload>(wanted);
+            shape = wanted;
         }
         return *made;
     }
@@ -54,8 +56,7 @@ struct shared_workload {
 shared_workload shared;
 
 struct copy_case {
-    std::string model;
-    std::uint64_t tokens, block;
+    workload_shape shape;
     method how = method::marconi;
     way direction = way::restore;
     std::uint32_t multiprocessors = 0; ///< 0: all
@@ -64,7 +65,7 @@ struct copy_case {
 /// Calls time(workload, stream), with everything warm, and reports what the copies came to.
 template <class Time>
 void report(benchmark::State& state, copy_case const& what, Time&& time) try {
-    workload& work = shared.get(what.model, what.tokens, what.block);
+    workload& work = shared.get(what.shape);
     gpu::owned_stream const on;
     if (unsigned long long const wrong = work.wrong(what.how, on))
         return state.SkipWithError((std::to_string(wrong) + " bytes are wrong").c_str());
@@ -115,6 +116,24 @@ void enqueue_cold(benchmark::State& state, copy_case const& what) {
     });
 }
 
+/// GB/s of the link: each byte counts once.
+void spilling(benchmark::State& state, std::string const& model, spilled_by how, bool out) try {
+    spill_workload work{model};
+    stopwatch watch;
+    for (int i = 0; i < 3; ++i)
+        work.copy(how, out);
+    for (auto _ : state)
+        state.SetIterationTime(watch.device_seconds(work.stream(), [&] { work.copy(how, out); }));
+    state.counters["GB/s"] = benchmark::Counter(static_cast<double>(work.bytes()) * 1e-9 *
+                                                    static_cast<double>(state.iterations()),
+                                                benchmark::Counter::kIsRate);
+    state.counters["host_us"] = watch.median_host_us();
+    state.counters["bytes"] = static_cast<double>(work.bytes());
+} catch (std::exception const& why) {
+    (void)cudaGetLastError();
+    state.SkipWithError(why.what());
+}
+
 auto* add(std::string const& title, void (*run)(benchmark::State&, copy_case const&),
           copy_case const& what) {
     return benchmark::RegisterBenchmark(title.c_str(), run, what)
@@ -134,14 +153,29 @@ void register_all(std::uint32_t multiprocessors) {
                                              method::batch, method::cub, method::bulk})
                         add((direction == way::restore ? "restore/" : "commit/") + shape + "/" +
                                 name(how),
-                            copies, {model, tokens, block, how, direction});
-                add("enqueue_cold/" + shape, enqueue_cold, {model, tokens, block})->Iterations(9);
+                            copies, {{model, tokens, block}, how, direction});
+                add("enqueue_cold/" + shape, enqueue_cold, {{model, tokens, block}})->Iterations(9);
             }
     for (std::uint32_t most = 1;; most = std::min(2 * most, multiprocessors)) {
         add("multiprocessors/paper-7b/tokens:8000/" + std::to_string(most), copies,
-            {.model = "paper-7b", .tokens = 8'000, .block = 16, .multiprocessors = most});
+            {.shape = {"paper-7b", 8'000}, .multiprocessors = most});
         if (most == multiprocessors) break;
     }
+    for (arrangement const arranged :
+         {arrangement::one_piece, arrangement::blocks, arrangement::blocks_by_head})
+        for (way const direction : {way::restore, way::commit})
+            add(std::string{"engine_kv/"} + name(arranged) + "/paper-7b/tokens:8000/" +
+                    (direction == way::restore ? "restore" : "commit"),
+                copies, {.shape = {"paper-7b", 8'000, 16, arranged}, .direction = direction});
+    for (std::string const model : {"paper-7b", "qwen3-next-80b-a3b"})
+        for (bool const out : {true, false})
+            for (spilled_by const how :
+                 {spilled_by::marconi, spilled_by::pages, spilled_by::one_piece})
+                benchmark::RegisterBenchmark(
+                    ((out ? "spill/" : "fetch/") + model + "/by_" + name(how)).c_str(), spilling,
+                    model, how, out)
+                    ->UseManualTime()
+                    ->Unit(benchmark::kMicrosecond);
 }
 
 } // namespace

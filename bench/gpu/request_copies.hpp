@@ -14,6 +14,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <numeric>
 #include <random>
 #include <span>
 #include <type_traits>
@@ -57,33 +58,59 @@ struct segment_list {
     }
 };
 
+/// How an engine keeps the KV of a layer: in one piece, or in blocks of 16 tokens anywhere, each of
+/// them by tokens, or by heads of 256 bytes.
+enum class arrangement { one_piece, blocks, blocks_by_head };
+
+inline char const* name(arrangement a) {
+    constexpr char const* names[] = {"one_piece", "blocks", "blocks_by_head"};
+    return names[static_cast<int>(a)];
+}
+
 /// The engine's memory of one request: per layer all keys, then all values; then the state.
 class engine_request {
 public:
-    engine_request(marconi::memory::page_layout const& layout, token_count tokens)
+    engine_request(marconi::memory::page_layout const& layout, token_count tokens,
+                   arrangement arranged = arrangement::one_piece)
         : memory_{marconi::gpu::device_resource{}, bytes_for(layout, tokens)} {
         std::byte* at = memory_.data();
         auto const take = [&](std::uint64_t bytes) {
             return std::exchange(at, at + marconi::round_up(bytes, 256));
         };
+        std::uint64_t const rows = marconi::round_up(tokens.value(), block_tokens);
         for (marconi::kv_layer const& layer : layout.model().kv_layers) {
-            std::byte* const key = take(layer.key_bytes * tokens.value());
-            layers_.push_back({.key = key, .value = take(layer.value_bytes * tokens.value())});
+            std::byte* const key = take(layer.key_bytes * rows);
+            layers_.push_back({.key = key, .value = take(layer.value_bytes * rows)});
+            if (arranged == arrangement::blocks_by_head) by_head(layers_.back(), layer);
         }
         for (marconi::state_piece const& piece : layout.model().state_pieces)
             pieces_.push_back(take(piece.bytes_at(tokens.value())));
+        if (arranged == arrangement::one_piece) return;
+        blocks_.resize(rows / block_tokens);
+        std::iota(blocks_.begin(), blocks_.end(), 0);
+        std::shuffle(blocks_.begin(), blocks_.end(), std::mt19937{2});
     }
-    [[nodiscard]] marconi::memory::kv_view kv() const { return {layers_}; }
+    [[nodiscard]] marconi::memory::kv_view kv() const { return {layers_, blocks_, block_tokens}; }
     [[nodiscard]] marconi::memory::state_view state() const { return {pieces_}; }
     [[nodiscard]] std::byte* data() const { return memory_.data(); }
     [[nodiscard]] std::size_t bytes() const { return memory_.bytes(); }
 
 private:
+    static constexpr std::uint32_t block_tokens = 16, head_bytes = 256;
+
+    static void by_head(marconi::memory::kv_layer_view& view, marconi::kv_layer const& layer) {
+        view.heads = static_cast<std::uint32_t>(layer.key_bytes / head_bytes);
+        view.key_stride = view.value_stride = head_bytes;
+        view.key_head_stride = view.value_head_stride = head_bytes * block_tokens;
+        view.key_block_stride = static_cast<std::ptrdiff_t>(layer.key_bytes * block_tokens);
+        view.value_block_stride = static_cast<std::ptrdiff_t>(layer.value_bytes * block_tokens);
+    }
     static std::size_t bytes_for(marconi::memory::page_layout const& layout, token_count tokens) {
+        std::uint64_t const rows = marconi::round_up(tokens.value(), block_tokens);
         std::uint64_t bytes = 256;
         for (marconi::kv_layer const& layer : layout.model().kv_layers)
-            bytes += marconi::round_up(layer.key_bytes * tokens.value(), 256) +
-                     marconi::round_up(layer.value_bytes * tokens.value(), 256);
+            bytes += marconi::round_up(layer.key_bytes * rows, 256) +
+                     marconi::round_up(layer.value_bytes * rows, 256);
         for (marconi::state_piece const& piece : layout.model().state_pieces)
             bytes += marconi::round_up(piece.bytes_at(tokens.value()), 256);
         return bytes;
@@ -92,14 +119,15 @@ private:
     device_memory memory_;
     std::vector<marconi::memory::kv_layer_view> layers_;
     std::vector<std::byte*> pieces_;
+    std::vector<std::int32_t> blocks_;
 };
 
 /// The request's KV of `tokens` tokens and the checkpoint behind them.
 struct request_copy {
     request_copy(marconi::memory::page_layout const& layout, token_count kv_tokens,
-                 std::span<page_id const> pages)
+                 std::span<page_id const> pages, arrangement arranged)
         : tokens{kv_tokens},
-          engine{layout, kv_tokens},
+          engine{layout, kv_tokens, arranged},
           kv_pages{pages.begin(), pages.begin() + kv_page_count(layout, kv_tokens)},
           state_pages{pages.begin() + kv_page_count(layout, kv_tokens), pages.end()},
           checkpoint{{kv_tokens, state_pages, engine.state()}} {}
@@ -117,7 +145,7 @@ struct request_copy {
     [[nodiscard]] marconi::memory::transfer work() const {
         return {.kv = {token_count{}, tokens, kv_pages, engine.kv()}, .checkpoints = checkpoint};
     }
-    /// Into the memory of any request of this shape: `target`'s.
+    /// Into the memory of any request of this shape, KV in one piece: `target`'s.
     [[nodiscard]] segment_list segments(marconi::memory::page_layout const& layout,
                                         std::byte* arena, engine_request const& target) const;
 

@@ -65,19 +65,27 @@ inline int device_attribute(cudaDeviceAttr which) {
     return value;
 }
 
-/// A store with some requests of one shape in it, enough for copies to miss the caches.
+struct workload_shape {
+    std::string model{};
+    std::uint64_t tokens = 0, block = 16;
+    arrangement arranged = arrangement::one_piece;
+
+    friend bool operator==(workload_shape const&, workload_shape const&) = default;
+};
+
+/// A store with some requests of one shape in it, enough for copies to miss the caches. KV in
+/// blocks is for the library alone: no other method is told of it.
 class workload {
 public:
-    workload(std::string const& model, std::uint64_t tokens, std::uint64_t block)
-        : store_{make_store(model, tokens, block, rotations_)} {
-        token_count const length{tokens};
+    explicit workload(workload_shape const& shape) : store_{make_store(shape, rotations_)} {
+        token_count const length{shape.tokens};
         std::vector<page_id> pages(store_.pages().capacity());
         store_.pages().allocate(pages);
         std::shuffle(pages.begin(), pages.end(), std::mt19937{1}); // as after long use
         std::uint64_t const each = request_copy::page_count(store_.layout(), length);
         for (std::uint64_t i = 0; i < rotations_; ++i)
             requests_.emplace_back(store_.layout(), length,
-                                   std::span{pages}.subspan(i * each, each));
+                                   std::span{pages}.subspan(i * each, each), shape.arranged);
         for (request_copy const& r : requests_)
             segments_.push_back(r.segments(store_.layout(), arena(), r.engine));
         bytes_ =
@@ -86,7 +94,7 @@ public:
             std::make_unique<device_memory>(gpu::device_resource{}, 2 * requests_.size() * bytes_);
         gpu::owned_stream const on;
         fill_all(arena(), arena_bytes(), 7, on);
-        wrong_ = differences(method::marconi, on);
+        if (shape.arranged == arrangement::one_piece) wrong_ = differences(method::marconi, on);
         fill_all(arena(), arena_bytes(), 7, on);
         fill_all(plain_->data(), plain_->bytes(), 8, on);
         for (request_copy const& r : requests_)
@@ -171,18 +179,19 @@ private:
         return found;
     }
 
-    static gpu::device_store make_store(std::string const& model, std::uint64_t tokens,
-                                        std::uint64_t block, std::uint64_t& rotations) {
+    static gpu::device_store make_store(workload_shape const& shape, std::uint64_t& rotations) {
         // The paper's model by the paper's formulas: its checkpoint of 27 MB.
-        footprint const shape = model::find_preset(model).footprint(
-            {.flavour = model == "paper-7b" ? model::cost::paper : model::cost::shape});
-        memory::page_options const cut{.block_tokens = token_count{block}};
-        memory::page_layout const layout{shape, cut};
-        std::uint64_t const pages = request_copy::page_count(layout, token_count{tokens});
+        footprint const bytes_of =
+            model::find_preset(shape.model)
+                .footprint({.flavour = shape.model == "paper-7b" ? model::cost::paper
+                                                                 : model::cost::shape});
+        memory::page_options const cut{.block_tokens = token_count{shape.block}};
+        memory::page_layout const layout{bytes_of, cut};
+        std::uint64_t const pages = request_copy::page_count(layout, token_count{shape.tokens});
         std::uint64_t const bytes = pages * layout.page_bytes().value();
         int const cache = device_attribute(cudaDevAttrL2CacheSize);
         rotations = 1 + 4 * static_cast<std::uint64_t>(cache) / bytes;
-        return gpu::device_store{shape, layout.page_bytes() * (pages * rotations), cut};
+        return gpu::device_store{bytes_of, layout.page_bytes() * (pages * rotations), cut};
     }
     [[nodiscard]] std::byte* arena() const { return store_.page(page_id{0}).data(); }
     [[nodiscard]] std::size_t arena_bytes() const {

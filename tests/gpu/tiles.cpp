@@ -17,6 +17,7 @@
 #include <limits>
 #include <numeric>
 #include <random>
+#include <utility>
 #include <vector>
 
 using namespace marconi;
@@ -199,6 +200,38 @@ TEST_CASE(
                 expected[in_engine(at)] = page[at];
             REQUIRE(engine == expected);
         }
+}
+
+TEST_CASE("tiles: each finds its part, however unlike the parts are") {
+    std::mt19937 random{7};
+    auto const below = [&](std::uint32_t n) { return static_cast<std::uint32_t>(random() % n); };
+    for (int round = 0; round < 300; ++round) {
+        std::vector<gpu::tiled_state_part> parts(1 + below(60));
+        std::uint32_t tiles = 0;
+        std::uint32_t const unlike = 1 + below(12); // sizes up to 2^unlike
+        for (auto& part : parts) {
+            part.first_tile = tiles;
+            tiles += 1 + below(1u << below(unlike));
+        }
+        auto const which = gpu::part_finder::of(static_cast<std::uint32_t>(parts.size()), tiles);
+        std::uint32_t expected = 0;
+        bool right = true;
+        for (std::uint32_t tile = 0; tile < tiles; ++tile) {
+            if (expected + 1 < parts.size() && parts[expected + 1].first_tile == tile) ++expected;
+            right = right && which(parts.data(), tile) == expected;
+        }
+        REQUIRE(right);
+        REQUIRE(expected + 1 == parts.size());
+    }
+    // As many tiles as can be counted, the first part having but one of them.
+    std::uint32_t const most = std::numeric_limits<std::uint32_t>::max();
+    std::vector<gpu::tiled_state_part> parts(3);
+    parts[1].first_tile = 1;
+    parts[2].first_tile = most - 1;
+    auto const which = gpu::part_finder::of(3, most);
+    for (auto const& [tile, part] :
+         {std::pair{0u, 0u}, {1u, 1u}, {1u << 31, 1u}, {most - 2, 1u}, {most - 1, 2u}})
+        CHECK(which(parts.data(), tile) == part);
 }
 
 TEST_CASE("tiles: every small range of every shape of engine") {

@@ -13,17 +13,16 @@
 
 namespace marconi::gpu {
 
-[[nodiscard]] constexpr unsigned threads_per_block(bool loops) {
-    return launch_shape::warps_per_block(loops) * lanes;
-}
-/// Blocks that a multiprocessor has registers for: none spills.
-[[nodiscard]] constexpr unsigned blocks_at_once(bool loops) { return loops ? 1 : 4; }
+inline constexpr unsigned threads_per_block = launch_shape::warps_per_block * lanes;
+
+/// Blocks that a multiprocessor has registers for, if nothing is to spill: the loop keeps more.
+[[nodiscard]] constexpr unsigned blocks_at_once(bool loops) { return loops ? 1 : 2; }
 
 /// Calls copy(tile, lane) for the tiles that are this warp's.
 template <bool Loops, class Copy>
 __device__ void each_tile_of_warp(std::uint32_t tiles, Copy&& copy) {
     std::uint32_t const warp = threadIdx.x / lanes, lane = threadIdx.x % lanes;
-    constexpr std::uint32_t warps = launch_shape::warps_per_block(Loops);
+    constexpr std::uint32_t warps = launch_shape::warps_per_block;
     if constexpr (Loops) {
         // Warps of one number are spread over all blocks before the next: where the last round of
         // tiles does not fill all warps, every multiprocessor has a share of it.
@@ -37,7 +36,7 @@ __device__ void each_tile_of_warp(std::uint32_t tiles, Copy&& copy) {
 }
 
 template <direction Way, bool Loops>
-__global__ void __launch_bounds__(threads_per_block(Loops), blocks_at_once(Loops))
+__global__ void __launch_bounds__(threads_per_block, blocks_at_once(Loops))
     copy_kernel(copy_job const job) {
     each_tile_of_warp<Loops>(job.tiles, [&](std::uint32_t tile, std::uint32_t lane) {
         copy_tile<Way>(job, tile, lane);
@@ -45,7 +44,7 @@ __global__ void __launch_bounds__(threads_per_block(Loops), blocks_at_once(Loops
 }
 
 template <direction Way, bool Loops, std::size_t Bytes>
-__global__ void __launch_bounds__(threads_per_block(Loops), blocks_at_once(Loops))
+__global__ void __launch_bounds__(threads_per_block, blocks_at_once(Loops))
     copy_inline_kernel(copy_job const job, __grid_constant__ inline_tables<Bytes> const tables) {
     copy_job here = job;
     here.read_from(tables.at);
@@ -55,7 +54,7 @@ __global__ void __launch_bounds__(threads_per_block(Loops), blocks_at_once(Loops
 }
 
 template <bool Loops>
-__global__ void __launch_bounds__(threads_per_block(Loops), blocks_at_once(Loops))
+__global__ void __launch_bounds__(threads_per_block, blocks_at_once(Loops))
     copy_pages_kernel(page_job const job) {
     each_tile_of_warp<Loops>(job.tiles, [&](std::uint32_t tile, std::uint32_t lane) {
         copy_page_tile(job, tile, lane);
@@ -118,8 +117,8 @@ private:
     /// Reports what this launch says, and not, as cudaGetLastError would, what failed before it.
     template <class Kernel>
     static void launch(Kernel* kernel, void** arguments, launch_shape shape, stream_ref on) {
-        check(cudaLaunchKernel(kernel, dim3{shape.blocks}, dim3{threads_per_block(shape.loops)},
-                               arguments, 0, on.get()),
+        check(cudaLaunchKernel(kernel, dim3{shape.blocks}, dim3{threads_per_block}, arguments, 0,
+                               on.get()),
               "cudaLaunchKernel");
     }
 };

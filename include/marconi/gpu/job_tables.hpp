@@ -74,10 +74,12 @@ public:
             write_kv(job, buffer);
         }
         std::uint64_t tiles = 0;
+        std::uint32_t count = 0;
         for (memory::checkpoint_transfer const& c : transfer_.checkpoints) {
-            write_pieces(job, buffer, c, listed, tiles);
+            write_pieces(buffer + pieces_at_, c, listed, count, tiles);
             list(c.pages);
         }
+        job.which_piece = part_finder::of(count, tiles);
         job.tiles = checked_tiles(job.kv_tiles + tiles);
         return job;
     }
@@ -92,20 +94,23 @@ private:
             job.blocks_at = blocks_at_;
         }
         std::uint64_t tiles = 0;
+        std::uint32_t count = 0;
         memory::each_part(t.engine, layout_, [&](memory::kv_part const& part) {
             std::uint64_t const most = std::uint64_t{layout_.block_tokens()} * part.row.divisor();
-            new (buffer + job.part_count++ * sizeof(tiled_kv_part))
+            new (buffer + count++ * sizeof(tiled_kv_part))
                 tiled_kv_part{part, checked_tiles(tiles)};
             tiles += tiles_for(most, part.alignment);
         });
+        job.which_part = part_finder::of(count, tiles);
         job.tiles_a_page = memory::divider{checked_tiles(tiles)};
         job.kv_tiles = checked_tiles(tiles * t.pages.size());
     }
-    void write_pieces(copy_job& job, std::byte* buffer, memory::checkpoint_transfer const& c,
-                      std::uint32_t first_page, std::uint64_t& tiles) const {
+    /// Behind `count` others, which have so many tiles.
+    void write_pieces(std::byte* pieces, memory::checkpoint_transfer const& c,
+                      std::uint32_t first_page, std::uint32_t& count, std::uint64_t& tiles) const {
         memory::each_piece(c, layout_, [&](memory::state_part const& piece) {
             if (piece.bytes == 0) return;
-            new (buffer + pieces_at_ + job.piece_count++ * sizeof(tiled_state_part))
+            new (pieces + count++ * sizeof(tiled_state_part))
                 tiled_state_part{piece, first_page, checked_tiles(tiles)};
             tiles += tiles_for(piece.bytes, piece.alignment);
         });

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <marconi/core/config.hpp>
+#include <marconi/core/units.hpp>
 #include <marconi/gpu/error.hpp>
 #include <marconi/gpu/stream.hpp>
 #include <marconi/gpu/tiles.hpp>
@@ -50,17 +50,15 @@ struct launch_shape {
     /// A warp goes on to tiles further on; else it has one, or none.
     bool loops = false;
 
-    /// Small blocks come and go in the order of the tiles, so that the memory sees one stretch
-    /// after the other. Blocks that stay are large, and one fills a multiprocessor.
-    [[nodiscard]] MARCONI_HOST_DEVICE static constexpr std::uint32_t warps_per_block(bool loops) {
-        return loops ? 16 : 8;
-    }
+    /// Blocks that come and go do so in the order of the tiles: the memory sees one stretch after
+    /// the other.
+    static constexpr std::uint32_t warps_per_block = 16;
 };
 
 /// Starts a kernel on a stream and returns: its warps run copy_tile or copy_page_tile for every
-/// tile of the job. `tables` are the job's, in a buffer of most_inline_bytes
-/// at a multiple of 16, which may be written again at once; without them the job has been told
-/// where they are. load() makes the current device ready for all of these. Throws cuda_error.
+/// tile of the job. `tables` are the job's, in a buffer of most_inline_bytes at a multiple of 16,
+/// which may be written again at once; without them the job has been told where they are. load()
+/// makes the current device ready for all of these. Throws cuda_error.
 template <class L>
 concept launcher = requires(copy_job const& job, std::byte const* tables, std::size_t bytes,
                             page_job const& pages, launch_shape shape, stream_ref on) {
@@ -83,8 +81,7 @@ public:
     void limit(std::uint32_t most) { most_ = most == 0 ? all_ : std::min(most, all_); }
     [[nodiscard]] launch_shape shape_for(std::uint32_t tiles) const {
         if (most_ < all_) return on_few(tiles, most_);
-        constexpr std::uint32_t warps = launch_shape::warps_per_block(false);
-        return {tiles / warps + (tiles % warps != 0), false};
+        return {static_cast<std::uint32_t>(divide_up(tiles, launch_shape::warps_per_block)), false};
     }
     /// The same for a copy from or to the host's memory: these have 256 KiB in flight, more than a
     /// link of 64 GB/s brings in 4 us, and more of them would only be taken from the model.

@@ -9,6 +9,7 @@
 // Everything here runs on the host, too: tests compare it with a plain loop.
 
 #include <marconi/core/config.hpp>
+#include <marconi/core/units.hpp>
 #include <marconi/gpu/vectors.hpp>
 #include <marconi/memory/places.hpp>
 
@@ -25,6 +26,31 @@ struct tiled_state_part : memory::state_part {
     std::uint32_t first_tile = 0; ///< among the tiles of all pieces
 };
 
+/// Finds which of `count` parts, ascending by first_tile, each of one tile at least, a tile belongs
+/// to. Parts are much alike: a guess by proportion is right, or a step or two from it, and takes
+/// two loads, where a search by halves takes a chain of them.
+struct part_finder {
+    std::uint32_t count = 0;
+    std::uint32_t per_tile = 0; ///< parts, in units of 2^-31, rounded up
+
+    /// For parts that have so many tiles together.
+    [[nodiscard]] static part_finder of(std::uint32_t count, std::uint64_t tiles) {
+        if (count == 0) return {};
+        return {count, static_cast<std::uint32_t>(divide_up(std::uint64_t{count} << 31, tiles))};
+    }
+    template <class Part>
+    [[nodiscard]] MARCONI_HOST_DEVICE std::uint32_t operator()(Part const* parts,
+                                                               std::uint32_t tile) const {
+        auto at = static_cast<std::uint32_t>(std::uint64_t{tile} * per_tile >> 31);
+        if (at >= count) at = count - 1;
+        while (parts[at].first_tile > tile)
+            --at;
+        while (at + 1 < count && parts[at + 1].first_tile <= tile)
+            ++at;
+        return at;
+    }
+};
+
 /// A transfer as kernels take it: a value, with tables in memory that the kernel reads. They lie
 /// one behind the other, and the job begins to point to them when it is told where.
 struct copy_job {
@@ -34,8 +60,8 @@ struct copy_job {
     tiled_kv_part const* parts = nullptr;
     tiled_state_part const* pieces = nullptr;
     std::uint32_t const* pages = nullptr; ///< of the KV, then of each checkpoint
-    std::uint32_t part_count = 0;
-    std::uint32_t piece_count = 0;
+    part_finder which_part{};
+    part_finder which_piece{};
     memory::divider tiles_a_page{};
     std::uint32_t kv_tiles = 0;
     std::uint32_t tiles = 0;
@@ -56,24 +82,11 @@ struct copy_job {
     }
 };
 
-/// Which of `count` parts, ascending by first_tile, a tile belongs to.
-template <class Part>
-[[nodiscard]] MARCONI_HOST_DEVICE std::uint32_t part_of(Part const* parts, std::uint32_t count,
-                                                        std::uint32_t tile) {
-    std::uint32_t low = 0;
-    while (count > 1) {
-        std::uint32_t const half = count / 2;
-        if (parts[low + half].first_tile <= tile) low += half;
-        count -= half;
-    }
-    return low;
-}
-
 template <direction Way>
 MARCONI_HOST_DEVICE void copy_kv_tile(copy_job const& job, std::uint32_t tile, std::uint32_t lane) {
     std::uint32_t const i = job.tiles_a_page.quotient(tile);
     std::uint32_t const in_page = tile - i * job.tiles_a_page.divisor();
-    tiled_kv_part const part = job.parts[part_of(job.parts, job.part_count, in_page)];
+    tiled_kv_part const part = job.parts[job.which_part(job.parts, in_page)];
     std::byte* const page = job.page(i);
     copy_share<Way>(part.alignment, in_page - part.first_tile, lane,
                     job.range.first_row(i) * part.row.divisor(),
@@ -85,7 +98,7 @@ MARCONI_HOST_DEVICE void copy_kv_tile(copy_job const& job, std::uint32_t tile, s
 template <direction Way>
 MARCONI_HOST_DEVICE void copy_state_tile(copy_job const& job, std::uint32_t tile,
                                          std::uint32_t lane) {
-    tiled_state_part const piece = job.pieces[part_of(job.pieces, job.piece_count, tile)];
+    tiled_state_part const piece = job.pieces[job.which_piece(job.pieces, tile)];
     copy_share<Way>(piece.alignment, tile - piece.first_tile, lane, 0, piece.bytes,
                     [&](std::uint64_t at) {
                         memory::place_in_pages const found = locate(piece, job.cut, at);

@@ -232,7 +232,7 @@ void launch(std::uint32_t tiles, marconi::gpu::launch_shape shape, marconi::gpu:
         throw marconi::gpu::cuda_error{cudaErrorInvalidResourceHandle, "launching"};
     ++the().counts.launches;
     the().counts.launched = shape;
-    std::uint64_t const warps = std::uint64_t{shape.blocks} * shape.warps_per_block(shape.loops);
+    std::uint64_t const warps = std::uint64_t{shape.blocks} * shape.warps_per_block;
     auto const reached =
         static_cast<std::uint32_t>(shape.loops ? tiles : std::min<std::uint64_t>(tiles, warps));
     enqueue(on.get(), [=] {

@@ -1,0 +1,70 @@
+#pragma once
+
+// Pages between a device and the host's memory, over the link: by the library's spill_room, one
+// launch for all of them, and by cudaMemcpyAsync, a page at a time or all in one piece.
+
+#include <marconi/gpu.cuh>
+#include <marconi/model/presets.hpp>
+
+#include <cuda_runtime.h>
+
+#include <algorithm>
+#include <cstddef>
+#include <random>
+#include <span>
+#include <string>
+#include <vector>
+
+namespace gpu_bench {
+
+enum class spilled_by { marconi, pages, one_piece };
+
+inline char const* name(spilled_by how) {
+    constexpr char const* names[] = {"marconi", "page_by_page", "one_piece"};
+    return names[static_cast<int>(how)];
+}
+
+/// 64 MB of a model's pages, in any order on both sides.
+class spill_workload {
+public:
+    explicit spill_workload(std::string const& model)
+        : layout_{marconi::model::find_preset(model).footprint({}), {}},
+          pages_(static_cast<std::size_t>((64 << 20) / layout_.page_bytes().value())),
+          outside_(pages_.size()),
+          store_{layout_.model(), bytes_each() * pages_.size()},
+          room_{store_, bytes_each() * pages_.size()} {
+        store_.pages().allocate(pages_);
+        room_.pages().allocate(outside_);
+        std::shuffle(pages_.begin(), pages_.end(), std::mt19937{1});
+        std::shuffle(outside_.begin(), outside_.end(), std::mt19937{2});
+    }
+    [[nodiscard]] std::size_t bytes() const { return pages_.size() * bytes_each().value(); }
+    [[nodiscard]] marconi::gpu::stream_ref stream() const { return room_.stream(); }
+
+    void copy(spilled_by how, bool out) {
+        if (how == spilled_by::marconi) {
+            (void)(out ? room_.spill(pages_, outside_) : room_.fetch(outside_, pages_));
+        } else if (how == spilled_by::pages) {
+            for (std::size_t i = 0; i < pages_.size(); ++i)
+                plain(store_.page(pages_[i]), room_.page(outside_[i]), bytes_each().value(), out);
+        } else {
+            plain(store_.page(marconi::page_id{0}), room_.page(marconi::page_id{0}), bytes(), out);
+        }
+    }
+
+private:
+    [[nodiscard]] marconi::byte_count bytes_each() const { return layout_.page_bytes(); }
+    void plain(std::span<std::byte> here, std::span<std::byte> there, std::size_t n, bool out) {
+        marconi::gpu::check(cudaMemcpyAsync(out ? there.data() : here.data(),
+                                            out ? here.data() : there.data(), n, cudaMemcpyDefault,
+                                            room_.stream().get()),
+                            "cudaMemcpyAsync");
+    }
+
+    marconi::memory::page_layout layout_;
+    std::vector<marconi::page_id> pages_, outside_;
+    marconi::gpu::device_store store_;
+    marconi::gpu::spill_room<marconi::gpu::kernel_launcher> room_;
+};
+
+} // namespace gpu_bench
