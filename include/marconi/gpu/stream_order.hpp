@@ -54,13 +54,12 @@ public:
 
         /// The stream waits until it may read these pages.
         void reads(std::span<page_id const> pages) {
-            order_->need_to_read(pages);
+            order_->need_last_writes(pages, false);
             order_->wait(line_, on_);
         }
         /// The stream waits until it may write these pages.
         void writes(std::span<page_id const> pages) {
-            order_->need_to_read(pages);
-            order_->need_to_write(pages);
+            order_->need_last_writes(pages, true);
             order_->wait(line_, on_);
         }
         /// Everything is enqueued. Where there can be no event behind it nobody could wait for it,
@@ -174,22 +173,24 @@ private:
 
     // ---- what a stream must wait for, by timeline: collected, then waited for ----
 
-    void need_to_read(std::span<page_id const> pages) noexcept {
+    void need_last_writes(std::span<page_id const> pages, bool and_reads) noexcept {
+        ticket last{}; // neighbours were mostly written together
         for (page_id const page : pages) {
             page_use const& use = pages_[page.value()];
-            if (use.written != 0) need(use.writer, use.written);
+            if (use.written != last.when || use.writer != last.line) {
+                last = {use.written, use.writer};
+                if (last.when != 0) need(last.line, last.when);
+            }
+            if (and_reads && use.readers != 0) need_reads(use);
         }
     }
-    void need_to_write(std::span<page_id const> pages) noexcept {
-        for (page_id const page : pages) {
-            page_use const& use = pages_[page.value()];
-            for (std::uint64_t left = use.readers; left != 0; left &= left - 1) {
-                auto const bit = static_cast<std::uint32_t>(std::countr_zero(left));
-                need(bit, use.last_read);
-                if (bit == last_bit)
-                    for (std::uint32_t line = bit + 1; line < lines_.size(); ++line)
-                        need(line, use.last_read);
-            }
+    void need_reads(page_use const& use) noexcept {
+        for (std::uint64_t left = use.readers; left != 0; left &= left - 1) {
+            auto const bit = static_cast<std::uint32_t>(std::countr_zero(left));
+            need(bit, use.last_read);
+            if (bit == last_bit)
+                for (std::uint32_t line = bit + 1; line < lines_.size(); ++line)
+                    need(line, use.last_read);
         }
     }
     void need(std::uint32_t line, std::uint64_t when) noexcept {
