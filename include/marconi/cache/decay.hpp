@@ -50,10 +50,10 @@ protected:
         store_.pages().release_unshared(pages);
         checkpoint_pages_ -= pages.size();
         checkpoints_.remove(std::exchange(payload.checkpoint, {}));
-        notify({.kind = event_kind::checkpoint_removed,
-                .node = id,
-                .parent = tree_[id].parent,
-                .position = token_count{tree_[id].depth}});
+        notify(event<Token>{.kind = event_kind::checkpoint_removed,
+                            .node = id,
+                            .parent = tree_[id].parent,
+                            .position = token_count{tree_[id].depth}});
         change_resume_above(id, payload.resume_above);
     }
 
@@ -69,7 +69,7 @@ protected:
             store_.pages().release(first);
             store_.pages().release_unshared(own.subspan(1));
         }
-        notify({.kind = event_kind::removed, .node = id, .parent = parent});
+        notify(event<Token>{.kind = event_kind::removed, .node = id, .parent = parent});
         tree_.remove_leaf(id);
         if (first && store_.pages().owners(first) == 1) rerank_above(parent, first_block);
         settle(parent);
@@ -88,7 +88,7 @@ protected:
             if (pinned || n.payload.checkpoint) break;
             if (n.is_leaf() && !this->has_kv()) {
                 this->unrank(id);
-                notify({.kind = event_kind::removed, .node = id, .parent = parent});
+                notify(event<Token>{.kind = event_kind::removed, .node = id, .parent = parent});
                 tree_.remove_leaf(id);
                 id = parent;
                 continue;
@@ -128,7 +128,7 @@ protected:
                 rerank_below(child_id, boundary / block);
         }
         ++counts_.merges;
-        notify({.kind = event_kind::merged, .node = child_id, .parent = id});
+        notify(event<Token>{.kind = event_kind::merged, .node = child_id, .parent = id});
         this->rerank(child_id);
         if (in_one_block) this->rerank(parent); // its child begins with another page
         return true;

@@ -61,10 +61,10 @@ public:
         if (std::span<page_id const> const own = this->pages(lower);
             !own.empty() && position % store_.layout().block_tokens() != 0)
             store_.pages().share(own.front());
-        notify({.kind = event_kind::split,
-                .node = id,
-                .parent = upper_id,
-                .position = token_count{position}});
+        notify(event<Token>{.kind = event_kind::split,
+                            .node = id,
+                            .parent = upper_id,
+                            .position = token_count{position}});
         this->rerank(id);
         return upper_id;
     }
@@ -78,12 +78,12 @@ public:
         auto& payload = tree_[id].payload;
         payload.history = eviction_.created(this->now_);
         payload.resume_above = above.payload.checkpoint ? above.depth : above.payload.resume_above;
-        notify({.kind = event_kind::kv_published,
-                .node = id,
-                .parent = parent,
-                .position = token_count{depth},
-                .in = in,
-                .tokens = tree_.tokens(id)});
+        notify(event<Token>{.kind = event_kind::kv_published,
+                            .node = id,
+                            .parent = parent,
+                            .position = token_count{depth},
+                            .in = in,
+                            .tokens = tree_.tokens(id)});
         return id;
     }
 
@@ -91,11 +91,11 @@ public:
     void attach_checkpoint(node_id id, std::span<page_id const> owned, scope const& in) noexcept {
         checkpoint_pages_ += owned.size();
         tree_[id].payload.checkpoint = checkpoints_.add(tree_[id].depth, owned);
-        notify({.kind = event_kind::checkpoint_published,
-                .node = id,
-                .parent = tree_[id].parent,
-                .position = token_count{tree_[id].depth},
-                .in = in});
+        notify(event<Token>{.kind = event_kind::checkpoint_published,
+                            .node = id,
+                            .parent = tree_[id].parent,
+                            .position = token_count{tree_[id].depth},
+                            .in = in});
         change_resume_above(id, tree_[id].depth);
         this->rerank(id);
     }

@@ -65,12 +65,11 @@ void save_known(Entries& entries, lease_record const& lease, std::uint32_t known
     std::size_t const first = lease.position / block;
     auto const pages =
         std::span{lease.pages}.subspan(first - lease.first_block, divide_up(end, block) - first);
-    entries.store().save({.kv = {.begin = token_count{lease.position},
-                                 .end = token_count{end},
-                                 .pages = pages,
-                                 .engine = kv},
-                          .checkpoints = {}},
-                         stream);
+    memory::kv_transfer const work{.begin = token_count{lease.position},
+                                   .end = token_count{end},
+                                   .pages = pages,
+                                   .engine = kv};
+    entries.store().save(memory::transfer{.kv = work, .checkpoints = {}}, stream);
 }
 
 inline void check_reserve(lease_record const& lease, token_count tokens) {

@@ -72,13 +72,13 @@ decide_captures(Entries const& entries, Admission const& admission, cache_option
                 match_result const& match) {
     if (!entries.needs_checkpoint()) return {};
     token_count const grid = options.checkpoint_grid;
-    policy::capture_rule rule =
-        admission.captures({.tokens = match.tokens,
-                            .limit = match.limit,
-                            .matched = match.matched,
-                            .resumable = match.resumable,
-                            .block_tokens = token_count{entries.store().layout().block_tokens()},
-                            .checkpoint_grid = grid});
+    policy::capture_rule rule = admission.captures(
+        policy::request_facts{.tokens = match.tokens,
+                              .limit = match.limit,
+                              .matched = match.matched,
+                              .resumable = match.resumable,
+                              .block_tokens = token_count{entries.store().layout().block_tokens()},
+                              .checkpoint_grid = grid});
     if (std::uint64_t const step = rule.every.value())
         for (std::uint64_t at = match.resumable.value() / step * step; at <= match.limit.value();
              at += step)

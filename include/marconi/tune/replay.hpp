@@ -82,7 +82,7 @@ replayed replay(Cache& cache, replay_request<typename Cache::token_type> const& 
                 Opened&& opened) {
     auto const prompt = request.tokens.first(request.prompt.value());
     cache::request_plan plan =
-        cache.plan(cache.match(request.in, prompt, {.limit = request.limit}));
+        cache.plan(cache.match(request.in, prompt, cache::match_options{.limit = request.limit}));
     plan.captures.tail = plan.captures.tail && request.ended;
     auto lease = cache.acquire(plan);
     opened(std::as_const(lease));
@@ -90,7 +90,8 @@ replayed replay(Cache& cache, replay_request<typename Cache::token_type> const& 
     add_captures(captured, request.captured, plan.resume_at());
     flop_curve const& flops = cache.store().layout().model().flops;
     return {.match = plan.match,
-            .outcome = cache.commit(lease, request.tokens, {.checkpoints = captured}),
+            .outcome =
+                cache.commit(lease, request.tokens, cache::computed{.checkpoints = captured}),
             .asked = flops.up_to(plan.match.tokens),
             .saved = flops.up_to(plan.match.resumable)};
 }

@@ -54,12 +54,12 @@ public:
             old->ended = commit.ended;
             bytes_ = bytes_ - replaced + bytes_of(*old);
         } else {
-            entries_.push_back({.in = lease.in,
-                                .number = lease.request,
-                                .prompt = commit.first ? lease.prompt : token_count{},
-                                .limit = commit.first ? lease.limit : token_count{},
-                                .tokens = {tokens.begin(), tokens.end()},
-                                .ended = commit.ended});
+            entries_.push_back(entry{.in = lease.in,
+                                     .number = lease.request,
+                                     .prompt = commit.first ? lease.prompt : token_count{},
+                                     .limit = commit.first ? lease.limit : token_count{},
+                                     .tokens = {tokens.begin(), tokens.end()},
+                                     .ended = commit.ended});
             index_.emplace(lease.request, forgotten_ + entries_.size() - 1);
             (window_open_ ? in_window_ : before_window_) += commit.first;
             bytes_ += bytes_of(entries_.back());
