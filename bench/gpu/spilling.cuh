@@ -24,7 +24,7 @@ inline char const* name(spilled_by how) {
     return names[static_cast<int>(how)];
 }
 
-/// 64 MB of a model's pages, in any order on both sides.
+/// A model's pages, as many as 64 MiB hold, in any order on both sides.
 class spill_workload {
 public:
     explicit spill_workload(std::string const& model)
@@ -37,6 +37,32 @@ public:
         room_.pages().allocate(outside_);
         std::shuffle(pages_.begin(), pages_.end(), std::mt19937{1});
         std::shuffle(outside_.begin(), outside_.end(), std::mt19937{2});
+    }
+    /// Pages that are not the same when they have gone out and come back.
+    [[nodiscard]] std::size_t wrong() {
+        std::size_t differ = 0;
+        auto const number = [](std::size_t i) { return static_cast<int>(1 + i % 255); };
+        auto const fill = [&](auto&& value) {
+            for (std::size_t i = 0; i < pages_.size(); ++i)
+                marconi::gpu::check(cudaMemsetAsync(store_.page(pages_[i]).data(), value(i),
+                                                    bytes_each().value(), room_.stream().get()),
+                                    "cudaMemsetAsync");
+        };
+        fill(number);
+        copy(spilled_by::marconi, true);
+        fill([](std::size_t) { return 0; });
+        copy(spilled_by::marconi, false);
+        std::vector<std::byte> here(bytes_each().value());
+        for (std::size_t i = 0; i < pages_.size(); ++i) {
+            marconi::gpu::check(cudaMemcpyAsync(here.data(), store_.page(pages_[i]).data(),
+                                                here.size(), cudaMemcpyDefault,
+                                                room_.stream().get()),
+                                "cudaMemcpyAsync");
+            room_.stream().synchronize();
+            differ += !std::ranges::all_of(
+                here, [&](std::byte b) { return b == static_cast<std::byte>(number(i)); });
+        }
+        return differ;
     }
     [[nodiscard]] std::size_t bytes() const { return pages_.size() * bytes_each().value(); }
     [[nodiscard]] marconi::gpu::stream_ref stream() const { return room_.stream(); }

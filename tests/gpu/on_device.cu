@@ -69,7 +69,7 @@ TEST_CASE("four streams commit, match, restore and evict at random: every byte i
                 checked += story.checked();
             }
     while (std::chrono::steady_clock::now() < end);
-    CHECK(checked > 100);
+    CHECK(checked > (history_time().count() == 0 ? 100u : 500u));
 }
 
 TEST_CASE("a cache that learns keeps its pages on a device", "[long]") {

@@ -12,6 +12,7 @@
 
 #include <support/catch.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -208,10 +209,11 @@ TEST_CASE("tiles: each finds its part, however unlike the parts are") {
     for (int round = 0; round < 300; ++round) {
         std::vector<gpu::tiled_state_part> parts(1 + below(60));
         std::uint32_t tiles = 0;
-        std::uint32_t const unlike = 1 + below(12); // sizes up to 2^unlike
+        std::uint32_t const unlike = 1 + below(12); // sizes below 2^unlike
         for (auto& part : parts) {
             part.first_tile = tiles;
             tiles += 1 + below(1u << below(unlike));
+            if (round % 3 == 0 && &part - parts.data() < 5) tiles += 5'000; // large ones first
         }
         auto const which = gpu::part_finder::of(static_cast<std::uint32_t>(parts.size()), tiles);
         std::uint32_t expected = 0;
@@ -232,6 +234,66 @@ TEST_CASE("tiles: each finds its part, however unlike the parts are") {
     for (auto const& [tile, part] :
          {std::pair{0u, 0u}, {1u, 1u}, {1u << 31, 1u}, {most - 2, 1u}, {most - 1, 2u}})
         CHECK(which(parts.data(), tile) == part);
+}
+
+namespace {
+
+/// A part that counts how often finders look at it.
+struct watched_part {
+    struct tile {
+        std::uint32_t number = 0;
+        static inline int looks = 0;
+        operator std::uint32_t() const { // NOLINT: as the number itself converts
+            ++looks;
+            return number;
+        }
+    };
+    tile first_tile{};
+};
+
+/// The most looks that finding a tile takes, among parts of these sizes.
+int most_looks(std::vector<std::uint32_t> const& sizes) {
+    std::vector<watched_part> parts;
+    std::uint32_t tiles = 0;
+    for (std::uint32_t const size : sizes) {
+        parts.push_back({{tiles}});
+        tiles += size;
+    }
+    auto const which = gpu::part_finder::of(static_cast<std::uint32_t>(parts.size()), tiles);
+    int most = 0;
+    for (std::uint32_t tile = 0; tile < tiles; ++tile) {
+        watched_part::tile::looks = 0;
+        (void)which(parts.data(), tile);
+        most = std::max(most, watched_part::tile::looks);
+    }
+    return most;
+}
+
+} // namespace
+
+TEST_CASE("tiles: parts that are alike take few looks, others no more than a search by halves") {
+    CHECK(most_looks(std::vector<std::uint32_t>(56, 8)) <= 3);
+    std::vector<std::uint32_t> state_and_window, windows_last(64, 1);
+    for (int layer = 0; layer < 24; ++layer)
+        state_and_window.insert(state_and_window.end(), {512, 32});
+    CHECK(most_looks(state_and_window) <= 4);
+    std::fill_n(windows_last.begin(), 26, 1'000);
+    CHECK(most_looks(windows_last) <= 16);
+}
+
+TEST_CASE("tiles: each is one warp's, in launches that loop and in those that do not") {
+    for (std::uint32_t const tiles : {1u, 15u, 16u, 17u, 100u, 1'000u})
+        for (gpu::launch_shape const shape :
+             {gpu::launch_shape{(tiles + 15) / 16, false}, {1, true}, {7, true}, {132, true}}) {
+            std::vector<std::uint32_t> seen(tiles);
+            for (std::uint32_t block = 0; block < shape.blocks; ++block)
+                for (std::uint32_t warp = 0; warp < shape.warps_per_block; ++warp) {
+                    std::uint64_t tile = shape.first_tile(block, warp);
+                    for (; tile < tiles; tile += shape.loops ? shape.step() : tiles)
+                        ++seen[tile];
+                }
+            REQUIRE(std::ranges::all_of(seen, [](std::uint32_t times) { return times == 1; }));
+        }
 }
 
 TEST_CASE("tiles: every small range of every shape of engine") {

@@ -108,7 +108,7 @@ public:
         return {copies_->arena() + id.value() * bytes, bytes};
     }
     /// Copies take at most so many multiprocessors from now on, since they run beside the model's
-    /// own kernels; 0, as at first: all.
+    /// own kernels; 0, as at first: all, which they then fill.
     void limit_multiprocessors(std::uint32_t most) { copies_->limit_multiprocessors(most); }
     /// The copies themselves, for moving pages to other arenas.
     [[nodiscard]] device_copies<Launcher>& copies() const { return *copies_; }

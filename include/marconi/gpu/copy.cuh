@@ -15,22 +15,20 @@ namespace marconi::gpu {
 
 inline constexpr unsigned threads_per_block = launch_shape::warps_per_block * lanes;
 
-/// Blocks that a multiprocessor has registers for, if nothing is to spill: the loop keeps more.
+/// Blocks at once on a multiprocessor, by which the compiler divides its registers. A loop keeps
+/// more in them: all that one block can have (on sm_100 it spills some).
 [[nodiscard]] constexpr unsigned blocks_at_once(bool loops) { return loops ? 1 : 2; }
 
 /// Calls copy(tile, lane) for the tiles that are this warp's.
 template <bool Loops, class Copy>
 __device__ void each_tile_of_warp(std::uint32_t tiles, Copy&& copy) {
-    std::uint32_t const warp = threadIdx.x / lanes, lane = threadIdx.x % lanes;
-    constexpr std::uint32_t warps = launch_shape::warps_per_block;
+    launch_shape const shape{gridDim.x, Loops};
+    std::uint32_t const lane = threadIdx.x % lanes;
+    std::uint64_t tile = shape.first_tile(blockIdx.x, threadIdx.x / lanes);
     if constexpr (Loops) {
-        // Warps of one number are spread over all blocks before the next: where the last round of
-        // tiles does not fill all warps, every multiprocessor has a share of it.
-        for (std::uint64_t tile = warp * gridDim.x + blockIdx.x; tile < tiles;
-             tile += warps * gridDim.x)
+        for (; tile < tiles; tile += shape.step())
             copy(static_cast<std::uint32_t>(tile), lane);
     } else {
-        std::uint64_t const tile = std::uint64_t{blockIdx.x} * warps + warp;
         if (tile < tiles) copy(static_cast<std::uint32_t>(tile), lane);
     }
 }
@@ -99,7 +97,7 @@ public:
     }
 
 private:
-    /// Of the copies between pages and engines there are four kernels.
+    /// Copies between pages and engines, of which there are four cases.
     template <class Visit>
     static void each_case(Visit&& visit) {
         using to_pages = std::integral_constant<direction, direction::to_pages>;

@@ -105,7 +105,7 @@ private:
         job.tiles_a_page = memory::divider{checked_tiles(tiles)};
         job.kv_tiles = checked_tiles(tiles * t.pages.size());
     }
-    /// Behind `count` others, which have so many tiles.
+    /// Adds to the count and the tiles of the pieces before.
     void write_pieces(std::byte* pieces, memory::checkpoint_transfer const& c,
                       std::uint32_t first_page, std::uint32_t& count, std::uint64_t& tiles) const {
         memory::each_piece(c, layout_, [&](memory::state_part const& piece) {

@@ -44,17 +44,6 @@ void with_inline_size(std::size_t bytes, Visit&& visit) {
     });
 }
 
-/// The blocks of a launch, and how their warps share its tiles.
-struct launch_shape {
-    std::uint32_t blocks = 0;
-    /// A warp goes on to tiles further on; else it has one, or none.
-    bool loops = false;
-
-    /// Blocks that come and go do so in the order of the tiles: the memory sees one stretch after
-    /// the other.
-    static constexpr std::uint32_t warps_per_block = 16;
-};
-
 /// Starts a kernel on a stream and returns: its warps run copy_tile or copy_page_tile for every
 /// tile of the job. `tables` are the job's, in a buffer of most_inline_bytes at a multiple of 16,
 /// which may be written again at once; without them the job has been told where they are. load()
@@ -77,7 +66,7 @@ public:
               "cudaDeviceGetAttribute");
         all_ = most_ = static_cast<std::uint32_t>(count);
     }
-    /// Copies take no more multiprocessors than that from now on; 0: all there are.
+    /// Copies are on no more multiprocessors than that from now on; 0: on all there are.
     void limit(std::uint32_t most) { most_ = most == 0 ? all_ : std::min(most, all_); }
     [[nodiscard]] launch_shape shape_for(std::uint32_t tiles) const {
         if (most_ < all_) return on_few(tiles, most_);

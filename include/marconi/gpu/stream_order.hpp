@@ -54,12 +54,12 @@ public:
 
         /// The stream waits until it may read these pages.
         void reads(std::span<page_id const> pages) {
-            order_->need_last_writes(pages, false);
+            order_->need_before(access::read, pages);
             order_->wait(line_, on_);
         }
         /// The stream waits until it may write these pages.
         void writes(std::span<page_id const> pages) {
-            order_->need_last_writes(pages, true);
+            order_->need_before(access::write, pages);
             order_->wait(line_, on_);
         }
         /// Everything is enqueued. Where there can be no event behind it nobody could wait for it,
@@ -132,6 +132,7 @@ public:
 
 private:
     using line_type = timeline<Events>;
+    enum class access { read, write };
 
     struct page_use {
         std::uint64_t written = 0;
@@ -173,7 +174,7 @@ private:
 
     // ---- what a stream must wait for, by timeline: collected, then waited for ----
 
-    void need_last_writes(std::span<page_id const> pages, bool and_reads) noexcept {
+    void need_before(access kind, std::span<page_id const> pages) noexcept {
         ticket last{}; // neighbours were mostly written together
         for (page_id const page : pages) {
             page_use const& use = pages_[page.value()];
@@ -181,7 +182,7 @@ private:
                 last = {use.written, use.writer};
                 if (last.when != 0) need(last.line, last.when);
             }
-            if (and_reads && use.readers != 0) need_reads(use);
+            if (kind == access::write && use.readers != 0) need_reads(use);
         }
     }
     void need_reads(page_use const& use) noexcept {

@@ -18,6 +18,29 @@
 
 namespace marconi::gpu {
 
+/// The blocks of a launch, and how their warps share its tiles.
+struct launch_shape {
+    static constexpr std::uint32_t warps_per_block = 16;
+
+    std::uint32_t blocks = 0; ///< at least one, and one for every 16 tiles, if they do not loop
+    /// A warp goes on to tiles further on. Else it has one at most, and blocks come and go in the
+    /// order of the tiles: the memory sees one stretch after the other.
+    bool loops = false;
+
+    /// The first tile of a warp, if there are so many tiles.
+    [[nodiscard]] MARCONI_HOST_DEVICE std::uint64_t first_tile(std::uint32_t block,
+                                                               std::uint32_t warp) const {
+        // In a loop warps of one number are spread over all blocks before the next: where the last
+        // round of tiles does not fill all warps, every multiprocessor has a share of it.
+        return loops ? std::uint64_t{warp} * blocks + block
+                     : std::uint64_t{block} * warps_per_block + warp;
+    }
+    /// From each tile of a warp to its next one.
+    [[nodiscard]] MARCONI_HOST_DEVICE std::uint64_t step() const {
+        return std::uint64_t{blocks} * warps_per_block;
+    }
+};
+
 struct tiled_kv_part : memory::kv_part {
     std::uint32_t first_tile = 0; ///< among the tiles of a page
 };
@@ -27,8 +50,9 @@ struct tiled_state_part : memory::state_part {
 };
 
 /// Finds which of `count` parts, ascending by first_tile, each of one tile at least, a tile belongs
-/// to. Parts are much alike: a guess by proportion is right, or a step or two from it, and takes
-/// two loads, where a search by halves takes a chain of them.
+/// to. Parts are mostly alike: a guess by proportion is right, or one off, and takes two loads,
+/// where a search by halves takes a chain of them. From a worse guess it goes on in steps that
+/// double, then by halves: O(log of how far it was off).
 struct part_finder {
     std::uint32_t count = 0;
     std::uint32_t per_tile = 0; ///< parts, in units of 2^-31, rounded up
@@ -41,13 +65,22 @@ struct part_finder {
     template <class Part>
     [[nodiscard]] MARCONI_HOST_DEVICE std::uint32_t operator()(Part const* parts,
                                                                std::uint32_t tile) const {
-        auto at = static_cast<std::uint32_t>(std::uint64_t{tile} * per_tile >> 31);
-        if (at >= count) at = count - 1;
-        while (parts[at].first_tile > tile)
-            --at;
-        while (at + 1 < count && parts[at + 1].first_tile <= tile)
-            ++at;
-        return at;
+        auto low = static_cast<std::uint32_t>(std::uint64_t{tile} * per_tile >> 31);
+        if (low >= count) low = count - 1;
+        std::uint32_t high = low + 1; // the part is in [low, high) when both loops are over
+        for (std::uint32_t step = 1; parts[low].first_tile > tile; step *= 2) {
+            high = low;
+            low -= step < low ? step : low;
+        }
+        for (std::uint32_t step = 1; high < count && parts[high].first_tile <= tile; step *= 2) {
+            low = high;
+            high = step < count - high ? high + step : count;
+        }
+        while (high - low > 1) {
+            std::uint32_t const middle = low + (high - low) / 2;
+            (parts[middle].first_tile <= tile ? low : high) = middle;
+        }
+        return low;
     }
 };
 

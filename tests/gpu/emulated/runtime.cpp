@@ -11,7 +11,6 @@
 #include <map>
 #include <memory>
 #include <new>
-#include <numeric>
 #include <optional>
 #include <random>
 #include <set>
@@ -223,23 +222,32 @@ std::size_t live_objects() {
 
 namespace {
 
-/// Every tile that the launch's warps have, as copy.cuh shares them out, in random order.
+/// The tiles that a launch's warps have, in random order.
+std::vector<std::uint32_t> tiles_of(marconi::gpu::launch_shape shape, std::uint32_t tiles) {
+    std::vector<std::uint32_t> all;
+    for (std::uint32_t block = 0; block < shape.blocks; ++block)
+        for (std::uint32_t warp = 0; warp < shape.warps_per_block; ++warp)
+            for (std::uint64_t tile = shape.first_tile(block, warp); tile < tiles;
+                 tile += shape.step()) {
+                all.push_back(static_cast<std::uint32_t>(tile));
+                if (!shape.loops) break;
+            }
+    std::shuffle(all.begin(), all.end(), the().random);
+    return all;
+}
+
 template <class Body>
 void launch(std::uint32_t tiles, marconi::gpu::launch_shape shape, marconi::gpu::stream_ref on,
             Body body) {
     if (the().refuse()) throw marconi::gpu::cuda_error{cudaErrorLaunchOutOfResources, "launching"};
+    if (shape.blocks == 0)
+        throw marconi::gpu::cuda_error{cudaErrorInvalidConfiguration, "launching"};
     if (the().device_of(on.get()) != the().current_device)
         throw marconi::gpu::cuda_error{cudaErrorInvalidResourceHandle, "launching"};
     ++the().counts.launches;
     the().counts.launched = shape;
-    std::uint64_t const warps = std::uint64_t{shape.blocks} * shape.warps_per_block;
-    auto const reached =
-        static_cast<std::uint32_t>(shape.loops ? tiles : std::min<std::uint64_t>(tiles, warps));
     enqueue(on.get(), [=] {
-        std::vector<std::uint32_t> order(reached);
-        std::iota(order.begin(), order.end(), 0u);
-        std::shuffle(order.begin(), order.end(), the().random);
-        for (std::uint32_t const tile : order)
+        for (std::uint32_t const tile : tiles_of(shape, tiles))
             for (std::uint32_t lane = 0; lane < marconi::gpu::lanes; ++lane)
                 body(tile, lane);
     });
