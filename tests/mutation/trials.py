@@ -51,13 +51,14 @@ SANITIZED = Program("histories under ASan and UBSan", ("tests/histories/main.cpp
                     flags=("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"))
 CONCURRENCY = suite("concurrency", "tests/concurrency/*.cpp", folders=("cache/",),
                     flags=("-O0", "-DMARCONI_CHECK_THREADS=1"))
-STREAMS = suite("streams", "tests/gpu/emulated/*.cpp", NO_MEMORY, folders=("cache/", "memory/"),
+STREAMS = suite("streams", "tests/gpu/emulated/*.cpp", NO_MEMORY,
+                folders=("cache/", "gpu/", "memory/"),
                 flags=("-O0", "-isystem", str(CUDA)))
 # Each catches the most in the time it takes; a patch that one catches is spared the others.
 STAGES = [
     HISTORIES,
     suite("policy", "tests/policy/*.cpp", folders=("policy/",)),
-    suite("copies on tiles", "tests/gpu/*.cpp", folders=("memory/",)),
+    suite("copies on tiles", "tests/gpu/*.cpp", folders=("gpu/", "memory/")),
     suite("cache", "tests/cache/*.cpp", NO_MEMORY, folders=("cache/", "index/", "memory/")),
     suite("memory", "tests/memory/*.cpp", NO_MEMORY, folders=("memory/",), flags=("-O1",)),
     FAULTS,
@@ -193,6 +194,11 @@ def culprits(errors, tree, group):
                         for path, line in places)]
         if found or len(group) == 1:
             return found or group
+    # A declaration that went is missed further down.
+    for path, line in places:
+        above = [p for p in group if p.path == path and p.last_line < int(line)]
+        if above:
+            return [max(above, key=lambda p: p.last_line)]
     raise Broken("the headers do not compile, and no patch is to blame:\n" + errors[:3000])
 
 
