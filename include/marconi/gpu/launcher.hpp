@@ -60,12 +60,8 @@ concept launcher = requires(copy_job const& job, std::byte const* tables, std::s
 /// How large launches are on a device.
 class launch_size {
 public:
-    explicit launch_size(int device) {
-        int count = 0;
-        check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device),
-              "cudaDeviceGetAttribute");
-        all_ = most_ = static_cast<std::uint32_t>(count);
-    }
+    explicit launch_size(int device) : all_{multiprocessors_of(device)}, most_{all_} {}
+
     /// Copies are on no more multiprocessors than that from now on; 0: on all there are.
     void limit(std::uint32_t most) { most_ = most == 0 ? all_ : std::min(most, all_); }
     [[nodiscard]] launch_shape shape_for(std::uint32_t tiles) const {
@@ -79,12 +75,18 @@ public:
     }
 
 private:
+    static std::uint32_t multiprocessors_of(int device) {
+        int count = 0;
+        check(cudaDeviceGetAttribute(&count, cudaDevAttrMultiProcessorCount, device),
+              "cudaDeviceGetAttribute");
+        return static_cast<std::uint32_t>(count);
+    }
     /// A block is on one multiprocessor. A small copy is spread over as many as it may take.
     static launch_shape on_few(std::uint32_t tiles, std::uint32_t most) {
         return {std::min(tiles, most), true};
     }
 
-    std::uint32_t all_ = 1, most_ = 1;
+    std::uint32_t all_, most_;
 };
 
 } // namespace marconi::gpu

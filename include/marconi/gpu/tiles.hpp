@@ -22,10 +22,10 @@ namespace marconi::gpu {
 struct launch_shape {
     static constexpr std::uint32_t warps_per_block = 16;
 
-    std::uint32_t blocks = 0; ///< at least one, and one for every 16 tiles, if they do not loop
+    std::uint32_t blocks; ///< at least one, and one for every 16 tiles, if they do not loop
     /// A warp goes on to tiles further on. Else it has one at most, and blocks come and go in the
     /// order of the tiles: the memory sees one stretch after the other.
-    bool loops = false;
+    bool loops;
 
     /// The first tile of a warp, if there are so many tiles.
     [[nodiscard]] MARCONI_HOST_DEVICE std::uint64_t first_tile(std::uint32_t block,
@@ -67,15 +67,11 @@ struct part_finder {
                                                                std::uint32_t tile) const {
         auto low = static_cast<std::uint32_t>(std::uint64_t{tile} * per_tile >> 31);
         if (low >= count) low = count - 1;
-        std::uint32_t high = low + 1; // the part is in [low, high) when both loops are over
-        for (std::uint32_t step = 1; parts[low].first_tile > tile; step *= 2) {
-            high = low;
+        std::uint32_t high = low + 1;
+        for (std::uint32_t step = 1; parts[low].first_tile > tile; step *= 2)
             low -= step < low ? step : low;
-        }
-        for (std::uint32_t step = 1; high < count && parts[high].first_tile <= tile; step *= 2) {
-            low = high;
-            high = step < count - high ? high + step : count;
-        }
+        for (std::uint32_t step = 1; high < count && parts[high].first_tile <= tile; step *= 2)
+            high += step < count - high ? step : count - high;
         while (high - low > 1) {
             std::uint32_t const middle = low + (high - low) / 2;
             (parts[middle].first_tile <= tile ? low : high) = middle;
