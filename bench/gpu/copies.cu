@@ -63,6 +63,20 @@ struct copy_case {
     std::uint32_t multiprocessors = 0; ///< 0: all
 };
 
+/// Times what enqueue() enqueues on the stream, which moves so many bytes; the median of what it
+/// took the host, in microseconds.
+template <class Enqueue>
+double time_copies(benchmark::State& state, gpu::stream_ref on, std::size_t bytes,
+                   Enqueue&& enqueue) {
+    stopwatch watch;
+    for (auto _ : state)
+        state.SetIterationTime(watch.device_seconds(on, enqueue));
+    state.counters["GB/s"] = benchmark::Counter(static_cast<double>(bytes) * 1e-9 *
+                                                    static_cast<double>(state.iterations()),
+                                                benchmark::Counter::kIsRate);
+    return watch.median_host_us();
+}
+
 /// Calls time(workload, stream), with everything warm, and reports what the copies came to.
 template <class Time>
 void report(benchmark::State& state, copy_case const& what, Time&& time) try {
@@ -85,14 +99,8 @@ void report(benchmark::State& state, copy_case const& what, Time&& time) try {
 
 void copies(benchmark::State& state, copy_case const& what) {
     report(state, what, [&](workload& work, gpu::owned_stream const& on) {
-        stopwatch watch;
-        auto const enqueue = [&] { work.copy(what.how, what.direction, on); };
-        for (auto _ : state)
-            state.SetIterationTime(watch.device_seconds(on, enqueue));
-        state.counters["GB/s"] = benchmark::Counter(static_cast<double>(2 * work.bytes()) * 1e-9 *
-                                                        static_cast<double>(state.iterations()),
-                                                    benchmark::Counter::kIsRate);
-        return watch.median_host_us();
+        return time_copies(state, on, 2 * work.bytes(),
+                           [&] { work.copy(what.how, what.direction, on); });
     });
 }
 
@@ -118,28 +126,23 @@ void enqueue_cold(benchmark::State& state, copy_case const& what) {
 }
 
 /// GB/s of the link: each byte counts once.
-void spilling(benchmark::State& state, std::string const& model, spilled_by how, bool out) try {
+void spilling(benchmark::State& state, std::string const& model, method how, bool out) try {
     spill_workload work{model};
     if (std::size_t const wrong = work.wrong())
         return state.SkipWithError((std::to_string(wrong) + " pages are wrong").c_str());
-    stopwatch watch;
     for (int i = 0; i < 3; ++i)
         work.copy(how, out);
-    for (auto _ : state)
-        state.SetIterationTime(watch.device_seconds(work.stream(), [&] { work.copy(how, out); }));
-    state.counters["GB/s"] = benchmark::Counter(static_cast<double>(work.bytes()) * 1e-9 *
-                                                    static_cast<double>(state.iterations()),
-                                                benchmark::Counter::kIsRate);
-    state.counters["host_us"] = watch.median_host_us();
+    state.counters["host_us"] =
+        time_copies(state, work.stream(), work.bytes(), [&] { work.copy(how, out); });
     state.counters["bytes"] = static_cast<double>(work.bytes());
 } catch (std::exception const& why) {
     (void)cudaGetLastError();
     state.SkipWithError(why.what());
 }
 
-auto* add(std::string const& title, void (*run)(benchmark::State&, copy_case const&),
-          copy_case const& what) {
-    return benchmark::RegisterBenchmark(title.c_str(), run, what)
+template <class Run, class... What>
+auto* add(std::string const& title, Run* run, What const&... what) {
+    return benchmark::RegisterBenchmark(title.c_str(), run, what...)
         ->UseManualTime()
         ->Unit(benchmark::kMicrosecond);
 }
@@ -156,12 +159,13 @@ void register_all(std::uint32_t multiprocessors) {
                                              method::batch, method::cub, method::bulk})
                         add((direction == way::restore ? "restore/" : "commit/") + shape + "/" +
                                 name(how),
-                            copies, {{model, tokens, block}, how, direction});
-                add("enqueue_cold/" + shape, enqueue_cold, {{model, tokens, block}})->Iterations(9);
+                            copies, copy_case{{model, tokens, block}, how, direction});
+                add("enqueue_cold/" + shape, enqueue_cold, copy_case{{model, tokens, block}})
+                    ->Iterations(9);
             }
     for (std::uint32_t most = 1;; most = std::min(2 * most, multiprocessors)) {
         add("multiprocessors/paper-7b/tokens:8000/" + std::to_string(most), copies,
-            {.shape = {"paper-7b", 8'000}, .multiprocessors = most});
+            copy_case{.shape = {"paper-7b", 8'000}, .multiprocessors = most});
         if (most == multiprocessors) break;
     }
     for (arrangement const arranged :
@@ -169,16 +173,13 @@ void register_all(std::uint32_t multiprocessors) {
         for (way const direction : {way::restore, way::commit})
             add(std::string{"engine_kv/"} + name(arranged) + "/paper-7b/tokens:8000/" +
                     (direction == way::restore ? "restore" : "commit"),
-                copies, {.shape = {"paper-7b", 8'000, 16, arranged}, .direction = direction});
+                copies,
+                copy_case{.shape = {"paper-7b", 8'000, 16, arranged}, .direction = direction});
     for (std::string const model : {"paper-7b", "qwen3-next-80b-a3b"})
         for (bool const out : {true, false})
-            for (spilled_by const how :
-                 {spilled_by::marconi, spilled_by::pages, spilled_by::one_piece})
-                benchmark::RegisterBenchmark(
-                    ((out ? "spill/" : "fetch/") + model + "/by_" + name(how)).c_str(), spilling,
-                    model, how, out)
-                    ->UseManualTime()
-                    ->Unit(benchmark::kMicrosecond);
+            for (method const how : {method::marconi, method::one_piece, method::loop})
+                add((out ? "spill/" : "fetch/") + model + "/" + name(how), spilling, model, how,
+                    out);
 }
 
 } // namespace

@@ -1,7 +1,9 @@
 #pragma once
 
 // Pages between a device and the host's memory, over the link: by the library's spill_room, one
-// launch for all of them, and by cudaMemcpyAsync, a page at a time or all in one piece.
+// launch for all of them, and by cudaMemcpyAsync, in one piece or in a loop over the pages.
+
+#include <gpu/methods.hpp>
 
 #include <marconi/gpu.cuh>
 #include <marconi/model/presets.hpp>
@@ -16,13 +18,6 @@
 #include <vector>
 
 namespace gpu_bench {
-
-enum class spilled_by { marconi, pages, one_piece };
-
-inline char const* name(spilled_by how) {
-    constexpr char const* names[] = {"marconi", "page_by_page", "one_piece"};
-    return names[static_cast<int>(how)];
-}
 
 /// A model's pages, as many as 64 MiB hold, in any order on both sides.
 class spill_workload {
@@ -49,9 +44,9 @@ public:
                                     "cudaMemsetAsync");
         };
         fill(number);
-        copy(spilled_by::marconi, true);
+        copy(method::marconi, true);
         fill([](std::size_t) { return 0; });
-        copy(spilled_by::marconi, false);
+        copy(method::marconi, false);
         std::vector<std::byte> here(bytes_each().value());
         for (std::size_t i = 0; i < pages_.size(); ++i) {
             marconi::gpu::check(cudaMemcpyAsync(here.data(), store_.page(pages_[i]).data(),
@@ -67,10 +62,11 @@ public:
     [[nodiscard]] std::size_t bytes() const { return pages_.size() * bytes_each().value(); }
     [[nodiscard]] marconi::gpu::stream_ref stream() const { return room_.stream(); }
 
-    void copy(spilled_by how, bool out) {
-        if (how == spilled_by::marconi) {
+    /// By the first three methods.
+    void copy(method how, bool out) {
+        if (how == method::marconi) {
             (void)(out ? room_.spill(pages_, outside_) : room_.fetch(outside_, pages_));
-        } else if (how == spilled_by::pages) {
+        } else if (how == method::loop) {
             for (std::size_t i = 0; i < pages_.size(); ++i)
                 plain(store_.page(pages_[i]), room_.page(outside_[i]), bytes_each().value(), out);
         } else {

@@ -4,6 +4,7 @@
 // make them.
 
 #include <gpu/bulk_copy.cuh>
+#include <gpu/methods.hpp>
 #include <gpu/request_copies.hpp>
 
 #include <marconi/gpu.cuh>
@@ -29,14 +30,6 @@ namespace gpu_bench {
 
 using namespace marconi;
 using gpu::check;
-
-enum class way { restore, commit };
-enum class method { marconi, one_piece, loop, batch, cub, bulk };
-
-inline char const* name(method m) {
-    constexpr char const* names[] = {"marconi", "one_piece", "loop", "batch", "cub", "bulk"};
-    return names[static_cast<int>(m)];
-}
 
 /// Kernels are templates, so that they can be in a header.
 template <class Word>

@@ -28,7 +28,7 @@ __device__ void each_tile_of_warp(std::uint32_t tiles, Copy&& copy) {
     if constexpr (Loops) {
         for (; tile < tiles; tile += shape.step())
             copy(static_cast<std::uint32_t>(tile), lane);
-    } else {
+    } else { // said apart: of a loop the compiler does not see that it ends at once, and spills
         if (tile < tiles) copy(static_cast<std::uint32_t>(tile), lane);
     }
 }
@@ -75,18 +75,16 @@ public:
     }
     static void copy(direction way, copy_job const& job, launch_shape shape, stream_ref on) {
         void* arguments[] = {const_cast<copy_job*>(&job)};
-        each_case([&](auto w, auto loops) {
-            if (w() == way && loops() == shape.loops)
-                launch(&copy_kernel<w(), loops()>, arguments, shape, on);
+        with_case(way, shape.loops, [&](auto w, auto loops) {
+            launch(&copy_kernel<w(), loops()>, arguments, shape, on);
         });
     }
     static void copy_inline(direction way, copy_job const& job, std::byte const* tables,
                             std::size_t bytes, launch_shape shape, stream_ref on) {
         void* arguments[] = {const_cast<copy_job*>(&job), const_cast<std::byte*>(tables)};
         with_inline_size(bytes, [&](auto size) {
-            each_case([&](auto w, auto loops) {
-                if (w() == way && loops() == shape.loops)
-                    launch(&copy_inline_kernel<w(), loops(), size()>, arguments, shape, on);
+            with_case(way, shape.loops, [&](auto w, auto loops) {
+                launch(&copy_inline_kernel<w(), loops(), size()>, arguments, shape, on);
             });
         });
     }
@@ -106,6 +104,12 @@ private:
         visit(to_pages{}, std::true_type{});
         visit(to_engine{}, std::false_type{});
         visit(to_engine{}, std::true_type{});
+    }
+    template <class Visit>
+    static void with_case(direction way, bool loops, Visit&& visit) {
+        each_case([&](auto w, auto l) {
+            if (w() == way && l() == loops) visit(w, l);
+        });
     }
     template <class Kernel>
     static void load_one(Kernel* kernel) {

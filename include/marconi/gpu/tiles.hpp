@@ -35,9 +35,9 @@ struct launch_shape {
         return loops ? std::uint64_t{warp} * blocks + block
                      : std::uint64_t{block} * warps_per_block + warp;
     }
-    /// From each tile of a warp to its next one.
+    /// From each tile of a warp to its next one: past all that there can be, where it has but one.
     [[nodiscard]] MARCONI_HOST_DEVICE std::uint64_t step() const {
-        return std::uint64_t{blocks} * warps_per_block;
+        return loops ? std::uint64_t{blocks} * warps_per_block : std::uint64_t{1} << 32;
     }
 };
 

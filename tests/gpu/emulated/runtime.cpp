@@ -228,10 +228,8 @@ std::vector<std::uint32_t> tiles_of(marconi::gpu::launch_shape shape, std::uint3
     for (std::uint32_t block = 0; block < shape.blocks; ++block)
         for (std::uint32_t warp = 0; warp < shape.warps_per_block; ++warp)
             for (std::uint64_t tile = shape.first_tile(block, warp); tile < tiles;
-                 tile += shape.step()) {
+                 tile += shape.step())
                 all.push_back(static_cast<std::uint32_t>(tile));
-                if (!shape.loops) break;
-            }
     std::shuffle(all.begin(), all.end(), the().random);
     return all;
 }
