@@ -19,6 +19,7 @@
 #include <marconi/model/presets.hpp>
 #include <marconi/policy/admission/always.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>
+#include <marconi/policy/eviction/either.hpp>
 #include <marconi/policy/eviction/expected_savings.hpp>
 #include <marconi/policy/eviction/flop_aware.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
@@ -66,6 +67,7 @@ using policy::always;
 using policy::branch_and_tail;
 using policy::candidate_facts;
 using policy::capture_rule;
+using policy::either;
 using policy::expected_savings;
 using policy::flop_aware;
 using policy::gdsf;
@@ -74,6 +76,7 @@ using policy::request_facts;
 using policy::reuse_class;
 using policy::reuse_kind;
 using policy::reuse_odds;
+using policy::rival;
 using policy::scored;
 using policy::usage;
 using tune::learning_cache;

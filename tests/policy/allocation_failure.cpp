@@ -1,6 +1,7 @@
 // An insertion that finds no memory has changed nothing. This program's operator new can be told
 // to fail, here and nowhere else.
 
+#include <marconi/policy/eviction/either.hpp>
 #include <marconi/policy/eviction/expected_savings.hpp>
 #include <marconi/policy/eviction/flop_aware.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
@@ -60,7 +61,8 @@ struct fewest_uses {
 
 } // namespace
 
-using all_policies = std::tuple<lru, gdsf, flop_aware, expected_savings, scored<fewest_uses>>;
+using all_policies = std::tuple<lru, gdsf, flop_aware, expected_savings, scored<fewest_uses>,
+                                either<lru, flop_aware>, either<flop_aware, lru>>;
 
 TEMPLATE_LIST_TEST_CASE("an insertion that finds no memory changes nothing", "", all_policies) {
     int failures = 0;

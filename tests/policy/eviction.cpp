@@ -1,4 +1,5 @@
 #include <marconi/core/error.hpp>
+#include <marconi/policy/eviction/either.hpp>
 #include <marconi/policy/eviction/expected_savings.hpp>
 #include <marconi/policy/eviction/flop_aware.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
@@ -13,6 +14,7 @@
 #include <cmath>
 #include <limits>
 #include <tuple>
+#include <vector>
 
 using namespace marconi;
 using namespace marconi::policy;
@@ -34,11 +36,17 @@ struct at_strange_odds : expected_savings {
     at_strange_odds() : expected_savings(reference::all_strange_odds()) {}
 };
 
+struct first_of_two : either<gdsf, lru> {};
+
+struct second_of_two : either<lru, gdsf> {
+    second_of_two() : either(lru{}, gdsf{}, rival::second) {}
+};
+
 using policies = std::tuple<lru, gdsf, flop_aware, flop_aware_at<10>, expected_savings,
-                            at_strange_odds, scored<oldest_first>>;
-using ranked =
-    std::tuple<lru, gdsf, flop_aware_at<0>, flop_aware_at<3>, flop_aware_at<10>, flop_aware_at<20>,
-               expected_savings, at_strange_odds, scored<oldest_first>>;
+                            at_strange_odds, scored<oldest_first>, first_of_two, second_of_two>;
+using ranked = std::tuple<lru, gdsf, flop_aware_at<0>, flop_aware_at<3>, flop_aware_at<10>,
+                          flop_aware_at<20>, expected_savings, at_strange_odds,
+                          scored<oldest_first>, first_of_two, second_of_two>;
 
 // The obviously right victims: each looks at all candidates.
 
@@ -121,6 +129,30 @@ auto naive_ranks(at_strange_odds const&, Candidates const& all, tick now) {
         ranks.push_back({r[0], c.history.last_use, r[2], c.id});
     }
     return ranks;
+}
+
+/// Candidates as one of two policies knows them.
+template <class Candidates, class History>
+auto seen_by(Candidates const& all, History of) {
+    struct candidate {
+        node_id id;
+        gdsf::history history;
+        candidate_facts facts;
+    };
+    std::vector<candidate> seen;
+    for (auto const& c : all)
+        seen.push_back({c.id, c.history.*of, c.facts});
+    return seen;
+}
+
+template <class Candidates>
+auto naive_ranks(first_of_two const& policy, Candidates const& all, tick now) {
+    return naive_ranks(policy.first(), seen_by(all, &first_of_two::history::first), now);
+}
+
+template <class Candidates>
+auto naive_ranks(second_of_two const& policy, Candidates const& all, tick now) {
+    return naive_ranks(policy.second(), seen_by(all, &second_of_two::history::second), now);
 }
 
 candidate_facts worth(double flops, std::uint64_t bytes) {
@@ -337,4 +369,36 @@ TEST_CASE("a score of one's own makes a policy") {
     CHECK_FALSE(pinned.victim(tick{2}));
     pinned.insert(node_id{2}, usage{tick{9}}, {});
     CHECK(pinned.victim(tick{10}) == node_id{2});
+}
+
+TEST_CASE("of two policies each could take charge at any time") {
+    either<lru, gdsf> policy;
+    auto const first = policy.created(tick{1}), second = policy.created(tick{2});
+    policy.insert(node_id{0}, first, worth(30, 1));
+    policy.insert(node_id{1}, second, worth(20, 1));
+    policy.insert(node_id{2}, policy.created(tick{3}), worth(10, 1));
+    CHECK(policy.in_charge() == rival::first);
+    CHECK(policy.victim(tick{4}) == node_id{0});
+    policy.put_in_charge(rival::second);
+    CHECK(policy.victim(tick{4}) == node_id{2});
+    policy.update(node_id{1}, policy.used(second, tick{4}), worth(4, 1)); // twice 4
+    CHECK(policy.victim(tick{5}) == node_id{1});
+    policy.put_in_charge(rival::first);
+    CHECK(policy.victim(tick{5}) == node_id{0});
+    policy.erase(node_id{0});
+    CHECK(policy.size() == 2);
+    CHECK(policy.victim(tick{5}) == node_id{2});
+}
+
+TEST_CASE("of two policies only the one in charge has evicted a victim") {
+    either<lru, gdsf> policy;
+    policy.insert(node_id{0}, policy.created(tick{1}), worth(30, 1));
+    policy.insert(node_id{1}, policy.created(tick{2}), worth(20, 1));
+    policy.evicted(node_id{0});
+    CHECK(policy.second().size() == 1);
+    CHECK(policy.second().clock() == 0);
+    policy.put_in_charge(rival::second);
+    policy.evicted(node_id{1});
+    CHECK(policy.first().size() == 0);
+    CHECK(policy.second().clock() == 20);
 }
