@@ -119,6 +119,56 @@ TEST_CASE("the report tells what a larger cache would have saved") {
     CHECK(report.failure.empty());
 }
 
+TEST_CASE("the report tells what either policy alone would have saved") {
+    auto const all = conversations(1500, 11);
+    learning_cache cache{tiny_store(300)};
+    learning_cache odds_alone{tiny_store(300), {}, {.duel_half_life = 0}};
+    cache::prefix_cache greedy{tiny_store(300)}; // gdsf
+    for (turn const& t : all) {
+        (void)tune::replay(cache, t.request());
+        (void)tune::replay(odds_alone, t.request());
+        (void)tune::replay(greedy, t.request());
+    }
+    auto const report = cache.learning();
+    // Nearly: they are shown the states that this cache asked for, beside those they would ask for.
+    auto const nearly = [](cache::counters const& alone) {
+        return Approx(alone.flops_saved.value()).epsilon(0.02);
+    };
+    CHECK(report.by_odds.flops_saved.value() == nearly(odds_alone.stats()));
+    CHECK(report.by_gdsf.flops_saved.value() == nearly(greedy.stats()));
+    CHECK(report.by_odds.requests == all.size());
+    CHECK(report.by_gdsf.requests == all.size());
+    CHECK(report.changes > 0);
+    CHECK(cache.stats().flops_saved > flop_count{});
+    CHECK(odds_alone.learning().by_gdsf.requests == 0);
+    CHECK(odds_alone.learning().changes == 0);
+    CHECK(odds_alone.rules_by_odds());
+    CHECK(odds_alone.learning().memory < report.memory);
+}
+
+TEST_CASE("greedy-dual rules while it would save more, and what was learned while that would") {
+    learning_cache cache{tiny_store(300)};
+    std::int32_t fresh = 1000;
+    for (int i = 0; i < 500; ++i) { // what comes back comes at once
+        tokens const t = numbered(++fresh, 30);
+        (void)ask(cache, t);
+        (void)ask(cache, t);
+    }
+    CHECK(cache.rules_by_odds());
+    for (int round = 0; round < 20; ++round) { // a long text comes back among short ones
+        (void)ask(cache, numbered(1, 100));
+        for (int i = 0; i < 30; ++i)
+            (void)ask(cache, numbered(++fresh, 10));
+    }
+    CHECK_FALSE(cache.rules_by_odds());
+    std::size_t const changes = cache.learning().changes;
+    for (tokens const& t : round_robin(60))
+        (void)ask(cache, t);
+    CHECK(cache.rules_by_odds());
+    CHECK(cache.learning().changes > changes);
+    CHECK(cache::audit(cache).empty());
+}
+
 TEST_CASE("what was seen counts half after the half-life") {
     auto const reuses_of = [](std::uint64_t half_life) {
         learning_cache cache{tiny_store(10'000), {}, {.half_life = half_life}};
@@ -233,7 +283,7 @@ TEST_CASE("what is cleared is forgotten by the shadow, too") {
 
 namespace {
 
-/// Asked in turn by the cache and by its shadow, it fails the shadow once.
+/// Asked in turn by the cache and by those that learn for it, it fails one of these once.
 struct failing_admission : policy::branch_and_tail {
     std::shared_ptr<int> calls = std::make_shared<int>(0);
     bool no_memory = false;
@@ -247,18 +297,19 @@ struct failing_admission : policy::branch_and_tail {
 
 } // namespace
 
-TEST_CASE("a shadow that fails ends the learning and no request") {
+TEST_CASE("a shadow or a duel that fails ends the learning and no request") {
     bool const no_memory = GENERATE(false, true);
+    bool const in_duel = GENERATE(false, true);
     failing_admission admission;
     admission.no_memory = no_memory;
     learning_cache<memory::ledger_store, failing_admission> cache{
-        tiny_store(300), {}, {}, admission};
+        tiny_store(300), {}, {.duel_half_life = in_duel ? 64u : 0u}, admission};
     auto const all = conversations(400, 9);
     for (turn const& t : all)
         (void)tune::replay(cache, t.request());
     auto const report = cache.learning();
     CHECK(report.failure == (no_memory ? "no memory" : "policy threw"));
-    CHECK(report.requests == 19);
+    CHECK(report.requests == (in_duel ? 10 : 19));
     CHECK(report.memory == byte_count{});
     CHECK(cache.stats().requests == 400);
     CHECK(cache.stats().evictions() > 100); // by the odds that it had
@@ -266,6 +317,7 @@ TEST_CASE("a shadow that fails ends the learning and no request") {
     cache.clear();
     cache.clear(all[0].in);
     CHECK(cache.holds().used == byte_count{});
+    CHECK(cache.learning().failure == report.failure);
 }
 
 TEST_CASE("learning options out of range are errors") {

@@ -1,17 +1,20 @@
 #pragma once
 
-#include <marconi/cache/lease.hpp>
 #include <marconi/cache/options.hpp>
-#include <marconi/cache/outcome.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/concepts.hpp>
 #include <marconi/policy/concepts.hpp>
+#include <marconi/policy/eviction/either.hpp>
+#include <marconi/policy/eviction/expected_savings.hpp>
+#include <marconi/policy/eviction/gdsf.hpp>
 #include <marconi/policy/eviction/reuse_odds.hpp>
+#include <marconi/tune/duel.hpp>
 #include <marconi/tune/failure.hpp>
 #include <marconi/tune/learning_report.hpp>
 #include <marconi/tune/replay.hpp>
 #include <marconi/tune/reuse_shadow.hpp>
+#include <marconi/tune/sight.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -50,9 +53,12 @@ private:
     double bytes_seen_ = 0, ticks_seen_ = 0;
 };
 
-/// Tells a shadow of what a cache does, and makes odds of what the shadow records. What goes wrong
-/// here (no memory, a policy that throws) ends the learning and is told in the report: it never
-/// fails a request.
+/// What a cache that learns evicts by: what was learned, or greedy-dual.
+using learned_or_not = policy::either<policy::expected_savings, policy::gdsf>;
+
+/// Tells a shadow of what a cache does, makes odds of what the shadow records, and finds out in a
+/// duel whether they or greedy-dual serve better. What goes wrong here (no memory, a policy that
+/// throws) ends the learning and is told in the report: it never fails a request.
 template <policy::admission_policy Admission, token Token>
 class learner {
 public:
@@ -62,77 +68,56 @@ public:
             Admission admission)
         : options_{checked(options)},
           fade_{std::exp2(-static_cast<double>(pace) / static_cast<double>(options.half_life))},
+          duel_{options.duel_half_life == 0 ? nullptr
+                                            : std::make_unique<odds_against_gdsf>(
+                                                  ledger_like(store), cache_options, admission,
+                                                  static_cast<double>(options.duel_half_life))},
           shadow_{std::make_unique<shadow>(ledger_like(store, options.shadow_multiple),
                                            cache_options, std::move(admission),
                                            options.shadow_memory)} {}
 
-    /// A request, or more of its answer (with an empty prompt), as the shadow is to see it.
-    using sight = std::optional<replay_request<Token>>;
-
-    /// What a commit means to somebody who watches requests come and go: a prompt that is complete
-    /// by it, but for a block that is not full; more of an answer, if that can be resumed; or
-    /// nothing. To be asked before the commit is made.
+    /// Learns from what a commit that was made had to show, and tells the policy. O(tokens +
+    /// depth).
     template <class Entries>
-    [[nodiscard]] static sight sight_of(cache::lease_record const& lease,
-                                        std::span<Token const> tokens,
-                                        cache::computed const& brought, Entries const& entries) {
-        token_count const size{tokens.size()};
-        auto const& states = brought.checkpoints;
-        std::uint64_t const block = entries.store().layout().block_tokens();
-        auto const completes = [&](std::uint64_t offered) {
-            return offered > 0 && offered + block > lease.prompt.value();
-        };
-        if (!completes(size.value())) return std::nullopt;
-        if (!completes(lease.offered))
-            return replay_request<Token>{.in = lease.in,
-                                         .tokens = tokens,
-                                         .prompt = std::min(size, lease.prompt),
-                                         .limit = std::min(size, lease.limit),
-                                         .ended = !states.empty() && states.back().position == size,
-                                         .captured = states};
-        auto const passes = [&](std::uint64_t position, std::uint64_t before) {
-            return before <= lease.prompt.value() || position / stride != before / stride;
-        };
-        bool const more = entries.needs_checkpoint()
-                              ? !states.empty() && passes(size.value(), lease.captured)
-                              : passes(size.value(), lease.offered);
-        if (size.value() <= lease.offered || !more) return std::nullopt;
-        return replay_request<Token>{.in = lease.in,
-                                     .tokens = tokens,
-                                     .prompt = {},
-                                     .limit = {},
-                                     .ended = false,
-                                     .captured = states};
-    }
-
-    /// Shows the shadow what a commit that was made had to show. True if there are new odds.
-    /// O(tokens + depth).
-    template <class Entries>
-    [[nodiscard]] bool learn_from(sight const& of, Entries const& entries) noexcept {
-        bool renewed = false;
-        if (!shadow_ || !of) return renewed;
+    void learn_from(sight<Token> const& of, Entries const& entries, learned_or_not& rule) noexcept {
+        if (!shadow_ || !of) return;
         guarded([&] {
             shadow_->ask(*of, entries.now());
             if (shadow_->observer().failed()) throw std::bad_alloc{};
-            if (of->prompt == token_count{} || ++requests_ % pace != 0) return;
-            renew_odds(entries);
-            renewed = true;
+            bool const is_request = of->prompt > token_count{};
+            requests_ += is_request;
+            if (duel_) {
+                duel_->ask(*of);
+                changes_ += rule.in_charge() != duel_->ahead();
+                rule.put_in_charge(duel_->ahead());
+            }
+            if (!is_request || requests_ % pace != 0) return;
+            policy::reuse_odds const odds = renewed_odds(entries);
+            rule.first().set_odds(odds);
+            if (duel_) duel_->first().set_odds(odds);
         });
-        return renewed;
     }
-    [[nodiscard]] policy::reuse_odds const& odds() const { return odds_; }
 
     void clear(scope const& in) noexcept {
-        if (shadow_) guarded([&] { shadow_->clear(in); });
+        if (!shadow_) return;
+        guarded([&] {
+            shadow_->clear(in);
+            if (duel_) duel_->clear(in);
+        });
     }
     void clear() noexcept {
-        if (shadow_) guarded([&] { shadow_->clear(); });
+        if (!shadow_) return;
+        guarded([&] {
+            shadow_->clear();
+            if (duel_) duel_->clear();
+        });
     }
 
     [[nodiscard]] learning_report report() const {
         learning_report r;
         r.requests = requests_;
         r.horizon_ticks = horizon_;
+        r.changes = changes_;
         r.failure = failure_;
         if (!shadow_) return r;
         r.reuses = shadow_->observer().statistics().reuses();
@@ -140,15 +125,19 @@ public:
         r.shadow.requests = requests_; // and no answers
         r.shadow_now = shadow_->holds();
         r.memory = shadow_->memory();
+        if (!duel_) return r;
+        r.by_odds = duel_->first_stats();
+        r.by_gdsf = duel_->second_stats();
+        r.by_odds.requests = r.by_gdsf.requests = requests_;
+        r.memory += duel_->memory();
         return r;
     }
 
 private:
     using shadow = reuse_shadow<Admission, Token>;
+    using odds_against_gdsf = duel<Admission, policy::expected_savings, policy::gdsf, Token>;
 
     static constexpr std::uint64_t pace = 16; ///< requests from odds to odds
-    /// An answer that grows is seen at its first commit and where it passes a multiple of this.
-    static constexpr std::uint64_t stride = 1024;
 
     [[nodiscard]] static learning_options checked(learning_options options) {
         MARCONI_EXPECT(options.shadow_multiple >= 1 && options.shadow_multiple <= 1000,
@@ -160,7 +149,7 @@ private:
     }
 
     template <class Entries>
-    void renew_odds(Entries const& entries) {
+    [[nodiscard]] policy::reuse_odds renewed_odds(Entries const& entries) {
         auto const& store = entries.store();
         double const page = static_cast<double>(store.layout().page_bytes().value());
         double const held = page * static_cast<double>(store.pages().used());
@@ -169,24 +158,28 @@ private:
                        static_cast<double>(entries.now().value()));
         horizon_ = options_.horizon * taken_in_.ticks_for(held);
         reuse_statistics& seen = shadow_->observer().statistics();
-        odds_ = seen.odds(horizon_);
+        policy::reuse_odds const odds = seen.odds(horizon_);
         seen.fade(fade_);
+        return odds;
     }
 
     /// Runs a step; what it throws ends the learning.
     template <class Step>
     void guarded(Step step) noexcept {
         failure_ = failure_of(step);
-        if (!failure_.empty()) shadow_.reset();
+        if (failure_.empty()) return;
+        shadow_.reset();
+        duel_.reset();
     }
 
     learning_options options_;
     double fade_;
+    std::unique_ptr<odds_against_gdsf> duel_;
     std::unique_ptr<shadow> shadow_;
-    policy::reuse_odds odds_;
     intake taken_in_;
     double horizon_ = 0;
     std::uint64_t requests_ = 0;
+    std::uint64_t changes_ = 0;
     std::string failure_;
 };
 

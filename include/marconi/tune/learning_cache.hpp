@@ -7,9 +7,9 @@
 #include <marconi/memory/concepts.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>
 #include <marconi/policy/concepts.hpp>
-#include <marconi/policy/eviction/expected_savings.hpp>
 #include <marconi/tune/learner.hpp>
 #include <marconi/tune/learning_report.hpp>
+#include <marconi/tune/sight.hpp>
 
 #include <cstdint>
 #include <span>
@@ -18,19 +18,22 @@
 namespace marconi::tune {
 
 /// A prefix cache that learns from its requests which entries come back, and when, and evicts what
-/// is expected to save the least compute for its memory (policy::expected_savings). Calls, leases
-/// and threads as prefix_cache's. Decisions are a pure function of the calls.
+/// is expected to save the least compute for its memory (policy::expected_savings), or by
+/// greedy-dual (policy::gdsf) while that would save more. Calls, leases and threads as
+/// prefix_cache's. Decisions are a pure function of the calls.
 ///
-/// A commit that completes a prompt, or brings a state of its answer, is made once more in a larger
-/// cache that only counts (reuse_shadow): about as much time again, and the memory that the options
-/// allow. Requests are seen in the order in which their prompts complete; one whose prompt no
-/// commit completes is not, and nor is evict(). commit() and clear() hide prefix_cache's: call them
-/// on this class, not on a reference to its base, by which nothing is learned.
+/// A commit that completes a prompt, or brings a state of its answer, is made thrice more in caches
+/// that only count: a larger one (reuse_shadow), which shows what comes back, and two of the same
+/// size (duel), which show what either policy saves. Each takes about as much time again; see
+/// learning_options for the memory. Requests are seen in the order in which their prompts complete;
+/// one whose prompt no commit completes is not, and nor is evict(). commit() and clear() hide
+/// prefix_cache's: call them on this class, not on a reference to its base, by which nothing is
+/// learned.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           class Observer = cache::no_observer, token Token = std::int32_t>
 class learning_cache
-    : public cache::prefix_cache<Store, Admission, policy::expected_savings, Observer, Token> {
-    using base = cache::prefix_cache<Store, Admission, policy::expected_savings, Observer, Token>;
+    : public cache::prefix_cache<Store, Admission, learned_or_not, Observer, Token> {
+    using base = cache::prefix_cache<Store, Admission, learned_or_not, Observer, Token>;
 
 public:
     using typename base::lease;
@@ -40,23 +43,20 @@ public:
     explicit learning_cache(Store store, cache::cache_options options = {},
                             learning_options learning = {}, Admission admission = Admission{},
                             Observer observer = Observer{})
-        : base{std::move(store), options, admission, policy::expected_savings{},
-               std::move(observer)},
+        : base{std::move(store), options, admission, learned_or_not{}, std::move(observer)},
           learner_{learning, this->store(), options, std::move(admission)} {}
 
     /// As prefix_cache::commit. What was learned takes effect with the next one.
     cache::commit_outcome commit(lease const& held, std::span<Token const> tokens,
                                  cache::computed const& brought = {},
                                  stream const& on = base::unnamed()) {
-        auto const sight =
-            learner_.sight_of(this->record(held), tokens, brought, this->internals());
+        sight<Token> const seen = sight_of(this->record(held), tokens, brought, this->internals());
         cache::commit_outcome const outcome = base::commit(held, tokens, brought, on);
-        if (learner_.learn_from(sight, this->internals()))
-            this->eviction().set_odds(learner_.odds());
+        learner_.learn_from(seen, this->internals(), this->eviction());
         return outcome;
     }
 
-    /// As prefix_cache::clear; the shadow forgets, too. What was learned stays.
+    /// As prefix_cache::clear; the caches beside forget, too. What was learned stays.
     void clear(scope const& in) {
         base::clear(in);
         learner_.clear(in);
@@ -66,8 +66,12 @@ public:
         learner_.clear();
     }
 
-    /// What there was to learn from. O(1).
+    /// What there was to learn from, and what came of it. O(1).
     [[nodiscard]] learning_report learning() const { return learner_.report(); }
+    /// Whether victims are chosen by what was learned: by greedy-dual otherwise.
+    [[nodiscard]] bool rules_by_odds() const {
+        return this->eviction().in_charge() == policy::rival::first;
+    }
 
 private:
     learner<Admission, Token> learner_;

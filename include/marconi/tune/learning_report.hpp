@@ -21,6 +21,9 @@ struct learning_options {
     double horizon = 0.5;
     /// Requests after which what was seen counts half. At least 1.
     std::uint64_t half_life = 4096;
+    /// What was learned rules only while it would have saved more than greedy-dual (policy::gdsf),
+    /// what either saved counting half after so many requests. 0: it always rules.
+    std::uint64_t duel_half_life = 64;
 };
 
 /// What there was to learn from, and what has become of it.
@@ -32,7 +35,11 @@ struct learning_report {
     /// a cache that learns, more), and what it would hold.
     cache::counters shadow;
     cache::occupancy shadow_now;
-    byte_count memory;   ///< of the shadow, on the host
+    /// What this cache would have saved if what was learned, or greedy-dual, had always ruled;
+    /// and how often the rule changed hands. Nothing without a duel.
+    cache::counters by_odds, by_gdsf;
+    std::uint64_t changes = 0;
+    byte_count memory;   ///< for all of this, on the host
     std::string failure; ///< why learning has ended; empty while it goes on
 };
 

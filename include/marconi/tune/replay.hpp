@@ -48,6 +48,13 @@ template <memory::store Store>
                                  .page_bytes = layout.page_bytes()}};
 }
 
+/// Host memory of a cache that only counts: its index, and what its pages take.
+template <class Cache>
+[[nodiscard]] byte_count memory_of(Cache const& cache) {
+    constexpr std::uint64_t page_metadata = 8;
+    return cache.holds().metadata + byte_count{cache.store().pages().touched() * page_metadata};
+}
+
 /// Positions at which an engine that does all that the plan asks of it captures the state of a
 /// sequence of `size` tokens, ascending. O(positions).
 [[nodiscard]] inline std::vector<cache::captured_state> captures_of(cache::request_plan const& plan,

@@ -43,8 +43,7 @@ public:
 
     /// Bytes of memory on the host.
     [[nodiscard]] byte_count memory() const {
-        return this->holds().metadata + byte_count{this->observer().bytes() +
-                                                   this->store().pages().touched() * page_metadata};
+        return memory_of(*this) + byte_count{this->observer().bytes()};
     }
 
 private:
@@ -52,7 +51,6 @@ private:
     static constexpr std::size_t looked_at = 64;
     /// Most that make way with every request, so that none takes long.
     static constexpr int evicted_at_once = 64;
-    static constexpr std::uint64_t page_metadata = 8;
     /// What a node takes beside its tokens is not given back: half of the memory is theirs at most.
     static constexpr std::uint64_t memory_per_node = 1024;
 

@@ -1,0 +1,80 @@
+#pragma once
+
+#include <marconi/cache/observer.hpp>
+#include <marconi/cache/options.hpp>
+#include <marconi/cache/prefix_cache.hpp>
+#include <marconi/cache/stats.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/memory/ledger_store.hpp>
+#include <marconi/policy/concepts.hpp>
+#include <marconi/policy/eviction/either.hpp>
+#include <marconi/tune/replay.hpp>
+
+#include <cmath>
+#include <cstdint>
+#include <utility>
+
+namespace marconi::tune {
+
+/// Which of two policies serves a cache better, as its requests come: each rules a ghost, a cache
+/// of the same capacity that counts and stores nothing, and sees them all. Ahead is who would have
+/// saved more FLOPs of late.
+template <policy::admission_policy Admission, policy::eviction_policy First,
+          policy::eviction_policy Second, token Token>
+class duel {
+    template <class Eviction>
+    using ghost =
+        cache::prefix_cache<memory::ledger_store, Admission, Eviction, cache::no_observer, Token>;
+
+public:
+    /// `half_life`: requests after which what was saved counts half.
+    duel(memory::ledger_store const& blank, cache::cache_options options,
+         Admission const& admission, double half_life)
+        : first_{blank, options, admission},
+          second_{blank, options, admission},
+          fade_{std::exp2(-1 / half_life)} {}
+
+    /// What rules the first ghost, to be told what it cannot find out by itself.
+    [[nodiscard]] First& first() { return first_.eviction(); }
+
+    /// A request, or with an empty prompt more of an answer. O(tokens + depth), and the cost of a
+    /// victim of each.
+    void ask(replay_request<Token> const& request) {
+        double const first = replay(first_, request).saved.value();
+        double const second = replay(second_, request).saved.value();
+        if (request.prompt == token_count{}) return;
+        by_first_ = by_first_ * fade_ + first;
+        by_second_ = by_second_ * fade_ + second;
+        if (ahead_ == policy::rival::first ? by_second_ > lead * by_first_
+                                           : by_first_ > lead * by_second_)
+            ahead_ = ahead_ == policy::rival::first ? policy::rival::second : policy::rival::first;
+    }
+    [[nodiscard]] policy::rival ahead() const { return ahead_; }
+
+    /// What became of all requests where one of them rules alone.
+    [[nodiscard]] cache::counters const& first_stats() const { return first_.stats(); }
+    [[nodiscard]] cache::counters const& second_stats() const { return second_.stats(); }
+
+    void clear(scope const& in) {
+        first_.clear(in);
+        second_.clear(in);
+    }
+    void clear() {
+        first_.clear();
+        second_.clear();
+    }
+
+    /// Bytes of memory on the host.
+    [[nodiscard]] byte_count memory() const { return memory_of(first_) + memory_of(second_); }
+
+private:
+    static constexpr double lead = 1.02; ///< what it takes to get ahead
+
+    ghost<First> first_;
+    ghost<Second> second_;
+    double fade_;
+    double by_first_ = 0, by_second_ = 0; ///< FLOPs saved, faded
+    policy::rival ahead_ = policy::rival::first;
+};
+
+} // namespace marconi::tune
