@@ -34,7 +34,7 @@ inline constexpr std::array<known_policy, 9> known_policies = {{
     {"marconi-artifact", "the score as the paper's artifact computes it, :alpha as above", true},
     {"lru", "Marconi's admission, least recently used first"},
     {"gdsf", "Marconi's admission, greedy-dual: age + frequency x FLOPs saved / bytes freed"},
-    {"learned", "Marconi's admission, odds of reuse as seen so far x FLOPs saved / bytes freed"},
+    {"learned", "Marconi's admission, odds of reuse x FLOPs saved / bytes freed, or gdsf"},
     {"infinite", "Marconi's admission and no limit: the most that can be saved"},
 }};
 

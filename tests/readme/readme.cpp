@@ -165,6 +165,7 @@ TEST_CASE("the page's lines for KV in place reserve, write and give way") {
 TEST_CASE("a cache that learns has a report") {
     marconi::footprint const model = marconi::model::find_preset("paper-7b").footprint();
 #include "snippet_6.inc"
+    CHECK(by_odds);
     CHECK(learned.requests == 0);
     CHECK(possible == marconi::flop_count{});
     CHECK(learned.shadow_now.capacity == cache.holds().capacity * 16);
