@@ -402,3 +402,16 @@ TEST_CASE("of two policies only the one in charge has evicted a victim") {
     CHECK(policy.first().size() == 0);
     CHECK(policy.second().clock() == 20);
 }
+
+TEST_CASE("of two policies each has a history of its own, over a merge, too") {
+    either<lru, expected_savings> const policy;
+    auto const parent = policy.used(policy.used(policy.created(tick{1}), tick{2}), tick{9});
+    auto const child = policy.used(policy.created(tick{3}), tick{5});
+    auto const both = policy.merged(child, parent);
+    CHECK(both.first == lru::merged(child.first, parent.first));
+    CHECK(both.second == expected_savings::merged(child.second, parent.second));
+    CHECK(both != child);
+    CHECK(both != parent);
+    CHECK(both.second != child.second);
+    CHECK(both.second != parent.second);
+}

@@ -62,6 +62,11 @@ TEST_CASE("each side of a duel saves what it saves alone, and ahead is who saved
         between.ask(t.request());
         by_first.push_back(tune::replay(first, t.request()).saved.value());
         by_second.push_back(tune::replay(second, t.request()).saved.value());
+        auto more = t.request(); // of an answer: held, but no request
+        more.prompt = more.limit = {};
+        between.ask(more);
+        (void)tune::replay(first, more);
+        (void)tune::replay(second, more);
         auto const of_late = [&](std::vector<double> const& saved) {
             double sum = 0;
             for (std::size_t i = 0; i < saved.size(); ++i)
