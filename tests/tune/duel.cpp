@@ -18,13 +18,20 @@ using policy::rival;
 
 namespace {
 
-using lru_against_gdsf =
-    tune::duel<policy::branch_and_tail, policy::lru, policy::gdsf, std::int32_t>;
+using request = tune::replay_request<std::int32_t>;
+
+/// A duel beside a cache whose engine commits once for each request.
+struct lru_against_gdsf
+    : tune::duel<policy::branch_and_tail, policy::lru, policy::gdsf, std::int32_t> {
+    using duel::duel;
+    void ask(request const& r) { duel::ask(r, time += tick{2}); }
+    tick time;
+};
 
 template <class Eviction>
 using alone = cache::prefix_cache<memory::ledger_store, policy::branch_and_tail, Eviction>;
 
-tune::replay_request<std::int32_t> whole(tokens const& t) {
+request whole(tokens const& t) {
     token_count const all{t.size()};
     return {.tokens = t, .prompt = all, .limit = all};
 }
@@ -114,9 +121,9 @@ TEST_CASE("both sides of a duel forget what is cleared") {
     scope const gone{.tenant = 1}, stays{.tenant = 2};
     tokens const t = numbered(1, 50);
     auto const ask_in = [&](scope const& in) {
-        auto request = whole(t);
-        request.in = in;
-        between.ask(request);
+        request r = whole(t);
+        r.in = in;
+        between.ask(r);
         return between.first_stats().hits + 100 * between.second_stats().hits;
     };
     CHECK(ask_in(gone) == 0);

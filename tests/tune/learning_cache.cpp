@@ -146,6 +146,22 @@ TEST_CASE("the report tells what either policy alone would have saved") {
     CHECK(odds_alone.learning().memory < report.memory);
 }
 
+TEST_CASE("what either policy would have saved is told at this cache's time") {
+    // Most requests are given up: they change nothing here but the time.
+    learning_cache cache{tiny_store(300)};
+    learning_cache odds_alone{tiny_store(300), {}, {.duel_half_life = 0}};
+    for (turn const& t : conversations(1500, 11)) {
+        for (int i = 0; i < 20; ++i) {
+            (void)cache.acquire(cache.plan(cache.match({}, numbered(-1, 2))));
+            (void)odds_alone.acquire(odds_alone.plan(odds_alone.match({}, numbered(-1, 2))));
+        }
+        (void)tune::replay(cache, t.request());
+        (void)tune::replay(odds_alone, t.request());
+    }
+    CHECK(cache.learning().by_odds.flops_saved.value() ==
+          Approx(odds_alone.stats().flops_saved.value()).epsilon(0.01));
+}
+
 TEST_CASE("greedy-dual rules while it would save more, and what was learned while that would") {
     learning_cache cache{tiny_store(300)};
     std::int32_t fresh = 1000;

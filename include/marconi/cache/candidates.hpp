@@ -54,6 +54,7 @@ public:
     [[nodiscard]] Eviction const& eviction() const { return eviction_; }
     [[nodiscard]] tick now() const { return now_; }
     void advance_clock() { now_ += tick{1}; }
+    void set_clock(tick now) { now_ = now; }
 
     /// Whether resuming needs a checkpoint; whether blocks have pages.
     [[nodiscard]] bool needs_checkpoint() const { return needs_checkpoint_; }

@@ -90,6 +90,10 @@ protected:
     parts& operator=(parts const&) = delete;
     ~parts() = default;
 
+    /// For a cache that sees another one's requests, at that one's time. It may go back by a tick,
+    /// which the next call takes.
+    void set_clock(tick now) { entries_.set_clock(now); }
+
     void note_peak() { peak_pages_ = std::max(peak_pages_, entries_.store().pages().used()); }
 
     cache_options options_;

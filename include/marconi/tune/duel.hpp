@@ -1,13 +1,12 @@
 #pragma once
 
-#include <marconi/cache/observer.hpp>
 #include <marconi/cache/options.hpp>
-#include <marconi/cache/prefix_cache.hpp>
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/ledger_store.hpp>
 #include <marconi/policy/concepts.hpp>
 #include <marconi/policy/eviction/either.hpp>
+#include <marconi/tune/ghost.hpp>
 #include <marconi/tune/replay.hpp>
 
 #include <cmath>
@@ -16,16 +15,11 @@
 
 namespace marconi::tune {
 
-/// Which of two policies serves a cache better, as its requests come: each rules a ghost, a cache
-/// of the same capacity that counts and stores nothing, and sees them all. Ahead is who would have
-/// saved more FLOPs of late.
+/// Which of two policies serves a cache better, as its requests come: each rules a ghost of it, and
+/// sees them all. Ahead is who would have saved more FLOPs of late.
 template <policy::admission_policy Admission, policy::eviction_policy First,
           policy::eviction_policy Second, token Token>
 class duel {
-    template <class Eviction>
-    using ghost =
-        cache::prefix_cache<memory::ledger_store, Admission, Eviction, cache::no_observer, Token>;
-
 public:
     /// `half_life`: requests after which what was saved counts half.
     duel(memory::ledger_store const& blank, cache::cache_options options,
@@ -37,11 +31,11 @@ public:
     /// What rules the first ghost, to be told what it cannot find out by itself.
     [[nodiscard]] First& first() { return first_.eviction(); }
 
-    /// A request, or with an empty prompt more of an answer. O(tokens + depth), and the cost of a
-    /// victim of each.
-    void ask(replay_request<Token> const& request) {
-        double const first = replay(first_, request).saved.value();
-        double const second = replay(second_, request).saved.value();
+    /// A request, or with an empty prompt more of an answer, and when the cache at work was done
+    /// with it (see ghost::ask). O(tokens + depth), and the cost of a victim of each.
+    void ask(replay_request<Token> const& request, tick now) {
+        double const first = first_.ask(request, now).saved.value();
+        double const second = second_.ask(request, now).saved.value();
         if (request.prompt == token_count{}) return;
         by_first_ = by_first_ * fade_ + first;
         by_second_ = by_second_ * fade_ + second;
@@ -70,8 +64,8 @@ public:
 private:
     static constexpr double lead = 1.02; ///< what it takes to get ahead
 
-    ghost<First> first_;
-    ghost<Second> second_;
+    ghost<Admission, First, Token> first_;
+    ghost<Admission, Second, Token> second_;
     double fade_;
     double by_first_ = 0, by_second_ = 0; ///< FLOPs saved, faded
     policy::rival ahead_ = policy::rival::first;

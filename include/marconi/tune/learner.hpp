@@ -87,7 +87,7 @@ public:
             bool const is_request = of->prompt > token_count{};
             requests_ += is_request;
             if (duel_) {
-                duel_->ask(*of);
+                duel_->ask(*of, entries.now());
                 changes_ += rule.in_charge() != duel_->ahead();
                 rule.put_in_charge(duel_->ahead());
             }
