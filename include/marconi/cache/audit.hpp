@@ -52,8 +52,8 @@ private:
                 ++kv_pins_[lease.node.value()];
                 if (!tree_.live(lease.node))
                     fault(who + " pins a node that is gone");
-                else if (tree_[lease.node].depth < lease.position)
-                    fault(who + " stands past the end of its node");
+                else if (tree_[lease.node].depth != lease.position)
+                    fault(who + " does not stand at the end of its node");
             }
             if (lease.checkpoint_node) {
                 ++checkpoint_pins_[lease.checkpoint_node.value()];

@@ -151,13 +151,11 @@ private:
     /// The lease moves on to the end of what is stored.
     void advance_lease(std::vector<page_id> const& blocks) noexcept {
         keep_tail_block(blocks);
-        node_id const old = std::exchange(lease_.node, tree_.holding(attachment_, end_));
+        node_id const old = std::exchange(lease_.node, attachment_);
         bool const was_pinned = std::exchange(lease_.kv_pinned, true);
         entries_.pin_kv(lease_.node);
         bool const touched = taken_ > 0 && arrivals_[taken_ - 1].position == end_;
-        if (end_ == known_ && end_ > lease_.position && !touched &&
-            tree_[lease_.node].depth == end_)
-            entries_.touch(lease_.node);
+        if (end_ == known_ && end_ > lease_.position && !touched) entries_.touch(lease_.node);
         if (was_pinned) entries_.unpin_kv(old);
         if (end_ > lease_.position && lease_.checkpoint_node)
             entries_.unpin_checkpoint(std::exchange(lease_.checkpoint_node, {}));

@@ -20,10 +20,9 @@ void check_continuation(Entries const& entries, lease_record const& lease,
                         std::span<Token const> tokens) {
     auto const& tree = entries.tree();
     if (!lease.kv_pinned || lease.position == 0) return;
-    node_id const id = tree.holding(lease.node, lease.position);
-    std::uint32_t const from =
-        std::max(tree[id].start(), lease.position - std::min(lease.position, 64u));
-    auto const stored = tree.tokens(id).subspan(from - tree[id].start(), lease.position - from);
+    auto const edge = tree.tokens(lease.node);
+    auto const stored = edge.last(std::min<std::size_t>(edge.size(), 64));
+    std::size_t const from = lease.position - stored.size();
     if (std::memcmp(stored.data(), tokens.data() + from, stored.size_bytes()) != 0)
         throw contract_violation{"commit: the tokens before position " +
                                  std::to_string(lease.position) +

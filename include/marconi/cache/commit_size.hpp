@@ -52,7 +52,7 @@ protected:
     node_id follow() {
         index::location start{tree_.find_root(lease_.in), 0};
         if (lease_.kv_pinned)
-            start = {tree_.holding(lease_.node, lease_.position), lease_.position};
+            start = {lease_.node, lease_.position};
         else if (!start.node)
             start.node = tree_.make_root(lease_.in);
         index::location const at = tree_.walk(start, tokens_, [](node_id) {});

@@ -23,7 +23,7 @@ using lease_id = identifier<struct lease_id_kind>;
 struct lease_record {
     scope in;
     std::uint64_t request = 0;  ///< its number: the cache's first is 1
-    node_id node;               ///< whose KV it pins, if kv_pinned
+    node_id node;               ///< whose KV it pins, if kv_pinned; ends at `position`
     std::uint32_t position = 0; ///< tokens published on its path: where it stands
     std::uint32_t offered = 0;  ///< tokens of its longest commit, published or declined
     std::uint32_t captured = 0; ///< position of the last state that a commit brought

@@ -40,19 +40,15 @@ void each_page_in_place(Entries const& entries, lease_record const& lease, std::
     auto const& tree = entries.tree();
     std::uint32_t const block = entries.store().layout().block_tokens();
     std::uint64_t const begin = std::uint64_t{from} * block;
-    auto const visit_blocks = [&](std::span<page_id const> pages, std::uint64_t first,
-                                  std::uint64_t end) { // of these those of blocks [from, end)
+    auto const visit_blocks = [&](std::span<page_id const> pages, std::uint64_t first) {
         std::size_t const skip = std::max<std::uint64_t>(from, first) - first;
-        std::size_t const stop = std::min(pages.size(), std::max(end, first) - first);
-        if (skip < stop) visit(pages.subspan(skip, stop - skip));
+        if (skip < pages.size()) visit(pages.subspan(skip));
     };
-    // The node may go on past the lease's position.
-    std::uint64_t const path_end = divide_up(lease.position, block);
     if (lease.kv_pinned && entries.has_kv())
         for (node_id id = lease.node; tree[id].depth > begin; id = tree[id].parent)
-            visit_blocks(entries.pages(tree[id]), tree[id].start() / block, path_end);
-    visit_blocks(lease.pages, lease.first_block, lease.end_block());
-    if (from == 0) visit_blocks(lease.replaced, 0, lease.replaced.size());
+            visit_blocks(entries.pages(tree[id]), tree[id].start() / block);
+    visit_blocks(lease.pages, lease.first_block);
+    if (from == 0) visit_blocks(lease.replaced, 0);
 }
 
 template <memory::ordered_store Store>
@@ -104,10 +100,9 @@ public:
         (void)note(id, on);
         std::uint32_t const block = entries.store().layout().block_tokens();
         readmit(id, lease.position / block);
-        auto const& tree = entries.tree();
         if (!lease.kv_pinned || !entries.has_kv() || lease.position % block == 0) return;
-        node_id const at = tree.holding(lease.node, lease.position);
-        page_id const page = entries.page_of_block(tree[at], lease.position / block);
+        page_id const page =
+            entries.page_of_block(entries.tree()[lease.node], lease.position / block);
         for (noted const& n : streams_[id.value()])
             if (n.reads) entries.store().used({&page, 1}, entries.store().mark(n.on));
     }
