@@ -185,6 +185,17 @@ TEST_CASE("greedy-dual rules while it would save more, and what was learned whil
     CHECK(cache::audit(cache).empty());
 }
 
+TEST_CASE("how long a cache takes to take in what it holds is told by what came of late") {
+    tune::intake taken_in;
+    CHECK(taken_in.ticks_for(100) == 1e9); // nothing came
+    taken_in.note(1000, 10);
+    CHECK(taken_in.ticks_for(100) == 1);
+    taken_in.fade(0.5);
+    CHECK(taken_in.ticks_for(100) == 1);
+    taken_in.note(1500, 30); // 500 more in 20 ticks
+    CHECK(taken_in.ticks_for(100) == 2.5);
+}
+
 TEST_CASE("what was seen counts half after the half-life") {
     auto const reuses_of = [](std::uint64_t half_life) {
         learning_cache cache{tiny_store(10'000), {}, {.half_life = half_life}};

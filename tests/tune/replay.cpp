@@ -2,15 +2,20 @@
 
 #include <marconi/memory/host_store.hpp>
 #include <marconi/policy/admission/always.hpp>
+#include <marconi/policy/admission/branch_and_tail.hpp>
+#include <marconi/policy/eviction/flop_aware.hpp>
+#include <marconi/tune/alpha_search.hpp>
 #include <marconi/tune/request_log.hpp>
 
 #include <support/catch.hpp>
 
 #include <algorithm>
+#include <atomic>
 #include <cstddef>
 #include <cstdint>
 #include <span>
 #include <utility>
+#include <vector>
 
 using namespace marconi;
 using namespace marconi::tests;
@@ -103,6 +108,8 @@ TEST_CASE("of alphas that saved the same the smallest is the best") {
                                         {1, flop_count{3 * (1 + 4e-16)}},
                                         {2, flop_count{2}}};
     CHECK(best_alpha(some) == 0.5);
+    std::vector<alpha_score> const close{{0, flop_count{1}}, {0.5, flop_count{1.001}}};
+    CHECK(best_alpha(close) == 0.5);
 }
 
 namespace {
@@ -195,4 +202,52 @@ TEST_CASE("the log forgets the oldest before the window, and nothing in it") {
     CHECK(log.in_window() == n - 6);
     CHECK(log.in_window() == 3);
     CHECK(log.bytes() <= byte_count{20'000});
+}
+
+TEST_CASE("the log forgets a scope's requests, and goes on with those of others") {
+    tune::request_log<std::int32_t> log{1_MiB};
+    auto const of = [](std::uint64_t number, std::uint64_t tenant) {
+        cache::lease_record r = request_number(number, 10);
+        r.in = scope{.tenant = tenant};
+        return r;
+    };
+    tokens const a = numbered(1, 50);
+    auto const commit = [&](cache::lease_record const& r, std::size_t size, bool first) {
+        CHECK(log.record(r, std::span{a}.first(size), {.first = first, .ended = true}));
+    };
+    commit(of(1, 7), 10, true);
+    commit(of(2, 8), 10, true);
+    commit(of(3, 8), 10, true);
+    log.forget(scope{.tenant = 7});
+    REQUIRE(log.size() == 2);
+    commit(of(3, 8), 30, false);
+    commit(of(1, 7), 40, false); // what it held was cleared
+    REQUIRE(log.size() == 3);
+    CHECK(log[0].tokens.size() == 10);
+    CHECK(log[1].tokens.size() == 30);
+    CHECK(log[2].tokens.size() == 40);
+    CHECK(log[2].prompt == token_count{});
+}
+
+TEST_CASE("replays begin with alpha 0, whatever the policy's was") {
+    tune::request_log<std::int32_t> log{1_MiB};
+    std::uint64_t number = 0;
+    for (turn const& t : conversations(160, 11)) {
+        cache::lease_record r = request_number(++number, t.prompt);
+        r.in = t.in;
+        CHECK(log.record(r, t.sequence, {.first = true, .ended = true}));
+        if (number == 120) log.open_window();
+    }
+    std::atomic<bool> const stop{false};
+    std::vector<double> const alphas{0, 2};
+    auto const found_from = [&](double alpha) {
+        tune::alpha_search<policy::branch_and_tail, policy::flop_aware, std::int32_t> search{
+            tiny_store(300), {}, {}, policy::flop_aware{alpha}};
+        return search.run(log, alphas, stop).value();
+    };
+    auto const from_zero = found_from(0), from_two = found_from(2);
+    REQUIRE(from_zero.scores.size() == 2);
+    CHECK(from_zero.scores[0].saved.value() != from_zero.scores[1].saved.value());
+    for (std::size_t i = 0; i < 2; ++i)
+        CHECK(from_two.scores[i].saved.value() == from_zero.scores[i].saved.value());
 }

@@ -166,6 +166,39 @@ TEST_CASE("a shadow that evicts counts each entry for as long as it is there") {
     CHECK(counted == lived);
 }
 
+TEST_CASE("an entry that another merged into was used when either last was") {
+    using enum cache::event_kind;
+    tune::reuse_recorder<std::int32_t> recorder{true};
+    node_id const root{0}, upper{1}, lower{2}, more{3};
+    auto const tell = [&](cache::event_kind kind, node_id node, node_id parent) {
+        cache::event<std::int32_t> e;
+        e.kind = kind;
+        e.node = node;
+        e.parent = parent;
+        recorder.observe(e);
+    };
+    recorder.set_time(tick{1});
+    tell(kv_published, upper, root);
+    tell(checkpoint_published, upper, root);
+    recorder.set_time(tick{5});
+    tell(kv_published, lower, upper);
+    tell(checkpoint_published, lower, upper);
+    recorder.set_time(tick{40});
+    recorder.resumed(upper);
+    tell(checkpoint_removed, upper, root);
+    tell(merged, lower, upper);
+    tell(kv_published, more, lower); // now one can resume at `lower` and leave something out
+    recorder.set_time(tick{44});
+    recorder.resumed(lower);
+
+    auto const uses = [&](reuse_kind kind, std::uint64_t before, std::uint64_t age) {
+        return recorder.statistics().seen(reuse_class{kind, before}, age_bucket::of(age)).uses;
+    };
+    CHECK(uses(reuse_kind::resuming, 0, 4) == 1);
+    CHECK(uses(reuse_kind::resuming, 0, 39) == 1); // before, at `upper`
+    CHECK(uses(reuse_kind::passing, 1, 4) == 1);
+}
+
 TEST_CASE("a shadow stays within its memory, whatever was asked before") {
     auto const after = [](std::size_t short_ones) {
         shadow watched{tiny_store(100'000'000), {}, {}, 8_MiB};
