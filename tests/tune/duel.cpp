@@ -31,11 +31,6 @@ struct lru_against_gdsf
 template <class Eviction>
 using alone = cache::prefix_cache<memory::ledger_store, policy::branch_and_tail, Eviction>;
 
-request whole(tokens const& t) {
-    token_count const all{t.size()};
-    return {.tokens = t, .prompt = all, .limit = all};
-}
-
 /// Short texts that are asked once: long ones, asked before and after, are worth more.
 void a_flood_of_short_ones(lru_against_gdsf& between, std::int32_t& fresh) {
     between.ask(whole(numbered(1, 100)));
@@ -121,9 +116,7 @@ TEST_CASE("both sides of a duel forget what is cleared") {
     scope const gone{.tenant = 1}, stays{.tenant = 2};
     tokens const t = numbered(1, 50);
     auto const ask_in = [&](scope const& in) {
-        request r = whole(t);
-        r.in = in;
-        between.ask(r);
+        between.ask(whole(t, in));
         return between.first_stats().hits + 100 * between.second_stats().hits;
     };
     CHECK(ask_in(gone) == 0);

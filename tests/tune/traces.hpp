@@ -41,10 +41,13 @@ inline tokens numbered(std::int32_t first, std::size_t count) {
 }
 
 /// Asks for a whole sequence, and may resume from its very end.
+inline tune::replay_request<std::int32_t> whole(tokens const& t, scope const& in = {}) {
+    token_count const all{t.size()};
+    return {.in = in, .tokens = t, .prompt = all, .limit = all};
+}
 template <class Cache>
 tune::replayed ask(Cache& cache, tokens const& t, scope const& in = {}) {
-    token_count const all{t.size()};
-    return tune::replay(cache, {.in = in, .tokens = t, .prompt = all, .limit = all});
+    return tune::replay(cache, whole(t, in));
 }
 
 struct turn {

@@ -18,9 +18,8 @@ namespace marconi::cache {
 template <class Entries, class Token>
 void check_continuation(Entries const& entries, lease_record const& lease,
                         std::span<Token const> tokens) {
-    auto const& tree = entries.tree();
     if (!lease.kv_pinned || lease.position == 0) return;
-    auto const edge = tree.tokens(lease.node);
+    auto const edge = entries.tree().tokens(lease.node);
     auto const stored = edge.last(std::min<std::size_t>(edge.size(), 64));
     std::size_t const from = lease.position - stored.size();
     if (std::memcmp(stored.data(), tokens.data() + from, stored.size_bytes()) != 0)

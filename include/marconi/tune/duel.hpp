@@ -39,9 +39,8 @@ public:
         if (request.prompt == token_count{}) return;
         by_first_ = by_first_ * fade_ + first;
         by_second_ = by_second_ * fade_ + second;
-        if (ahead_ == policy::rival::first ? by_second_ > lead * by_first_
-                                           : by_first_ > lead * by_second_)
-            ahead_ = ahead_ == policy::rival::first ? policy::rival::second : policy::rival::first;
+        if (by_first_ > lead * by_second_) ahead_ = policy::rival::first;
+        if (by_second_ > lead * by_first_) ahead_ = policy::rival::second;
     }
     [[nodiscard]] policy::rival ahead() const { return ahead_; }
 

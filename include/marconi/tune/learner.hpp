@@ -14,7 +14,6 @@
 #include <marconi/tune/learning_report.hpp>
 #include <marconi/tune/replay.hpp>
 #include <marconi/tune/reuse_shadow.hpp>
-#include <marconi/tune/sight.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -54,7 +53,7 @@ private:
 };
 
 /// What a cache that learns evicts by: what was learned, or greedy-dual.
-using learned_or_not = policy::either<policy::expected_savings, policy::gdsf>;
+using learned_or_gdsf = policy::either<policy::expected_savings, policy::gdsf>;
 
 /// Tells a shadow of what a cache does, makes odds of what the shadow records, and finds out in a
 /// duel whether they or greedy-dual serve better. What goes wrong here (no memory, a policy that
@@ -76,18 +75,19 @@ public:
                                            cache_options, std::move(admission),
                                            options.shadow_memory)} {}
 
-    /// Learns from what a commit that was made had to show, and tells the policy. O(tokens +
-    /// depth).
+    /// Learns from what a commit showed (request_shown) once it is made, and tells the policy.
+    /// O(tokens + depth).
     template <class Entries>
-    void learn_from(sight<Token> const& of, Entries const& entries, learned_or_not& rule) noexcept {
-        if (!shadow_ || !of) return;
+    void learn_from(std::optional<replay_request<Token>> const& shown, Entries const& entries,
+                    learned_or_gdsf& rule) noexcept {
+        if (!shown) return;
         guarded([&] {
-            shadow_->ask(*of, entries.now());
+            shadow_->ask(*shown, entries.now());
             if (shadow_->observer().failed()) throw std::bad_alloc{};
-            bool const is_request = of->prompt > token_count{};
+            bool const is_request = shown->prompt > token_count{};
             requests_ += is_request;
             if (duel_) {
-                duel_->ask(*of, entries.now());
+                duel_->ask(*shown, entries.now());
                 changes_ += rule.in_charge() != duel_->ahead();
                 rule.put_in_charge(duel_->ahead());
             }
@@ -99,14 +99,12 @@ public:
     }
 
     void clear(scope const& in) noexcept {
-        if (!shadow_) return;
         guarded([&] {
             shadow_->clear(in);
             if (duel_) duel_->clear(in);
         });
     }
     void clear() noexcept {
-        if (!shadow_) return;
         guarded([&] {
             shadow_->clear();
             if (duel_) duel_->clear();
@@ -163,9 +161,10 @@ private:
         return odds;
     }
 
-    /// Runs a step; what it throws ends the learning.
+    /// Runs a step, while there is learning; what it throws ends that.
     template <class Step>
     void guarded(Step step) noexcept {
+        if (!shadow_) return;
         failure_ = failure_of(step);
         if (failure_.empty()) return;
         shadow_.reset();

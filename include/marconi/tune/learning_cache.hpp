@@ -9,7 +9,7 @@
 #include <marconi/policy/concepts.hpp>
 #include <marconi/tune/learner.hpp>
 #include <marconi/tune/learning_report.hpp>
-#include <marconi/tune/sight.hpp>
+#include <marconi/tune/request_shown.hpp>
 
 #include <cstdint>
 #include <span>
@@ -32,8 +32,8 @@ namespace marconi::tune {
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           class Observer = cache::no_observer, token Token = std::int32_t>
 class learning_cache
-    : public cache::prefix_cache<Store, Admission, learned_or_not, Observer, Token> {
-    using base = cache::prefix_cache<Store, Admission, learned_or_not, Observer, Token>;
+    : public cache::prefix_cache<Store, Admission, learned_or_gdsf, Observer, Token> {
+    using base = cache::prefix_cache<Store, Admission, learned_or_gdsf, Observer, Token>;
 
 public:
     using typename base::lease;
@@ -43,16 +43,16 @@ public:
     explicit learning_cache(Store store, cache::cache_options options = {},
                             learning_options learning = {}, Admission admission = Admission{},
                             Observer observer = Observer{})
-        : base{std::move(store), options, admission, learned_or_not{}, std::move(observer)},
+        : base{std::move(store), options, admission, learned_or_gdsf{}, std::move(observer)},
           learner_{learning, this->store(), options, std::move(admission)} {}
 
     /// As prefix_cache::commit. What was learned takes effect with the next one.
     cache::commit_outcome commit(lease const& held, std::span<Token const> tokens,
                                  cache::computed const& brought = {},
                                  stream const& on = base::unnamed()) {
-        sight<Token> const seen = sight_of(this->record(held), tokens, brought, this->internals());
+        auto const shown = request_shown(this->record(held), tokens, brought, this->internals());
         cache::commit_outcome const outcome = base::commit(held, tokens, brought, on);
-        learner_.learn_from(seen, this->internals(), this->eviction());
+        learner_.learn_from(shown, this->internals(), this->eviction());
         return outcome;
     }
 

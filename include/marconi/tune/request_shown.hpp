@@ -12,18 +12,14 @@
 
 namespace marconi::tune {
 
-/// A request, or more of its answer (with an empty prompt), as one sees it who watches requests
-/// come and go; or nothing.
-template <token Token>
-using sight = std::optional<replay_request<Token>>;
-
-/// What a commit means to such a one: a prompt that is complete by it, but for a block that is not
-/// full; more of an answer, if that can be resumed; or nothing. To be asked before the commit is
-/// made.
+/// What a commit shows of its request to somebody who learns from requests: all of it, if its
+/// prompt is complete by this commit, but for a block that is not full; more of its answer (with an
+/// empty prompt), if that can be resumed; or nothing. To be asked before the commit is made.
 template <token Token, class Entries>
-[[nodiscard]] sight<Token> sight_of(cache::lease_record const& lease, std::span<Token const> tokens,
-                                    cache::computed const& brought, Entries const& entries) {
-    // An answer that grows is seen at its first commit and where it passes a multiple of this.
+[[nodiscard]] std::optional<replay_request<Token>>
+request_shown(cache::lease_record const& lease, std::span<Token const> tokens,
+              cache::computed const& brought, Entries const& entries) {
+    // An answer that grows is shown at its first commit and where it passes a multiple of this.
     constexpr std::uint64_t stride = 1024;
     token_count const size{tokens.size()};
     auto const& states = brought.checkpoints;
