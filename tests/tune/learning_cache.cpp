@@ -278,6 +278,115 @@ TEST_CASE("an engine that commits whole blocks, with states at their ends, is un
     CHECK(cache.learning().requests == 11);
 }
 
+namespace {
+
+/// Commits of tokens up to an end; with the state there, if any.
+struct step {
+    std::size_t end;
+    bool state;
+};
+
+/// What a cache that has room for all saved, with turns of some conversations committed so.
+template <class Steps>
+void shadow_and_rivals_save_the_same(Steps steps) {
+    learning_cache cache{tiny_store(100'000)};
+    for (std::int32_t talk = 0; talk < 8; ++talk) {
+        tokens all = numbered(talk, 50);
+        for (std::int32_t turn = 0; turn < 5; ++turn) {
+            std::size_t const prompt = all.size() + 5;
+            all.resize(prompt + 100, talk * 1000 + turn);
+            std::span<std::int32_t const> const t = all;
+            auto lease = cache.acquire(cache.plan(cache.match({}, t.first(prompt))));
+            for (step const& s : steps(prompt, all.size())) {
+                cache::captured_state const state{token_count{s.end}};
+                (void)cache.commit(lease, t.first(s.end),
+                                   {.checkpoints = std::span{&state, s.state ? 1u : 0u}});
+            }
+        }
+    }
+    REQUIRE(cache.stats().evictions() == 0);
+    CHECK(cache.stats().hits >= 8 * 4);
+    auto const report = cache.learning();
+    CHECK(report.shadow.flops_saved == cache.stats().flops_saved);
+    CHECK(report.by_odds.flops_saved == cache.stats().flops_saved);
+    CHECK(report.by_gdsf.flops_saved == cache.stats().flops_saved);
+}
+
+} // namespace
+
+TEST_CASE("the states of an answer are told of, whichever commit brings them") {
+    using steps = std::vector<step>;
+    SECTION("with its tokens") {
+        shadow_and_rivals_save_the_same([](std::size_t, std::size_t all) {
+            return steps{{all, true}};
+        });
+    }
+    SECTION("after its tokens") {
+        shadow_and_rivals_save_the_same([](std::size_t, std::size_t all) {
+            return steps{{all, false}, {all, true}};
+        });
+    }
+    SECTION("after those of the prompt, and its own") {
+        shadow_and_rivals_save_the_same([](std::size_t prompt, std::size_t all) {
+            return steps{{prompt, false}, {all, false}, {all, true}};
+        });
+    }
+    SECTION("shortly after another") {
+        shadow_and_rivals_save_the_same([](std::size_t prompt, std::size_t all) {
+            return steps{{prompt + 5, true}, {all, true}};
+        });
+    }
+}
+
+TEST_CASE("states at an engine's own positions are told of, if chunks brought them before") {
+    bool const in_chunks = GENERATE(false, true);
+    learning_cache cache{tiny_store(100'000)};
+    token_count const mark{500};
+    for (std::int32_t i = 0; i < 20; ++i) { // two at a time begin alike
+        tokens t = numbered(i / 2, 500);
+        t.resize(1000, -1 - i);
+        auto plan = cache.plan(cache.match({}, t));
+        if (plan.resume_at() < mark) plan.captures.at = {mark};
+        auto lease = cache.acquire(plan);
+        cache::captured_state const states[] = {{mark}, {token_count{1000}}};
+        bool const marked = lease.resume_at() < mark;
+        std::span const all{states};
+        if (in_chunks && marked)
+            (void)cache.commit(lease, std::span{t}.first(512), {.checkpoints = all.first(1)});
+        (void)cache.commit(lease, t, {.checkpoints = in_chunks || !marked ? all.last(1) : all});
+    }
+    CHECK(cache.stats().hits == 10);
+    CHECK(cache.learning().shadow.flops_saved == cache.stats().flops_saved);
+    CHECK(cache.learning().by_odds.flops_saved == cache.stats().flops_saved);
+}
+
+TEST_CASE("who resumes at the very end need bring no state: a rival may take it anew") {
+    learning_cache cache{tiny_store(10'000)};
+    tokens const t = numbered(1, 60);
+    (void)ask(cache, t);
+    auto const whole_prompt = cache::match_options{.limit = token_count{60}};
+    auto const held = cache.acquire(cache.plan(cache.match({}, t, whole_prompt)));
+    REQUIRE(held.resume_at() == token_count{60});
+    auto const shown = tune::request_shown(cache::lease_record{.offered = 0,
+                                                               .resume_at = token_count{60},
+                                                               .prompt = token_count{60},
+                                                               .limit = token_count{60}},
+                                           std::span<std::int32_t const>{t}, {}, cache.internals());
+    REQUIRE(shown);
+    CHECK(shown->ended);
+}
+
+TEST_CASE("a chunk that is less than a block is not a whole prompt") {
+    learning_cache cache{tiny_store(10'000, 256)};
+    tokens const t = numbered(1, 250);
+    auto lease = cache.acquire(cache.plan(cache.match({}, t)));
+    (void)cache.commit(lease, std::span{t}.first(128));
+    CHECK(cache.learning().requests == 0);
+    (void)cache.commit(lease, t);
+    CHECK(cache.learning().requests == 1);
+    CHECK(cache.learning().shadow.tokens_asked == cache.stats().tokens_asked);
+}
+
 TEST_CASE("a long answer is not told of with every state that it brings") {
     learning_cache<memory::ledger_store, policy::always> cache{
         tiny_store(100'000), {}, {}, policy::always{token_count{64}}};

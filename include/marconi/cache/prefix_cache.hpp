@@ -146,9 +146,9 @@ public:
     /// from the lease's position on. From then on the lease pins the KV of what it committed, not
     /// the checkpoints. May be called many times in a request's life. Lack of room is no error: the
     /// outcome says so. Throws invalid_argument or contract_violation if the arguments contradict
-    /// the lease; then, as when memory or a copy fails, the cache is as it was, but for victims
-    /// already evicted. O(new tokens + depth), and O(log N) a victim; where there may be no room,
-    /// also O(depth + pages held) for each lease.
+    /// the lease (of the tokens before its position, 64 are compared at most); then, as when memory
+    /// or a copy fails, the cache is as it was, but for victims already evicted. O(new tokens +
+    /// depth), O(log N) a victim; where there may be no room, O(depth + pages held) a lease, too.
     commit_outcome commit(lease const& held, std::span<Token const> tokens,
                           computed const& brought = {}, stream const& on = base::unnamed()) {
         auto const use = threads_.writing("commit");

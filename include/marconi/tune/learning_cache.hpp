@@ -22,10 +22,11 @@ namespace marconi::tune {
 /// greedy-dual (policy::gdsf) while that would save more. Calls, leases and threads as
 /// prefix_cache's. Decisions are a pure function of the calls.
 ///
-/// A commit that completes a prompt, or brings a state of its answer, is made thrice more in caches
-/// that only count: a larger one (reuse_shadow), which shows what comes back, and two of the same
-/// size (duel), which show what either policy saves. Each takes about as much time again; see
-/// learning_options for the memory. Requests are seen in the order in which their prompts complete;
+/// A commit that completes a prompt, or brings the tail of an answer (of states on a grid, one in
+/// 1,024 tokens), is made thrice more in caches that only count: a larger one (reuse_shadow), which
+/// shows what comes back, and two of the same size (duel), which show what either policy saves.
+/// Each takes O(tokens), about as much as a whole request's commit; see learning_options for the
+/// memory. Requests are seen in the order in which their prompts complete;
 /// one whose prompt no commit completes is not, and nor is evict(). commit() and clear() hide
 /// prefix_cache's: call them on this class, not on a reference to its base, by which nothing is
 /// learned.

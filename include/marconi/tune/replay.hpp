@@ -25,6 +25,8 @@ struct replay_request {
     bool ended = true;             ///< false if more is to come: no state at a tail yet
     /// Where there are states that the plan does not ask for, ascending.
     std::span<cache::captured_state const> captured = {};
+    /// And more of them, as a lease's capture_at() names them. Those past the end do not count.
+    std::span<token_count const> marked = {};
 };
 
 /// What became of it.
@@ -70,15 +72,10 @@ template <class Cache>
     return captured;
 }
 
-/// Adds states past `after` that are not there yet.
-inline void add_captures(std::vector<cache::captured_state>& to,
-                         std::span<cache::captured_state const> more, token_count after) {
-    for (cache::captured_state const& state : more) {
-        auto const at =
-            std::ranges::lower_bound(to, state.position, {}, &cache::captured_state::position);
-        bool const known = at != to.end() && at->position == state.position;
-        if (state.position > after && !known) to.insert(at, {state.position});
-    }
+/// Adds a state that is not there yet.
+inline void add_capture(std::vector<cache::captured_state>& to, token_count position) {
+    auto const at = std::ranges::lower_bound(to, position, {}, &cache::captured_state::position);
+    if (at == to.end() || at->position != position) to.insert(at, {position});
 }
 
 /// Plays one request from match to release, with a single commit at its end. The cache's store
@@ -94,7 +91,12 @@ replayed replay(Cache& cache, replay_request<typename Cache::token_type> const& 
     auto lease = cache.acquire(plan);
     opened(std::as_const(lease));
     auto captured = captures_of(plan, token_count{request.tokens.size()});
-    add_captures(captured, request.captured, plan.resume_at());
+    token_count const from = plan.resume_at();
+    for (cache::captured_state const& state : request.captured)
+        if (state.position > from) add_capture(captured, state.position);
+    for (token_count const position : request.marked)
+        if (position > from && position.value() <= request.tokens.size())
+            add_capture(captured, position);
     flop_curve const& flops = cache.store().layout().model().flops;
     return {.match = plan.match,
             .outcome =

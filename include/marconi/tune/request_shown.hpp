@@ -2,6 +2,7 @@
 
 #include <marconi/cache/lease.hpp>
 #include <marconi/cache/outcome.hpp>
+#include <marconi/cache/plan.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/tune/replay.hpp>
 
@@ -19,13 +20,17 @@ template <token Token, class Entries>
 [[nodiscard]] std::optional<replay_request<Token>>
 request_shown(cache::lease_record const& lease, std::span<Token const> tokens,
               cache::computed const& brought, Entries const& entries) {
-    // An answer that grows is shown at its first commit and where it passes a multiple of this.
+    // An answer that grows is shown at its first state (of attention alone: its first commit),
+    // where it passes a multiple of this, and with each state that the lease did not ask for: a
+    // tail.
     constexpr std::uint64_t stride = 1024;
     token_count const size{tokens.size()};
     auto const& states = brought.checkpoints;
     std::uint64_t const block = entries.store().layout().block_tokens();
     auto const completes = [&](std::uint64_t offered) {
-        return offered > 0 && offered + block > lease.prompt.value();
+        std::uint64_t const prompt = lease.prompt.value();
+        bool const whole_blocks = offered > 0 && offered % block == 0;
+        return offered > 0 && (offered >= prompt || (whole_blocks && offered + block > prompt));
     };
     if (!completes(size.value())) return std::nullopt;
     if (!completes(lease.offered))
@@ -33,15 +38,23 @@ request_shown(cache::lease_record const& lease, std::span<Token const> tokens,
                                      .tokens = tokens,
                                      .prompt = std::min(size, lease.prompt),
                                      .limit = std::min(size, lease.limit),
-                                     .ended = !states.empty() && states.back().position == size,
-                                     .captured = states};
+                                     .ended = lease.resume_at == size ||
+                                              (!states.empty() && states.back().position == size),
+                                     .captured = states,
+                                     .marked = lease.captures.at};
     auto const passes = [&](std::uint64_t position, std::uint64_t before) {
         return before <= lease.prompt.value() || position / stride != before / stride;
     };
-    bool const more = entries.needs_checkpoint()
-                          ? !states.empty() && passes(size.value(), lease.captured)
-                          : passes(size.value(), lease.offered);
-    if (size.value() <= lease.offered || !more) return std::nullopt;
+    auto const is_more = [&] {
+        if (!entries.needs_checkpoint())
+            return size.value() > lease.offered && passes(size.value(), lease.offered);
+        if (states.empty() || size.value() < lease.offered) return false;
+        token_count const last = states.back().position;
+        return last.value() > lease.captured &&
+               (passes(last.value(), lease.captured) ||
+                !cache::is_captured(lease.captures, lease.limit, last));
+    };
+    if (!is_more()) return std::nullopt;
     return replay_request<Token>{.in = lease.in,
                                  .tokens = tokens,
                                  .prompt = {},
