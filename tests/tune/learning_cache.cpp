@@ -194,6 +194,9 @@ TEST_CASE("how long a cache takes to take in what it holds is told by what came 
     CHECK(taken_in.ticks_for(100) == 1);
     taken_in.note(1500, 30); // 500 more in 20 ticks
     CHECK(taken_in.ticks_for(100) == 2.5);
+    taken_in.note(1100, 50); // given back
+    taken_in.note(1500, 70);
+    CHECK(taken_in.ticks_for(100) == 6.5);
 }
 
 TEST_CASE("what was seen counts half after the half-life") {

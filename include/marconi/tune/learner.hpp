@@ -30,11 +30,12 @@ namespace marconi::tune {
 /// What a cache takes in, of late.
 class intake {
 public:
-    /// Both since the cache was made.
+    /// Both since the cache was made. Bytes that were given back unused, as reserved pages are, and
+    /// are taken once more, do not count again.
     void note(double bytes, double ticks) {
-        bytes_ += bytes - bytes_seen_;
+        bytes_ += std::max(bytes - bytes_seen_, 0.0);
         ticks_ += ticks - ticks_seen_;
-        bytes_seen_ = bytes;
+        bytes_seen_ = std::max(bytes, bytes_seen_);
         ticks_seen_ = ticks;
     }
     void fade(double factor) {
