@@ -363,20 +363,25 @@ TEST_CASE("states at an engine's own positions are told of, if chunks brought th
     CHECK(cache.learning().by_odds.flops_saved == cache.stats().flops_saved);
 }
 
-TEST_CASE("who resumes at the very end need bring no state: a rival may take it anew") {
-    learning_cache cache{tiny_store(10'000)};
+TEST_CASE("who resumes at the very end need bring no state: a rival takes it anew") {
+    learning_cache cache{tiny_store(300)};
     tokens const t = numbered(1, 60);
     (void)ask(cache, t);
-    auto const whole_prompt = cache::match_options{.limit = token_count{60}};
-    auto const held = cache.acquire(cache.plan(cache.match({}, t, whole_prompt)));
-    REQUIRE(held.resume_at() == token_count{60});
-    auto const shown = tune::request_shown(cache::lease_record{.offered = 0,
-                                                               .resume_at = token_count{60},
-                                                               .prompt = token_count{60},
-                                                               .limit = token_count{60}},
-                                           std::span<std::int32_t const>{t}, {}, cache.internals());
-    REQUIRE(shown);
-    CHECK(shown->ended);
+    auto const resume_at_the_end = [&] {
+        auto lease = cache.acquire(cache.plan(cache.match({}, t, {.limit = token_count{60}})));
+        REQUIRE(lease.resume_at() == token_count{60});
+        (void)cache.commit(lease, t);
+        return lease;
+    };
+    auto const pins_it = resume_at_the_end();
+    for (std::int32_t i = 10; i < 60; ++i) // what rivals do not pin goes
+        (void)ask(cache, numbered(i, 60));
+    auto const hits = [&] { return cache.learning().by_gdsf.hits; };
+    auto const before = hits();
+    (void)resume_at_the_end();
+    CHECK(hits() == before);
+    (void)resume_at_the_end();
+    CHECK(hits() == before + 1);
 }
 
 TEST_CASE("a chunk that is less than a block is not a whole prompt") {

@@ -40,7 +40,7 @@ inline tokens numbered(std::int32_t first, std::size_t count) {
     return t;
 }
 
-/// Asks for a whole sequence, and may resume from its very end.
+/// A request for a whole sequence, which may resume from its very end.
 inline tune::replay_request<std::int32_t> whole(tokens const& t, scope const& in = {}) {
     token_count const all{t.size()};
     return {.in = in, .tokens = t, .prompt = all, .limit = all};

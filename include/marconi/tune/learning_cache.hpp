@@ -26,10 +26,9 @@ namespace marconi::tune {
 /// 1,024 tokens), is made thrice more in caches that only count: a larger one (reuse_shadow), which
 /// shows what comes back, and two of the same size (duel), which show what either policy saves.
 /// Each takes O(tokens), about as much as a whole request's commit; see learning_options for the
-/// memory. Requests are seen in the order in which their prompts complete;
-/// one whose prompt no commit completes is not, and nor is evict(). commit() and clear() hide
-/// prefix_cache's: call them on this class, not on a reference to its base, by which nothing is
-/// learned.
+/// memory. Requests are seen in the order in which their prompts complete; one whose prompt no
+/// commit completes is not, and nor is evict(). commit() and clear() hide prefix_cache's: call them
+/// on this class, not on a reference to its base, by which nothing is learned.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           class Observer = cache::no_observer, token Token = std::int32_t>
 class learning_cache

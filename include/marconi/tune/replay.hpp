@@ -92,11 +92,14 @@ replayed replay(Cache& cache, replay_request<typename Cache::token_type> const& 
     opened(std::as_const(lease));
     auto captured = captures_of(plan, token_count{request.tokens.size()});
     token_count const from = plan.resume_at();
-    for (cache::captured_state const& state : request.captured)
-        if (state.position > from) add_capture(captured, state.position);
-    for (token_count const position : request.marked)
+    auto const add = [&](token_count position) {
         if (position > from && position.value() <= request.tokens.size())
             add_capture(captured, position);
+    };
+    for (cache::captured_state const& state : request.captured)
+        add(state.position);
+    for (token_count const position : request.marked)
+        add(position);
     flop_curve const& flops = cache.store().layout().model().flops;
     return {.match = plan.match,
             .outcome =
