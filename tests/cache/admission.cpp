@@ -110,6 +110,19 @@ TEST_CASE("an engine may add positions of its own to a plan, in any order") {
     CHECK(!lease.should_capture(4_tokens));
 }
 
+TEST_CASE("of positions of one's own a lease keeps those that its prefill passes, each once") {
+    small_cache cache{room_for(hybrid(), 100)};
+    serve(cache, text("0123"));
+    sequence const prompt = text("0123456789");
+    auto plan = cache.plan(cache.match({}, prompt));
+    CHECK(plan.resume_at() == 4_tokens);
+    for (token_count const at : {10_tokens, 4_tokens, 9_tokens, 2_tokens, 6_tokens, 9_tokens})
+        plan.captures.at.push_back(at);
+    auto const lease = cache.acquire(plan);
+    CHECK(positions(lease.capture_at()) == named{6, 9});
+    CHECK(commit(cache, lease, prompt, {6, 9}).stored_checkpoints == 2);
+}
+
 TEST_CASE("always names every so many tokens") {
     counting_cache<policy::lru, policy::always> cache{
         room_for(hybrid(), 1000), {}, policy::always{.every = 4_tokens}};

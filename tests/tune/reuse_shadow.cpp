@@ -224,3 +224,22 @@ TEST_CASE("a shadow stays within its memory, whatever was asked before") {
     CHECK(fresh > 400);
     CHECK(after(60'000) > fresh / 2);
 }
+
+TEST_CASE("a request too large for a shadow's memory does not empty it") {
+    memory::page_options const cut{.block_tokens = 1_tokens, .page_bytes = 256_B};
+    shadow watched{memory::ledger_store{tiny_store(1).layout().model(), 1_GiB, cut}, {}, {}, 1_MiB};
+    tick now;
+    auto const ask = [&](std::int32_t number, std::size_t size) {
+        tokens const t = numbered(number, size);
+        token_count const all{t.size()};
+        watched.ask({.tokens = t, .prompt = all, .limit = all}, now += tick{1});
+    };
+    ask(1, 200'000);
+    CHECK(watched.holds().nodes == 0);
+    for (std::int32_t i = 2; i < 100; ++i)
+        ask(i, 100);
+    CHECK(watched.holds().nodes == 98);
+    ask(100, 16'000);
+    CHECK(watched.holds().nodes == 99);
+    CHECK(watched.memory() <= 1_MiB);
+}

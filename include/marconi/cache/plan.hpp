@@ -38,7 +38,7 @@ struct match_result {
 
 /// What will be reused of a match, and where the engine is to capture the recurrent state.
 /// Positions of one's own may be added to the captures (where a user marks the end of a shared
-/// part, say), in any order, past resume_at() and up to the match's limit.
+/// part, say), in any order; acquire keeps those past resume_at() and up to the match's limit.
 struct request_plan {
     match_result match;
     policy::capture_rule captures;

@@ -76,8 +76,8 @@ public:
         return {match, decide_captures(entries_, admission_, options_, match)};
     }
 
-    /// Pins what the plan reuses and refreshes it. Where it went since the match, the lease comes
-    /// back empty: match again. O(log N). Throws contract_violation for another cache's plan.
+    /// Pins what the plan reuses and refreshes it. Where a call in between let it go, the lease is
+    /// empty: match again. O(log N). Throws contract_violation for the plan of another cache.
     [[nodiscard]] lease acquire(request_plan const& plan) {
         auto const use = threads_.writing("acquire");
         if (plan.match.cache != identity_)

@@ -65,6 +65,15 @@ template <class Entries, class Token>
     return found;
 }
 
+/// Keeps of positions those that the prefill passes and one may resume from, ascending, each once.
+inline void keep_passed(std::vector<token_count>& at, match_result const& match) {
+    std::erase_if(at, [&](token_count position) {
+        return position <= match.resumable || position > match.limit;
+    });
+    std::ranges::sort(at);
+    at.erase(std::unique(at.begin(), at.end()), at.end());
+}
+
 /// Asks the admission policy, and keeps what the engine can do.
 template <class Entries, class Admission>
 [[nodiscard]] policy::capture_rule
@@ -83,12 +92,8 @@ decide_captures(Entries const& entries, Admission const& admission, cache_option
         for (std::uint64_t at = match.resumable.value() / step * step; at <= match.limit.value();
              at += step)
             rule.at.push_back(token_count{at});
-    std::erase_if(rule.at, [&](token_count position) {
-        return position <= match.resumable || position > match.limit ||
-               position.value() % grid.value() != 0;
-    });
-    std::sort(rule.at.begin(), rule.at.end());
-    rule.at.erase(std::unique(rule.at.begin(), rule.at.end()), rule.at.end());
+    std::erase_if(rule.at, [&](token_count at) { return at.value() % grid.value() != 0; });
+    keep_passed(rule.at, match);
     return rule;
 }
 
@@ -112,7 +117,7 @@ template <class Entries>
     lease.prompt = plan.match.tokens;
     lease.limit = plan.match.limit;
     lease.captures = plan.captures;
-    std::ranges::sort(lease.captures.at);
+    keep_passed(lease.captures.at, plan.match);
     lease.position = static_cast<std::uint32_t>(plan.match.resumable.value());
     if (lease.position == 0) return lease;
     entries.reserve(1, 0);

@@ -12,8 +12,7 @@ namespace marconi::cache {
 enum class eviction_reason { commit, reserve, on_demand };
 inline constexpr std::size_t eviction_reasons = 3;
 
-/// What has happened since the cache was made. All sums; copy one and subtract to watch an
-/// interval.
+/// What has happened since the cache was made. The difference of two is what happened in between.
 struct counters {
     std::uint64_t requests = 0; ///< leases acquired
     std::uint64_t hits = 0;     ///< of these, with something to resume from
@@ -34,7 +33,8 @@ struct counters {
     std::array<std::uint64_t, eviction_reasons> checkpoints_evicted{}; ///< alone, by reason
     byte_count bytes_evicted;
     std::uint64_t merges = 0;
-    /// Most candidates whose nearest live checkpoint above changed at once.
+    /// Most candidates whose nearest live checkpoint above changed at once. No sum: since the start
+    /// in a difference, too.
     std::uint64_t largest_ripple = 0;
 
     [[nodiscard]] std::uint64_t evictions() const {
@@ -43,6 +43,30 @@ struct counters {
             sum += nodes_evicted[i] + checkpoints_evicted[i];
         return sum;
     }
+
+    counters& operator-=(counters const& earlier) {
+        requests -= earlier.requests;
+        hits -= earlier.hits;
+        stale -= earlier.stale;
+        tokens_asked -= earlier.tokens_asked;
+        tokens_matched -= earlier.tokens_matched;
+        tokens_resumed -= earlier.tokens_resumed;
+        flops_asked -= earlier.flops_asked;
+        flops_saved -= earlier.flops_saved;
+        commits -= earlier.commits;
+        declined_commits -= earlier.declined_commits;
+        tokens_stored -= earlier.tokens_stored;
+        checkpoints_stored -= earlier.checkpoints_stored;
+        for (std::size_t i = 0; i < eviction_reasons; ++i) {
+            nodes_evicted[i] -= earlier.nodes_evicted[i];
+            checkpoints_evicted[i] -= earlier.checkpoints_evicted[i];
+        }
+        bytes_evicted -= earlier.bytes_evicted;
+        merges -= earlier.merges;
+        return *this;
+    }
+    friend counters operator-(counters later, counters const& earlier) { return later -= earlier; }
+    friend bool operator==(counters const&, counters const&) = default;
 };
 
 /// What the cache holds now.

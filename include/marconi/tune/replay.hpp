@@ -50,10 +50,12 @@ template <memory::store Store>
                                  .page_bytes = layout.page_bytes()}};
 }
 
+/// Bytes on the host that a page takes of a store that only counts.
+inline constexpr std::uint64_t page_metadata = 8;
+
 /// Host memory of a cache that only counts: its index, and what its pages take.
 template <class Cache>
 [[nodiscard]] byte_count memory_of(Cache const& cache) {
-    constexpr std::uint64_t page_metadata = 8;
     return cache.holds().metadata + byte_count{cache.store().pages().touched() * page_metadata};
 }
 

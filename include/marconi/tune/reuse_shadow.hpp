@@ -9,6 +9,7 @@
 #include <marconi/tune/replay.hpp>
 #include <marconi/tune/reuse_recorder.hpp>
 
+#include <cstdint>
 #include <utility>
 
 namespace marconi::tune {
@@ -30,8 +31,10 @@ public:
                reuse_recorder<Token>{blank.layout().model().has_checkpoints()}},
           most_{most} {}
 
-    /// A request of the cache at work, at that cache's time. O(tokens + depth).
+    /// A request of the cache at work, at that cache's time; one that would take over a quarter of
+    /// the memory goes unseen. O(tokens + depth).
     void ask(replay_request<Token> const& request, tick now) {
+        if (memory_for(request.tokens.size()) > most_.value() / 4) return;
         this->observer().set_time(now);
         (void)replay(*this, request, [this](typename base::lease const& opened) {
             this->observer().resumed(this->record(opened).node);
@@ -54,6 +57,12 @@ private:
     /// What a node takes beside its tokens is not given back: half of the memory is theirs at most.
     static constexpr std::uint64_t memory_per_node = 1024;
 
+    /// What a sequence takes that nobody has asked for before. The part for its pages is not given
+    /// back either.
+    [[nodiscard]] std::uint64_t memory_for(std::uint64_t tokens) const {
+        std::uint64_t const blocks = tokens / this->store().layout().block_tokens();
+        return tokens * sizeof(Token) + blocks * (sizeof(page_id) + page_metadata);
+    }
     [[nodiscard]] bool is_full() const {
         return memory() > most_ || this->holds().nodes > most_.value() / memory_per_node;
     }

@@ -1,0 +1,37 @@
+#include <cache/short_requests.hpp>
+
+#include <array>
+#include <bit>
+#include <cstddef>
+#include <cstdint>
+#include <numeric>
+
+using namespace cache_tests;
+using marconi::cache::counters;
+
+TEST_CASE("a difference of counters leaves none out") {
+    std::array<std::uint64_t, sizeof(counters) / sizeof(std::uint64_t)> numbers;
+    std::iota(numbers.begin(), numbers.end(), 1u);
+    auto const some = std::bit_cast<counters>(numbers);
+    CHECK(some.requests == 1);
+    CHECK(some - counters{} == some);
+    CHECK(some - some == counters{.largest_ripple = some.largest_ripple});
+}
+
+TEST_CASE("a difference of counters tells what happened in between") {
+    small_cache cache{room_for(hybrid(), 100)};
+    serve(cache, text("0123456789"));
+    counters const before = cache.stats();
+    serve(cache, text("0123456789ab"));
+    cache.clear();
+    counters const between = cache.stats() - before;
+    CHECK(between.requests == 1);
+    CHECK(between.hits == 1);
+    CHECK(between.tokens_asked == 12_tokens);
+    CHECK(between.tokens_resumed == 10_tokens);
+    CHECK(between.flops_asked == flop_count{144});
+    CHECK(between.flops_saved == flop_count{100});
+    CHECK(between.tokens_stored == 2_tokens);
+    CHECK(between.evictions() == cache.stats().evictions());
+    CHECK(between.evictions() > 0);
+}
