@@ -86,6 +86,23 @@ TEST_CASE("an arena that the engine hands in") {
     CHECK_THROWS_AS((gpu::device_store{support::hybrid_model(), crooked}), invalid_argument);
 }
 
+TEST_CASE("a tier on pinned host memory keeps every byte, too") {
+    if (!device_at_hand()) return;
+    footprint const model = support::hybrid_model();
+    memory::page_options const cut{4_tokens, 256_B};
+    std::size_t const bytes = 50 * memory::page_layout{model, cut}.page_bytes().value();
+    gpu_tests::memory_of<gpu::pinned_resource> const pinned{gpu::pinned_resource{}, bytes};
+    cache::prefix_cache<gpu::device_store> cache{
+        gpu::device_store{model, std::span{pinned.data(), bytes}, cut}};
+    gpu_tests::fill_arena(cache.store());
+    gpu_tests::device_history story{cache, 1, 4};
+    for (int i = 0; i < 400; ++i)
+        story.step();
+    story.finish();
+    CHECK(story.wrong() == 0);
+    CHECK(story.checked() > 20);
+}
+
 // A case of its own: memcheck reports calls that fail, and this one has to.
 TEST_CASE("an arena that no device has", "[refused]") {
     if (!device_at_hand()) return;

@@ -1,0 +1,195 @@
+// A small cache in fast memory before a large one in slow memory. On a GPU these are a device_store
+// and a second one on a range of pinned host memory; here both are on the host. Each sees every
+// request: it resumes from the tier that holds more of it, which the other tier is then given, and
+// what is computed goes to both.
+
+#include <marconi/marconi.hpp>
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <iterator>
+#include <random>
+#include <span>
+#include <utility>
+#include <vector>
+
+using namespace marconi;
+using namespace marconi::literals;
+
+namespace {
+
+using token_list = std::vector<std::int32_t>;
+
+/// 32 bytes of key and of value a token, 512 of recurrent state.
+footprint const hybrid{.model = "a hybrid layer pair",
+                       .kv_layers = {{32, 32}},
+                       .state_pieces = {{.fixed_bytes = 512}},
+                       .flops = {.per_token = 1e6, .per_pair = 1e3}};
+
+/// A request's KV and recurrent state in the engine's own memory, and the "model", in which both
+/// depend on all tokens so far.
+class working_memory {
+public:
+    explicit working_memory(std::size_t tokens)
+        : kv_(tokens * 64),
+          state_(512),
+          layer_{.key = kv_.data(), .key_stride = 64, .value = kv_.data() + 32, .value_stride = 64},
+          pieces_{state_.data()} {}
+    working_memory(working_memory const&) = delete; // the views point into it
+    working_memory& operator=(working_memory const&) = delete;
+
+    [[nodiscard]] kv_view kv() const { return {{&layer_, 1}}; }
+    [[nodiscard]] state_view state() const { return {pieces_}; }
+
+    /// Processes tokens [begin, tokens.size()), and copies the state at the positions wanted.
+    std::vector<std::vector<std::byte>> prefill(token_list const& tokens, std::size_t begin,
+                                                std::span<token_count const> wanted) {
+        std::vector<std::vector<std::byte>> copies;
+        for (std::size_t t = begin; t < tokens.size(); ++t) {
+            for (std::size_t i = 0; i < state_.size(); ++i)
+                state_[i] = static_cast<std::byte>(std::to_integer<int>(state_[i]) * 5 + tokens[t] +
+                                                   static_cast<int>(i));
+            std::copy_n(state_.begin(), 64, kv_.begin() + static_cast<std::ptrdiff_t>(t * 64));
+            if (std::ranges::count(wanted, token_count{t + 1}) != 0) copies.push_back(state_);
+        }
+        return copies;
+    }
+    [[nodiscard]] bool holds_the_same_as(working_memory const& other) const {
+        return kv_ == other.kv_ && state_ == other.state_;
+    }
+
+private:
+    std::vector<std::byte> kv_, state_;
+    kv_layer_view layer_;
+    std::vector<std::byte*> pieces_;
+};
+
+class two_tiers {
+    using tier = prefix_cache<host_store>;
+
+public:
+    two_tiers(byte_count fast, byte_count slow)
+        : fast_{host_store{hybrid, fast, {.block_tokens = 16_tokens}}},
+          slow_{host_store{hybrid, slow, {.block_tokens = 64_tokens}}} {}
+
+    struct lease {
+        tier::lease fast, slow;
+
+        [[nodiscard]] token_count resume_at() const {
+            return std::max(fast.resume_at(), slow.resume_at());
+        }
+        /// What either tier wants of the state of this prompt, its end included.
+        [[nodiscard]] std::vector<token_count> capture_at(token_count end) const {
+            std::vector<token_count> wanted;
+            std::ranges::set_union(fast.capture_at(), slow.capture_at(),
+                                   std::back_inserter(wanted));
+            if (fast.should_capture(end, /*last=*/true)) wanted.push_back(end);
+            std::erase_if(wanted, [&](token_count at) { return at <= resume_at(); });
+            return wanted;
+        }
+    };
+
+    [[nodiscard]] lease open(token_list const& prompt) {
+        return {fast_.acquire(fast_.plan(fast_.match({}, prompt))),
+                slow_.acquire(slow_.plan(slow_.match({}, prompt)))};
+    }
+
+    /// Copies what the better tier holds into the engine's memory, and from there to the other one.
+    /// True if that was the fast one.
+    bool restore(lease& held, token_list const& prompt, working_memory& to) {
+        token_count const from = held.resume_at();
+        bool const fast = held.fast.resume_at() == from;
+        if (fast)
+            fast_.restore(held.fast, to.kv(), to.state());
+        else
+            slow_.restore(held.slow, to.kv(), to.state());
+        std::span const known{prompt.data(), from.value()};
+        captured_state const there{.position = from, .state = to.state()};
+        computed const all{.kv = to.kv(), .checkpoints = {&there, 1}};
+        if (held.slow.resume_at() < from) slow_.commit(held.slow, known, all);
+        if (held.fast.resume_at() < from) fast_.commit(held.fast, known, all);
+        return fast;
+    }
+
+    void commit(lease& held, token_list const& tokens, computed const& brought) {
+        fast_.commit(held.fast, tokens, brought);
+        slow_.commit(held.slow, tokens, brought);
+    }
+
+    [[nodiscard]] bool is_sound() const {
+        return cache::audit(fast_).empty() && cache::audit(slow_).empty();
+    }
+
+private:
+    tier fast_, slow_;
+};
+
+/// Turns of conversations, some of which go on more often than others: each prompt is that of the
+/// turn before and 60 to 90 tokens more.
+std::vector<token_list> turns_of(std::size_t conversations, int turns) {
+    std::vector<token_list> prompts;
+    std::vector<token_list> said(conversations, token_list(100, 7));
+    std::mt19937 random{1};
+    std::int32_t token = 1000;
+    while (turns-- > 0) {
+        std::size_t const one = random() % conversations, other = random() % conversations;
+        token_list& so_far = said[std::min({one, other, random() % conversations})];
+        for (auto more = 60 + random() % 31; more > 0; --more)
+            so_far.push_back(++token);
+        prompts.push_back(so_far);
+    }
+    return prompts;
+}
+
+struct tally {
+    token_count asked, from_fast, from_slow;
+    bool right = true;
+};
+
+void serve(two_tiers& cache, token_list const& prompt, tally& sum) {
+    token_count const end{prompt.size()};
+    working_memory memory{prompt.size()};
+    auto lease = cache.open(prompt);
+    token_count const begin = lease.resume_at();
+    sum.asked += end;
+    (cache.restore(lease, prompt, memory) ? sum.from_fast : sum.from_slow) += begin;
+
+    auto const wanted = lease.capture_at(end);
+    auto copies = memory.prefill(prompt, begin.value(), wanted);
+    std::vector<std::byte*> pieces;
+    for (auto& copy : copies)
+        pieces.push_back(copy.data());
+    std::vector<captured_state> captured;
+    for (std::size_t i = 0; i < wanted.size(); ++i)
+        captured.push_back({.position = wanted[i], .state = {{&pieces[i], 1}}});
+    cache.commit(lease, prompt, {.kv = memory.kv(), .checkpoints = captured});
+
+    working_memory from_scratch{prompt.size()};
+    from_scratch.prefill(prompt, 0, {});
+    sum.right = sum.right && memory.holds_the_same_as(from_scratch);
+}
+
+} // namespace
+
+int main() {
+    two_tiers cache{128_KiB, 2_MiB};
+    prefix_cache fast_alone{ledger_store{hybrid, 128_KiB, {.block_tokens = 16_tokens}}};
+    tally sum;
+    for (token_list const& prompt : turns_of(20, 160)) {
+        serve(cache, prompt, sum);
+        token_count const end{prompt.size()};
+        tune::replay(fast_alone, {.tokens = prompt, .prompt = end, .limit = end - 1_tokens});
+    }
+    token_count const alone = fast_alone.stats().tokens_resumed;
+    auto const share = [&](token_count part) {
+        return 100 * static_cast<double>(part.value()) / static_cast<double>(sum.asked.value());
+    };
+    std::printf("of %lu prompt tokens resumed from fast memory %.0f %%, from slow memory %.0f %%; "
+                "with fast memory alone %.0f %%\n",
+                sum.asked.value(), share(sum.from_fast), share(sum.from_slow), share(alone));
+    std::printf("the engine's memory held %s\n", sum.right ? "what it should" : "something wrong");
+    bool const gained = sum.from_fast + sum.from_slow > 2 * alone;
+    return sum.right && gained && cache.is_sound() ? 0 : 1;
+}
