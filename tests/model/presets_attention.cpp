@@ -32,6 +32,27 @@ TEST_CASE("gemma-3-27b: windows belong to the checkpoint") {
     CHECK(checkpoint_bytes(model, token_count{1025}) == byte_count{52 * token * 1024});
 }
 
+TEST_CASE("gpt-oss: every second layer has a window of 128 tokens") {
+    double const attention = 2 * (2.0 * 2880 * 4096) + 2 * (2.0 * 2880 * 512);
+    double const pairs = 128.0 * 128 + 2.0 * 128 * (10'000 - 128);
+    auto const experts = [](double from) {
+        return 2.0 * 2880 * from + 4 * 3 * (2.0 * 2880 * 2880);
+    };
+    std::uint64_t const token = 2 * 8 * 64 * 2;
+    check_figures(
+        find_preset("gpt-oss-120b"), {},
+        {.kv_per_token = 18 * token,
+         .checkpoint_at_1 = 18 * token,
+         .checkpoint_full = 18 * token * 128,
+         .prefill = 1e4 * 36 * (attention + experts(128)) + 18 * (pairs + 1e8) * (2.0 * 4096)});
+    check_figures(
+        find_preset("gpt-oss-20b"), {},
+        {.kv_per_token = 12 * token,
+         .checkpoint_at_1 = 12 * token,
+         .checkpoint_full = 12 * token * 128,
+         .prefill = 1e4 * 24 * (attention + experts(32)) + 12 * (pairs + 1e8) * (2.0 * 4096)});
+}
+
 TEST_CASE("llama-3.1-8b: no checkpoints at all") {
     spec const model = find_preset("llama-3.1-8b");
     CHECK_FALSE(model.footprint().has_checkpoints());
@@ -59,7 +80,7 @@ TEST_CASE("every preset is found by its name and says where it is from") {
         CHECK(model.footprint().model == model.name);
         CHECK(model.source.rfind("https://", 0) == 0);
     }
-    CHECK(names.size() == 12);
+    CHECK(names.size() == 18);
 
     try {
         (void)find_preset("gpt-2");

@@ -28,6 +28,32 @@ TEST_CASE("qwen3-next-80b-a3b") {
          .prefill = 36 * paper.mamba(1e4) + 12 * paper.attention(1e4) + 48 * paper.mlp(1e4)});
 }
 
+TEST_CASE("qwen3.5-9b and qwen3.5-35b-a3b") {
+    // Gated delta nets as Qwen3-Next has them.
+    auto const delta = [](double width) {
+        return 2.0 * width * (8192 + 4096 + 64) + 2.0 * 4 * 8192 + 7.0 * 32 * 128 * 128 +
+               2.0 * 4096 * width;
+    };
+    std::uint64_t const state = 32 * 128 * 128 * 4 + 8192 * 3 * 2;
+    double const attention_9b = 3 * (2.0 * 4096 * 4096) + 2 * (2.0 * 4096 * 1024);
+    double const dense = 3 * (2.0 * 4096 * 12288);
+    check_figures(find_preset("qwen3.5-9b"), {},
+                  {.kv_per_token = 8 * 2 * 4 * 256 * 2,
+                   .checkpoint_at_1 = 24 * state,
+                   .checkpoint_full = 24 * state,
+                   .prefill = 1e4 * (24 * delta(4096) + 8 * attention_9b + 32 * dense) +
+                              1e8 * 8 * (2.0 * 4096)});
+
+    double const attention_35b = 3 * (2.0 * 2048 * 4096) + 2 * (2.0 * 2048 * 512);
+    double const experts = 2.0 * 2048 * 256 + 9 * 3 * (2.0 * 2048 * 512);
+    check_figures(find_preset("qwen3.5-35b-a3b"), {},
+                  {.kv_per_token = 10 * 2 * 2 * 256 * 2,
+                   .checkpoint_at_1 = 30 * state,
+                   .checkpoint_full = 30 * state,
+                   .prefill = 1e4 * (30 * delta(2048) + 10 * attention_35b + 40 * experts) +
+                              1e8 * 10 * (2.0 * 4096)});
+}
+
 TEST_CASE("kimi-linear-48b-a3b: latent attention stores one vector a token") {
     spec const model = find_preset("kimi-linear-48b-a3b");
     auto const costs = model.footprint();

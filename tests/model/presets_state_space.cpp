@@ -54,6 +54,30 @@ TEST_CASE("nemotron-h-8b") {
          .prefill = 24 * paper.mamba(1e4) + 4 * paper.attention(1e4) + 24 * paper.mlp(1e4)});
 }
 
+TEST_CASE("nemotron-3-nano-30b-a3b") {
+    spec const model = find_preset("nemotron-3-nano-30b-a3b");
+    // 23 Mamba-2 layers: 64 heads of 64, N = 128, 8 groups: 4096 channels, 2048 of B and C.
+    double const mamba_2 = 2.0 * 2688 * (4096 + 4096 + 2048 + 64) + 2.0 * 4 * (4096 + 2048) +
+                           5.0 * 4096 * 128 + 2.0 * 4096 * 2688;
+    double const attention = 2 * (2.0 * 2688 * 4096) + 2 * (2.0 * 2688 * 256);
+    // 6 of 128 experts of width 1856, and 3712 that every token passes; two matrices each.
+    double const experts = 2.0 * 2688 * 128 + 2 * (2.0 * 2688 * (6 * 1856 + 3712));
+    check_figures(
+        model, {},
+        {.kv_per_token = 6 * 2 * 2 * 128 * 2,
+         .checkpoint_at_1 = 23 * (4096 * 128 * 4 + (4096 + 2048) * 3 * 2),
+         .checkpoint_full = 23 * (4096 * 128 * 4 + (4096 + 2048) * 3 * 2),
+         .prefill = 1e4 * (23 * mamba_2 + 6 * attention + 23 * experts) + 1e8 * 6 * (2.0 * 4096)});
+
+    paper_formulas const paper{.d = 2688, .n = 128};
+    check_figures(
+        model, {.flavour = cost::paper},
+        {.kv_per_token = 6 * 4 * 2688,
+         .checkpoint_at_1 = 23 * (2 * 2688 * 128 + 8 * (2 * 2688 + 2 * 128)),
+         .checkpoint_full = 23 * (2 * 2688 * 128 + 8 * (2 * 2688 + 2 * 128)),
+         .prefill = 23 * paper.mamba(1e4) + 6 * paper.attention(1e4) + 23 * paper.mlp(1e4)});
+}
+
 TEST_CASE("zamba2-7b: shared blocks have a KV for each application") {
     spec const model = find_preset("zamba2-7b");
     CHECK(model.footprint().kv_layers.size() == 13);
@@ -123,4 +147,18 @@ TEST_CASE("falcon-h1-7b: attention and Mamba-2 side by side") {
                    .checkpoint_at_1 = 44 * (2 * 3072 * 256 + 8 * (2 * 3072 + 2 * 256)),
                    .checkpoint_full = 44 * (2 * 3072 * 256 + 8 * (2 * 3072 + 2 * 256)),
                    .prefill = 44 * (paper.mamba(1e4) + paper.attention(1e4) + paper.mlp(1e4))});
+}
+
+TEST_CASE("lfm2-1.2b: convolutions keep their last two inputs") {
+    spec const model = find_preset("lfm2-1.2b");
+    // 10 convolutions: in to 3 * 2048, two gates, 3 taps, out. 6 of 32 heads of 64 on 8 KV heads.
+    double const convolution = 2.0 * 2048 * 6144 + 2.0 * 2048 + 2.0 * 3 * 2048 + 2.0 * 2048 * 2048;
+    double const attention = 2 * (2.0 * 2048 * 2048) + 2 * (2.0 * 2048 * 512);
+    double const dense = 3 * (2.0 * 2048 * 8192);
+    check_figures(model, {},
+                  {.kv_per_token = 6 * 2 * 8 * 64 * 2,
+                   .checkpoint_at_1 = 10 * 2048 * 2 * 2,
+                   .checkpoint_full = 10 * 2048 * 2 * 2,
+                   .prefill = 1e4 * (10 * convolution + 6 * attention + 16 * dense) +
+                              1e8 * 6 * (2.0 * 2048)});
 }

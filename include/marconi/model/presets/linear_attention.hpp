@@ -24,6 +24,38 @@ namespace marconi::model {
         }};
 }
 
+/// Qwen3.5-9B, its text part: 24 gated delta nets and 8 gated attention layers.
+[[nodiscard]] inline spec qwen3_5_9b() {
+    return {
+        .name = "qwen3.5-9b",
+        .source = "https://huggingface.co/Qwen/Qwen3.5-9B/blob/main/config.json",
+        .width = 4096,
+        .vocabulary = 248320,
+        .layers = {
+            {24,
+             gated_delta_net{.key_heads = 16, .value_heads = 32, .key_dim = 128, .value_dim = 128}},
+            {8, full_attention{.heads = 16, .kv_heads = 4, .head_dim = 256, .output_gate = true}},
+            {32, mlp{.inner_width = 12288}},
+        }};
+}
+
+/// Qwen3.5-35B-A3B, its text part: 30 gated delta nets and 10 gated attention layers, experts in
+/// all 40. The shared expert's gate is left out.
+[[nodiscard]] inline spec qwen3_5_35b_a3b() {
+    return {
+        .name = "qwen3.5-35b-a3b",
+        .source = "https://huggingface.co/Qwen/Qwen3.5-35B-A3B/blob/main/config.json",
+        .width = 2048,
+        .vocabulary = 248320,
+        .layers = {
+            {30,
+             gated_delta_net{.key_heads = 16, .value_heads = 32, .key_dim = 128, .value_dim = 128}},
+            {10, full_attention{.heads = 16, .kv_heads = 2, .head_dim = 256, .output_gate = true}},
+            {40,
+             moe{.experts = 256, .active_experts = 8, .expert_width = 512, .shared_width = 512}},
+        }};
+}
+
 /// Moonshot Kimi-Linear-48B-A3B: 20 layers of Kimi delta attention and 7 of latent attention, the
 /// first followed by an MLP, the other 26 by experts.
 [[nodiscard]] inline spec kimi_linear_48b_a3b() {

@@ -1,7 +1,7 @@
 #pragma once
 
-// Hybrids of attention and state-space layers. The figures are those of each model's published
-// configuration; `bytes` is what its reference implementation keeps a state in.
+// Hybrids of attention and state-space layers or convolutions. The figures are those of each
+// model's published configuration; `bytes` is what its reference implementation keeps a state in.
 
 #include <marconi/model/spec.hpp>
 
@@ -34,6 +34,25 @@ namespace marconi::model {
                 {24, mamba2{.heads = 128, .head_dim = 64, .state = 128, .groups = 8}},
                 {4, full_attention{.heads = 32, .kv_heads = 8, .head_dim = 128}},
                 {24, mlp{.inner_width = 21504, .gated = false}},
+            }};
+}
+
+/// NVIDIA Nemotron 3 Nano: 52 layers, each a Mamba-2, experts (squared ReLU, no gate) or attention.
+[[nodiscard]] inline spec nemotron_3_nano_30b_a3b() {
+    return {.name = "nemotron-3-nano-30b-a3b",
+            .source = "https://huggingface.co/nvidia/NVIDIA-Nemotron-3-Nano-30B-A3B-BF16/blob/main/"
+                      "config.json",
+            .width = 2688,
+            .vocabulary = 131072,
+            .bytes = {.kv = 2, .state = 4, .convolution = 2},
+            .layers = {
+                {23, mamba2{.heads = 64, .head_dim = 64, .state = 128, .groups = 8}},
+                {6, full_attention{.heads = 32, .kv_heads = 2, .head_dim = 128}},
+                {23, moe{.experts = 128,
+                         .active_experts = 6,
+                         .expert_width = 1856,
+                         .shared_width = 3712,
+                         .gated = false}},
             }};
 }
 
@@ -85,6 +104,20 @@ namespace marconi::model {
                 {44, mamba2{.heads = 24, .head_dim = 128, .state = 256, .groups = 1}},
                 {44, full_attention{.heads = 12, .kv_heads = 2, .head_dim = 128}},
                 {44, mlp{.inner_width = 12288}},
+            }};
+}
+
+/// Liquid AI LFM2-1.2B: 10 gated short convolutions, whose last two inputs are all the state there
+/// is, and 6 attention layers. The width of its MLPs is 2/3 of the configured one.
+[[nodiscard]] inline spec lfm2_1_2b() {
+    return {.name = "lfm2-1.2b",
+            .source = "https://huggingface.co/LiquidAI/LFM2-1.2B/blob/main/config.json",
+            .width = 2048,
+            .vocabulary = 65536,
+            .layers = {
+                {10, short_convolution{.channels = 2048, .convolution = 3}},
+                {6, full_attention{.heads = 32, .kv_heads = 8, .head_dim = 64}},
+                {16, mlp{.inner_width = 8192}},
             }};
 }
 
