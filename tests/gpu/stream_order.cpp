@@ -58,8 +58,8 @@ std::vector<page_id> pages(std::vector<std::uint32_t> const& ids) {
     return all;
 }
 
-struct fixture {
-    fixture() {
+struct newborn {
+    newborn() {
         world = {};
         o.reserve(100);
     }
@@ -87,12 +87,48 @@ struct fixture {
     gpu::ticket last;
 };
 
+/// Two streams were at work at a time, and are done: from here on it matters which pages are used.
+struct fixture : newborn {
+    fixture() {
+        for (std::uint64_t const stream : {8001u, 8002u})
+            read(stream, {});
+        all_done();
+        for (std::uint32_t line = 0; line < 2; ++line)
+            CHECK(o.done({line + 1u, line}));
+    }
+};
+
 } // namespace
 
 TEST_CASE_METHOD(fixture, "on one stream nothing waits") {
     CHECK(write(1, {0, 1}) == "");
     CHECK(read(1, {0, 1}) == "");
     CHECK(write(1, {0}) == "");
+}
+
+TEST_CASE_METHOD(newborn, "a second stream waits once for all that the first has done alone") {
+    write(1, {0});
+    read(1, {5});
+    CHECK(read(2, {9}) == "2<1.2 ");
+    CHECK(read(2, {0}) == "");
+    CHECK(write(2, {5}) == "");
+    CHECK(write(1, {5}) == "1<2.3 "); // pages tell from then on
+    CHECK(write(1, {3}) == "");
+    CHECK(read(2, {4}) == "");
+    CHECK(read(3, {4}) == "3<1.2 ");
+    all_done();
+    for (std::uint32_t line = 0; line < 3; ++line)
+        (void)o.done({100, line});
+    CHECK(read(4, {0, 3, 5}) == "");
+}
+
+TEST_CASE_METHOD(newborn, "one stream after another, the first one done, is still one at a time") {
+    write(1, {0});
+    all_done();
+    CHECK(o.done(last));
+    CHECK(write(2, {0}) == "");
+    CHECK(read(2, {0}) == "");
+    CHECK(read(3, {1}) == "3<2.2 ");
 }
 
 TEST_CASE_METHOD(fixture, "a reader waits for the last write, once; a second one as well") {
@@ -198,10 +234,11 @@ TEST_CASE("no event outlives its order") {
 
 // The same in general: an operation is ordered behind another on its own stream, behind what its
 // stream waited for, and behind what these were behind.
-TEST_CASE("random operations: reads behind writes, writes behind everything, whatever is done") {
+TEMPLATE_TEST_CASE("random operations: reads behind writes, writes behind everything", "", newborn,
+                   fixture) {
     std::mt19937 random{1};
     for (int round = 0; round < 60; ++round) {
-        fixture f;
+        TestType f;
         using point = std::pair<std::uint64_t, int>; // a stream, and its n-th operation
         std::map<std::uint64_t, std::map<std::uint64_t, int>> seen; // by stream: up to where
         std::map<point, std::map<std::uint64_t, int>> behind;

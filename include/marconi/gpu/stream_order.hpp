@@ -6,18 +6,16 @@
 //     stream B        wait 3 ┴─load p──●5      streams, and an event behind it on its stream
 //     stream A              wait 5 ┴──save p──●6
 //
-//     page p     written: 6 on A    read: none since
-//
-// A reader waits for a page's last write, a writer for that and for all reads since. A stream waits
-// for a ticket of another once: later waits for it, or for one before it, vanish. Tickets whose
-// event is done are retired, first ones first, and their events used again; pages may go on naming
-// them. A host thread at a time.
+// A stream waits for a ticket of another once: later waits for it, or for one before it, vanish.
+// Tickets whose event is done are retired, first ones first, and their events used again; pages may
+// go on naming them. As long as there is one stream, which is in order by itself, no page is looked
+// at; a second one waits for all that the first has done until then. A host thread at a time.
 
 #include <marconi/core/types.hpp>
+#include <marconi/gpu/page_uses.hpp>
 #include <marconi/gpu/timeline.hpp>
 
 #include <algorithm>
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -25,12 +23,6 @@
 #include <vector>
 
 namespace marconi::gpu {
-
-/// Names an operation: when it was enqueued, and on which timeline. The empty one is long done.
-struct ticket {
-    std::uint64_t when = 0;
-    std::uint32_t line = 0;
-};
 
 /// `Events` has the calls of CUDA's events (see cuda_events), so that this is tested without them.
 template <class Events>
@@ -93,20 +85,16 @@ public:
 
     /// Room for notes on pages below `count`: notes do not throw.
     void reserve(std::uint64_t count) {
-        if (pages_.size() < count) pages_.resize(count);
+        touched_ = std::max(touched_, count);
+        if (!alone()) uses_.reserve(touched_);
     }
     /// The pages were read by that operation.
     void note_read(ticket by, std::span<page_id const> pages) noexcept {
-        for (page_id const page : pages) {
-            page_use& use = pages_[page.value()];
-            use.last_read = std::max(use.last_read, by.when); // notes may come late
-            use.readers |= reader_bit(by.line);
-        }
+        if (!alone()) uses_.note_read(by, pages);
     }
     /// The pages were written by that operation, which waited until it might.
     void note_written(ticket by, std::span<page_id const> pages) noexcept {
-        for (page_id const page : pages)
-            pages_[page.value()] = page_use{.written = by.when, .writer = by.line};
+        if (!alone()) uses_.note_written(by, pages);
     }
 
     /// Whether an operation is known to be done; asks the device.
@@ -132,20 +120,10 @@ public:
 
 private:
     using line_type = timeline<Events>;
-    enum class access { read, write };
-
-    struct page_use {
-        std::uint64_t written = 0;
-        std::uint64_t last_read = 0; ///< since it was written
-        std::uint64_t readers = 0;   ///< a bit for each timeline since; the last for all the others
-        std::uint32_t writer = 0;
-    };
-    static constexpr std::uint32_t last_bit = 63;
     static constexpr std::size_t retired_at_once = 2;
 
-    static std::uint64_t reader_bit(std::uint32_t line) {
-        return std::uint64_t{1} << std::min(line, last_bit);
-    }
+    /// No two streams were ever at work at a time.
+    [[nodiscard]] bool alone() const { return lines_.size() < 2; }
 
     /// The stream's timeline, with room for one entry more. One with nothing open may be given to
     /// another stream: pages that name it mean what is done.
@@ -159,6 +137,10 @@ private:
                                  [](line_type const& l) { return l.idle(); });
             if (found == lines_.end()) {
                 needed_.reserve(lines_.size() + 1);
+                if (lines_.size() == 1) {
+                    uses_.reserve(touched_);
+                    alone_until_ = now_;
+                }
                 found = lines_.insert(lines_.end(), line_type{});
                 needed_.push_back(0);
             }
@@ -175,24 +157,10 @@ private:
     // ---- what a stream must wait for, by timeline: collected, then waited for ----
 
     void need_before(access kind, std::span<page_id const> pages) noexcept {
-        ticket last{}; // neighbours were mostly written together
-        for (page_id const page : pages) {
-            page_use const& use = pages_[page.value()];
-            if (use.written != last.when || use.writer != last.line) {
-                last = {use.written, use.writer};
-                if (last.when != 0) need(last.line, last.when);
-            }
-            if (kind == access::write && use.readers != 0) need_reads(use);
-        }
-    }
-    void need_reads(page_use const& use) noexcept {
-        for (std::uint64_t left = use.readers; left != 0; left &= left - 1) {
-            auto const bit = static_cast<std::uint32_t>(std::countr_zero(left));
-            need(bit, use.last_read);
-            if (bit == last_bit)
-                for (std::uint32_t line = bit + 1; line < lines_.size(); ++line)
-                    need(line, use.last_read);
-        }
+        if (alone()) return;
+        need(0, alone_until_);
+        uses_.each_before(kind, pages, static_cast<std::uint32_t>(lines_.size()),
+                          [&](std::uint32_t line, std::uint64_t when) { need(line, when); });
     }
     void need(std::uint32_t line, std::uint64_t when) noexcept {
         needed_[line] = std::max(needed_[line], when);
@@ -211,9 +179,11 @@ private:
 
     std::vector<line_type> lines_;
     event_pool<Events> pool_;
-    std::vector<page_use> pages_;
+    page_uses uses_;
     std::vector<std::uint64_t> needed_; ///< by timeline
+    std::uint64_t touched_ = 0;         ///< pages that notes may be on
     std::uint64_t now_ = 0;
+    std::uint64_t alone_until_ = 0; ///< operations before the second timeline: on no page's notes
     std::size_t turn_ = 0;
 };
 
