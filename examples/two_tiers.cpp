@@ -85,12 +85,15 @@ public:
             std::vector<token_count> wanted;
             std::ranges::set_union(fast.capture_at(), slow.capture_at(),
                                    std::back_inserter(wanted));
-            if (fast.should_capture(end, /*last=*/true)) wanted.push_back(end);
+            if (fast.should_capture(end, /*last=*/true) || slow.should_capture(end, /*last=*/true))
+                wanted.push_back(end);
+            // The tier that holds less may wish for positions that this prefill does not pass.
             std::erase_if(wanted, [&](token_count at) { return at <= resume_at(); });
             return wanted;
         }
     };
 
+    /// Nothing is called between a match and its acquire: the leases are never stale.
     [[nodiscard]] lease open(token_list const& prompt) {
         return {fast_.acquire(fast_.plan(fast_.match({}, prompt))),
                 slow_.acquire(slow_.plan(slow_.match({}, prompt)))};
@@ -113,6 +116,7 @@ public:
         return fast;
     }
 
+    /// Either stores what it has room for: its outcome tells, and the other one may have the rest.
     void commit(lease& held, token_list const& tokens, computed const& brought) {
         fast_.commit(held.fast, tokens, brought);
         slow_.commit(held.slow, tokens, brought);

@@ -215,8 +215,11 @@ private:
         running_request& r = *running_.back();
         if (!in_place()) take_slot(r);
         if (!cache_) return;
+        marconi::match_options from;
+        if (r.of.starts_over) from.limit = marconi::token_count{};
         while (r.lease.stale()) // until nothing was evicted between looking and pinning
-            r.lease = cache_->acquire(cache_->plan(cache_->match(scope_of(r.of), r.of.tokens)));
+            r.lease =
+                cache_->acquire(cache_->plan(cache_->match(scope_of(r.of), r.of.tokens, from)));
         cache_->restore(r.lease, {views(r.slot)}, r.state.view());
         r.lease.let_go_checkpoint(); // the model goes on in its copy
         r.computed = r.of.resumed = r.lease.resume_at().value();
@@ -238,9 +241,18 @@ private:
             while (i < running_.size() &&
                    !reserve(*running_[i], running_[i]->computed + tokens_next(*running_[i])))
                 if (running_.size() == 1)
-                    stop(running_.begin(), ending::no_room);
+                    start_over(running_.begin());
                 else
                     preempt(running_.end() - 1);
+    }
+
+    /// A request that has all to itself may still hold pages twice, those that it resumed from or
+    /// committed beside its own: it tries again without, and then does not fit at all.
+    void start_over(typename running_list::iterator at) {
+        if ((*at)->of.starts_over) return stop(at, ending::no_room);
+        sequence s = take(at);
+        s.starts_over = true;
+        waiting_.push_front(std::move(s));
     }
 
     /// A chunk of the prompt, which ends at a multiple of the chunk size, at a position to copy the
@@ -263,7 +275,7 @@ private:
 
         std::size_t const answered = r.of.answered();
         bool const last = answered + 1 == r.of.asked.answer_tokens;
-        if (!std::exchange(r.prefilled, true) && !last && cache_) {
+        if (!std::exchange(r.prefilled, true) && !last && cache_ && !r.of.starts_over) {
             publish(r);
             after_prefill(r);
         }

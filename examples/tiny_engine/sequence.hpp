@@ -30,7 +30,8 @@ struct sequence {
     request asked;
     std::vector<token> tokens; ///< the prompt, then the answer so far
     ending end = ending::none;
-    std::size_t resumed = 0; ///< tokens that the cache saved when it was last admitted
+    std::size_t resumed = 0;  ///< tokens that the cache saved when it was last admitted
+    bool starts_over = false; ///< it did not fit beside what it had resumed from, or committed
     /// If the engine records: the position of each token that went through the model, again if it
     /// did so again, and its row of logits.
     std::vector<std::size_t> positions = {};

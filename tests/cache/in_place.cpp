@@ -3,6 +3,7 @@
 #include <cache/short_requests.hpp>
 
 #include <marconi/memory/host_store.hpp>
+#include <marconi/memory/tensors.hpp>
 #include <marconi/policy/eviction/scored.hpp>
 
 #include <support/engine.hpp>
@@ -277,6 +278,60 @@ TEST_CASE("KV that a copying request committed is read in place") {
     CHECK(run_in_place(cache, lease, more).stored_tokens == 6_tokens);
     CHECK(in_place_engine{cache}.can_read(cache.block_table(lease), more, more.size()));
     CHECK_SOUND(cache);
+}
+
+TEST_CASE("who has the first rows restores the others") {
+    host_cache cache{host_room(support::hybrid_model(), 200, 4)};
+    sequence const tokens = text("the quick brown fox");
+    support::engine_request engine{cache.store().layout().model()};
+    engine.compute(tokens, 0, tokens.size());
+    auto state = engine.state_at(tokens, tokens.size());
+    std::vector<std::byte*> pieces;
+    for (auto& piece : state)
+        pieces.push_back(piece.data());
+    std::array const states{
+        cache::captured_state{.position = token_count{tokens.size()}, .state = {pieces}}};
+    (void)cache.commit(acquire(cache, tokens), tokens, {.kv = engine.kv(), .checkpoints = states});
+
+    auto const lease = acquire(cache, tokens + text(" jumps"));
+    CHECK(lease.resume_at() == token_count{tokens.size()});
+    for (std::size_t const from : {1u, 7u, 8u, 18u, 19u}) {
+        support::engine_request copy{cache.store().layout().model()};
+        copy.compute(tokens, 0, from);
+        cache.restore(lease, copy.kv(), copy.state(), {}, token_count{from});
+        CHECK(copy.holds(tokens, tokens.size()));
+    }
+    support::engine_request copy{cache.store().layout().model()};
+    cache.restore(lease, copy.kv(), copy.state(), {}, 1_tokens);
+    CHECK_FALSE(copy.holds(tokens, tokens.size()));
+    CHECK_THROWS_WITH(cache.restore(lease, copy.kv(), copy.state(), {}, 20_tokens),
+                      "from is 20; expected at most resume_at, 19");
+}
+
+TEST_CASE("what another cache holds is restored into pages that a lease has reserved") {
+    host_cache slow{host_room(support::attention_model(), 200, 16)};
+    host_cache fast{host_room(support::attention_model(), 200, 4)};
+    sequence const tokens = text("the quick brown fox jumps over the lazy dog");
+    support::engine_request engine{slow.store().layout().model()};
+    engine.compute(tokens, 0, tokens.size());
+    (void)slow.commit(acquire(slow, tokens), tokens, {.kv = engine.kv()});
+    (void)fast.commit(acquire(fast, tokens), first(tokens, 10), {.kv = engine.kv()});
+
+    sequence const prompt = first(tokens, 37) + text(" cat");
+    auto const better = acquire(slow, prompt);
+    auto const lease = acquire(fast, prompt);
+    CHECK(lease.resume_at() == 10_tokens);
+    CHECK(better.resume_at() == 37_tokens);
+    CHECK(fast.reserve(lease, token_count{prompt.size()}) == token_count{prompt.size()});
+    auto const table = fast.block_table(lease);
+    auto const layers =
+        memory::layers_in_pages(fast.store().layout(), fast.store().page(page_id{0}).data());
+    auto const blocks = memory::as_blocks(table);
+    slow.restore(better, {layers, blocks, 4}, {}, {}, lease.resume_at());
+    CHECK(in_place_engine{fast}.can_read(table, prompt, 37));
+    CHECK(fast.commit(lease, first(prompt, 37)).stored_tokens == 27_tokens);
+    CHECK(run_in_place(fast, lease, prompt).stored_tokens == 4_tokens);
+    CHECK_SOUND(fast);
 }
 
 TEST_CASE("a recurrent model has no pages to hand out") {

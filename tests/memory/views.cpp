@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 using namespace marconi;
@@ -147,6 +148,43 @@ TEST_CASE("unless views say otherwise a token has one head, and blocks have no g
     }
 }
 
+TEST_CASE("layers_in_pages: from one store into another one's pages") {
+    footprint const odd{.kv_layers = {{3, 5}, {16, 0}, {8, 1}}};
+    memory::host_store const from{odd, 1_MiB, {.block_tokens = 8_tokens}};
+    for (std::uint32_t page = 0; page < 3; ++page)
+        for (std::size_t i = 0; std::byte & b : from.page(page_id{page}))
+            b = static_cast<std::byte>(page * 101 + i++);
+    memory::host_store const to{odd, 1_MiB, {.block_tokens = 4_tokens}};
+    std::array const table{page_id{5}, page_id{0}, page_id{7}, page_id{2}, page_id{1}};
+    auto const layers = memory::layers_in_pages(to.layout(), to.page(page_id{0}).data());
+    auto const blocks = memory::as_blocks(table);
+    load(from, 19, {layers, blocks, 4});
+
+    auto const same = [&](auto&& offset, std::size_t layer, std::uint64_t bytes) {
+        for (std::uint64_t t = 0; t < 19; ++t) {
+            auto const source = from.page(page_id{static_cast<std::uint32_t>(t / 8)});
+            auto const target = to.page(table[t / 4]);
+            if (!std::ranges::equal(source.subspan(offset(from, layer, t % 8), bytes),
+                                    target.subspan(offset(to, layer, t % 4), bytes)))
+                return false;
+        }
+        return true;
+    };
+    auto const key = [](auto& s, std::size_t l, std::uint64_t r) {
+        return s.layout().key_offset(l, r);
+    };
+    auto const value = [](auto& s, std::size_t l, std::uint64_t r) {
+        return s.layout().value_offset(l, r);
+    };
+    for (std::size_t l = 0; l < 3; ++l) {
+        CHECK(same(key, l, odd.kv_layers[l].key_bytes));
+        CHECK(same(value, l, odd.kv_layers[l].value_bytes));
+    }
+    std::array const far{page_id{0x8000'0000}};
+    CHECK_THROWS_WITH(memory::as_blocks(far),
+                      "a page of the block table is 2147483648; expected less than 2^31");
+}
+
 TEST_CASE("state tensors: a slot's pieces") {
     std::vector<std::byte> memory(100);
     std::array<memory::state_tensor, 2> const tensors{{{memory.data(), 10}, {&memory[99], -5}}};
@@ -173,6 +211,9 @@ TEST_CASE("views of engines that do not fit are refused, and in which words") {
     block = 0;
     says("block_tokens of the kv_view is 0; expected at least 1, since it has blocks");
     block = 4;
+    auto const three = std::exchange(blocks, {});
+    says("number of blocks in the kv_view is 0; expected at least 3, for 12 tokens");
+    blocks = three;
     blocks.pop_back();
     says("number of blocks in the kv_view is 2; expected at least 3, for 12 tokens");
     blocks.push_back(-1);

@@ -134,6 +134,27 @@ TEST_CASE("in place, those that come last wait where there is no room for all") 
     CHECK(on.sound());
 }
 
+TEST_CASE("in place, a request that fits only without what it resumed from starts over") {
+    request const shorter{.in = {}, .prompt = counting(50), .answer_tokens = 4};
+    set_up alone{kv_memory::in_place};
+    auto begun = alone.answer(shorter);
+    request longer{.in = {}, .prompt = begun, .answer_tokens = 20};
+    longer.prompt.resize(100, 9);
+    auto const right = alone.answer(longer);
+
+    auto const page = alone.cache.store().layout().page_bytes();
+    set_up on{kv_memory::in_place, page * 30}; // 119 tokens and no copy of the 14th block
+    CHECK(on.answer(shorter) == begun);
+    (void)on.serves.submit(longer);
+    auto const done = on.finish();
+    REQUIRE(done.size() == 1);
+    CHECK(done[0].end == ending::answered);
+    CHECK(done[0].starts_over);
+    CHECK(done[0].resumed == 0);
+    CHECK(done[0].tokens == right);
+    CHECK(on.sound());
+}
+
 TEST_CASE("in place, a request that the cache cannot hold is told so") {
     set_up small{kv_memory::in_place, 4_KiB}; // 4 pages
     (void)small.serves.submit({.in = {}, .prompt = counting(100), .answer_tokens = 4});

@@ -49,10 +49,7 @@ public:
         this->choose_end();
         write_and_publish(stream);
 
-        lease_.offered = std::max(lease_.offered, static_cast<std::uint32_t>(tokens_.size()));
-        if (!brought_.checkpoints.empty())
-            lease_.captured =
-                static_cast<std::uint32_t>(brought_.checkpoints.back().position.value());
+        note_what_came();
         outcome_.evicted_entries = entries_.counts().evictions() - evictions;
         outcome_.evicted_bytes = entries_.counts().bytes_evicted - evicted;
         return outcome_;
@@ -85,6 +82,7 @@ private:
         save(blocks, checkpoints, stream);
         lease_.pages.reserve(1);
         reserve_more(lease_.replaced, 1);
+        reserve_more(lease_.brought, brought_.checkpoints.size());
         new_edge const edge = this->place_tokens(blocks); // the last that may fail
 
         this->publish_kv(edge, blocks);
@@ -177,6 +175,14 @@ private:
         if (tail) {
             lease_.pages.push_back(tail);
             lease_.first_block = end_ / block_;
+        }
+    }
+
+    void note_what_came() noexcept {
+        lease_.offered = std::max(lease_.offered, static_cast<std::uint32_t>(tokens_.size()));
+        for (captured_state const& c : brought_.checkpoints) {
+            lease_.captured = static_cast<std::uint32_t>(c.position.value());
+            if (c.position <= lease_.prompt) lease_.brought.push_back(c.position);
         }
     }
 };

@@ -60,13 +60,13 @@ public:
 
     /// On a store without streams the copies are done beside other readers.
     void restore(lease const& l, memory::kv_view kv, memory::state_view state,
-                 stream const& on = Cache::unnamed()) const {
+                 stream const& on = Cache::unnamed(), token_count from = {}) const {
         if constexpr (memory::ordered_store<typename Cache::store_type>) {
             std::unique_lock const held{mutex_}; // the store notes who waits for whom
-            cache_.restore(l.inner_, kv, state, on);
+            cache_.restore(l.inner_, kv, state, on, from);
         } else {
             std::shared_lock const held{mutex_};
-            cache_.restore(l.inner_, kv, state, on);
+            cache_.restore(l.inner_, kv, state, on, from);
         }
     }
     [[nodiscard]] std::vector<page_id> block_table(lease const& l, std::size_t first = 0) const {

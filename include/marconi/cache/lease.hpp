@@ -35,6 +35,7 @@ struct lease_record {
     token_count prompt;
     token_count limit; ///< of the match
     policy::capture_rule captures;
+    std::vector<token_count> brought; ///< where commits brought states, within the prompt
 
     /// Pages it owns a reference to, of blocks first_block and on: reserved ones, and the last,
     /// partly filled one of what it published.
@@ -51,10 +52,11 @@ struct lease_record {
     }
 };
 
-/// Makes room for `more` pages, and for many later ones: a lease gets them one by one.
-inline void reserve_more(std::vector<page_id>& pages, std::size_t more) {
-    if (pages.capacity() - pages.size() < more)
-        pages.reserve(std::max(pages.size() + more, 2 * pages.capacity()));
+/// Makes room for `more`, and for many later ones: a lease gets them one by one.
+template <class T>
+void reserve_more(std::vector<T>& list, std::size_t more) {
+    if (list.capacity() - list.size() < more)
+        list.reserve(std::max(list.size() + more, 2 * list.capacity()));
 }
 
 using lease_table = index::arena<lease_record, lease_id>;

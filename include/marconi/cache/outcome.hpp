@@ -19,8 +19,8 @@ struct captured_state {
 
 /// What the engine brings to a commit. `kv` is addressed by position; rows from the start of the
 /// block that the lease stands in are read, and after let_go_kv() any from 0 on, since what went
-/// meanwhile is stored again. It is empty if the lease reserved the pages and the engine wrote
-/// every token's KV in place. `checkpoints` ascend by position.
+/// meanwhile is stored again. It is empty if the KV of every token is in the cache already, or in
+/// pages that the lease reserved, where the engine wrote it. `checkpoints` ascend by position.
 struct computed {
     memory::kv_view kv = {};
     std::span<captured_state const> checkpoints = {};

@@ -96,22 +96,22 @@ public:
         return lease{*this, id};
     }
 
-    /// Copies the KV of tokens [0, resume_at) and the checkpoint there into the engine's memory, in
-    /// one launch on the stream. An engine that reads KV in place gives an empty kv view: only the
-    /// checkpoint is copied, as it must be, since the model overwrites it. Throws invalid_argument
-    /// if a view does not fit, contract_violation if the lease has let go of what is asked for.
+    /// Copies the KV of tokens [from, resume_at) and the checkpoint there into the engine's memory,
+    /// in one launch on the stream; `from` is for an engine that has rows already. One that reads
+    /// KV in place gives an empty kv view: only the checkpoint is copied, as it must be, since the
+    /// model overwrites it. Throws invalid_argument if an argument does not fit, contract_violation
+    /// if the lease has let go of what is asked for.
     void restore(lease const& held, memory::kv_view kv, memory::state_view state,
-                 stream const& on = base::unnamed()) const {
+                 stream const& on = base::unnamed(), token_count from = {}) const {
         auto const use = threads_.calling("restore", memory::ordered_store<Store>);
         lease_record const& r = record(held);
         streams_.note_restore(entries_, r, held.id_, kv, on);
-        restore_lease(entries_, r, kv, state, on);
+        restore_lease(entries_, r, from, kv, state, on);
     }
 
     /// The page of every block that the lease can read or has reserved, from block `first` on.
     /// Until the KV is let go pages stay valid, and entries of blocks that end at or before the
-    /// lease's position as they are; reserve, unreserve and commit change later ones. O(blocks and
-    /// nodes).
+    /// lease's position as they are; others may change with reserve, unreserve, commit. O(blocks).
     [[nodiscard]] std::vector<page_id> block_table(lease const& held, std::size_t first = 0) const {
         auto const use = threads_.reading("block_table");
         return cache::block_table(entries_, record(held), first);

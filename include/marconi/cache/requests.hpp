@@ -137,10 +137,12 @@ template <class Entries>
 }
 
 template <class Entries, class Stream>
-void restore_lease(Entries const& entries, lease_record const& lease, memory::kv_view kv,
-                   memory::state_view state, Stream const& on) {
+void restore_lease(Entries const& entries, lease_record const& lease, token_count from,
+                   memory::kv_view kv, memory::state_view state, Stream const& on) {
+    MARCONI_EXPECT(from <= lease.resume_at, "from", from.value(),
+                   "at most resume_at, " + std::to_string(lease.resume_at.value()));
     if (lease.resume_at == token_count{}) return;
-    bool const with_kv = entries.has_kv() && !kv.layers.empty();
+    bool const with_kv = entries.has_kv() && !kv.layers.empty() && from < lease.resume_at;
     if (with_kv && (!lease.kv_pinned || lease.position < lease.resume_at.value()))
         throw contract_violation{"restore: the lease has let go of its KV"};
     if (entries.needs_checkpoint() && !lease.checkpoint_node)
@@ -150,9 +152,10 @@ void restore_lease(Entries const& entries, lease_record const& lease, memory::kv
     std::vector<page_id> blocks;
     memory::transfer work;
     if (with_kv) {
-        blocks = path_pages(entries, lease.node, end);
-        work.kv =
-            memory::kv_transfer{.begin = {}, .end = lease.resume_at, .pages = blocks, .engine = kv};
+        std::uint32_t const block = entries.store().layout().block_tokens();
+        blocks = path_pages(entries, lease.node, end, from.value() / block);
+        work.kv = memory::kv_transfer{
+            .begin = from, .end = lease.resume_at, .pages = blocks, .engine = kv};
     }
     std::vector<memory::checkpoint_transfer> checkpoint;
     if (entries.needs_checkpoint())

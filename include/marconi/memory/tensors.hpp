@@ -1,8 +1,11 @@
 #pragma once
 
-// Views of the tensors in which engines keep state.
+// Views of the tensors in which engines keep state, and of pages that they work in.
 
+#include <marconi/core/error.hpp>
 #include <marconi/core/footprint.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/memory/layout.hpp>
 #include <marconi/memory/views.hpp>
 
 #include <cstddef>
@@ -48,6 +51,31 @@ struct head_shape {
             .value_head_stride = head_stride(bytes.value_bytes),
             .key_block_stride = block_stride,
             .value_block_stride = block_stride};
+}
+
+/// All layers of KV that stands in the pages of a store, where an engine works in place: `arena` is
+/// where page 0 begins. The blocks of such a kv_view are page ids, its block_tokens the layout's.
+[[nodiscard]] inline std::vector<kv_layer_view> layers_in_pages(page_layout const& layout,
+                                                                std::byte* arena) {
+    auto const page = static_cast<std::ptrdiff_t>(layout.page_bytes().value());
+    std::vector<kv_layer_view> views;
+    for (std::size_t i = 0; i < layout.model().kv_layers.size(); ++i) {
+        views.push_back(layer_in({}, layout.model().kv_layers[i], arena + layout.key_offset(i, 0),
+                                 arena + layout.value_offset(i, 0), page));
+    }
+    return views;
+}
+
+/// A block table as a kv_view takes it. Throws invalid_argument for a page past 2^31 - 1.
+[[nodiscard]] inline std::vector<std::int32_t> as_blocks(std::span<page_id const> table) {
+    std::vector<std::int32_t> blocks;
+    blocks.reserve(table.size());
+    for (page_id const page : table) {
+        MARCONI_EXPECT(page.value() <= most_tokens, "a page of the block table", page.value(),
+                       "less than 2^31");
+        blocks.push_back(static_cast<std::int32_t>(page.value()));
+    }
+    return blocks;
 }
 
 /// One piece of many requests' states: slot s is at base + s * slot_stride.

@@ -42,8 +42,8 @@ struct kv_layer_view {
 /// all of them valid: only those of tokens that are copied are looked at.
 struct kv_view {
     std::span<kv_layer_view const> layers;
-    std::span<std::int32_t const> blocks = {}; ///< empty: by absolute position
-    std::uint32_t block_tokens = 0;            ///< the engine's; at least 1 where it has blocks
+    std::span<std::int32_t const> blocks = {};
+    std::uint32_t block_tokens = 0; ///< the engine's; 0: it has no blocks, but absolute positions
 };
 
 /// The per-position state of one request: where each of the footprint's state_pieces lies, in that

@@ -25,8 +25,8 @@ struct replay_request {
     bool ended = true;             ///< false if more is to come: no state at a tail yet
     /// Where there are states that the plan does not ask for, ascending.
     std::span<cache::captured_state const> captured = {};
-    /// And more of them, as a lease's capture_at() names them. Those past the end do not count.
-    std::span<token_count const> marked = {};
+    /// And more of them, in any order: what earlier commits brought.
+    std::vector<token_count> marked = {};
 };
 
 /// What became of it.
