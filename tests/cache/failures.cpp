@@ -175,6 +175,36 @@ TEST_CASE("calls that find no memory leave the cache as it was") {
     CHECK_SOUND(cache);
 }
 
+TEST_CASE("an edge that a lease resumes inside of is not cut where there is no memory for a node") {
+    small_cache cache{room_for(attention_only(), 100'000)};
+    for (std::int32_t i = 0; i < 2000; ++i) // a commit makes room for more nodes than it adds
+        serve(cache, numbered(i, 8));
+    std::vector<small_cache::lease> held;
+    held.reserve(2000);
+    std::size_t failures = 0;
+    for (std::int32_t i = 0; i < 2000; ++i) {
+        auto const plan = cache.plan(cache.match({}, first(numbered(i, 8), 4) + numbered(-1, 3)));
+        bool failed = false;
+        {
+            testing::no_memory const none;
+            try {
+                held.push_back(cache.acquire(plan));
+            } catch (std::bad_alloc const&) {
+                failed = true;
+            }
+        }
+        if (!failed) continue;
+        ++failures;
+        CHECK_SOUND(cache);
+        held.push_back(cache.acquire(plan));
+    }
+    CHECK(failures > 0);
+    CHECK(failures < 100);
+    CHECK(cache.holds().leases == 2000);
+    CHECK(cache.holds().nodes == 4000);
+    CHECK_SOUND(cache);
+}
+
 TEST_CASE("a lease for whose record there is no memory pins nothing") {
     small_cache cache{room_for(hybrid(), 100)};
     serve(cache, "0123456789");

@@ -220,10 +220,17 @@ TEST_CASE("open is match, plan and acquire as one; a lease moves, and lets go ea
     CHECK(lease.should_capture(10_tokens, true));
     lease.used_on({}); // on the host there is nothing to wait for
     lease.let_go_checkpoint();
+    CHECK(cache.evict(1_MiB) > 0_B);
+    CHECK(cache.holds().used > 0_B); // the KV is held
     lease.let_go_kv();
+    auto const before = cache.holds().used;
+    CHECK(cache.evict(1_MiB) == before);
+    CHECK(cache.stats().bytes_evicted > before);
     lease.release();
     CHECK_FALSE(lease);
     CHECK_THROWS_AS(lease.position(), contract_violation);
+    REQUIRE(serve(cache, model, prompt, false, left));
+    left.release();
     cache.clear({});
     CHECK(cache.holds().used == byte_count{});
 }
