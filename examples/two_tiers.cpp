@@ -1,7 +1,7 @@
 // A small cache in fast memory before a large one in slow memory. On a GPU these are a device_store
 // and a second one on a range of pinned host memory; here both are on the host. Each sees every
-// request: it resumes from the tier that holds more of it, which the other tier is then given, and
-// what is computed goes to both.
+// request: it resumes from the tier that holds more of it, what that held is given to the other
+// one, and what is computed goes to both.
 
 #include <marconi/marconi.hpp>
 

@@ -200,8 +200,8 @@ private:
     using running_list = std::vector<std::unique_ptr<running_request>>;
 
     void admit() {
-        if (short_of_room_ && !running_.empty()) return;
-        while (!waiting_.empty() && running_.size() < options_.batch) {
+        while (!waiting_.empty() && running_.size() < options_.batch &&
+               (running_.empty() || !short_of_room_)) {
             start(std::move(waiting_.front()));
             waiting_.pop_front();
         }
@@ -247,11 +247,12 @@ private:
     }
 
     /// A request that has all to itself may still hold pages twice, those that it resumed from or
-    /// committed beside its own: it tries again without, and then does not fit at all.
+    /// committed beside its own. It tries again without; if it fails then, it is too large.
     void start_over(typename running_list::iterator at) {
         if ((*at)->of.starts_over) return stop(at, ending::no_room);
         sequence s = take(at);
         s.starts_over = true;
+        short_of_room_ = true;
         waiting_.push_front(std::move(s));
     }
 

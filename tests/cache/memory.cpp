@@ -125,3 +125,16 @@ TEST_CASE("what a commit needs meanwhile is by what it stores, not by what is st
     CHECK(meanwhile >= before);
     CHECK(meanwhile < before + 1000);
 }
+
+TEST_CASE("a lease that brings the same again and again takes no more memory") {
+    small_cache cache{room_for(hybrid(), 100)};
+    sequence const tokens = text("0123456789");
+    auto const lease = acquire(cache, tokens);
+    for (int i = 0; i < 2; ++i)
+        commit(cache, lease, tokens, {10});
+    std::size_t const before = testing::bytes_held();
+    for (int i = 0; i < 1000; ++i)
+        commit(cache, lease, tokens, {10});
+    std::size_t const after = testing::bytes_held();
+    CHECK(after == before);
+}

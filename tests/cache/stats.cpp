@@ -14,7 +14,6 @@ TEST_CASE("a difference of counters leaves none out") {
     std::iota(numbers.begin(), numbers.end(), 1u);
     auto const some = std::bit_cast<counters>(numbers);
     CHECK(some.requests == 1);
-    CHECK(some - counters{} == some);
     CHECK(some - some == counters{.largest_ripple = some.largest_ripple});
 }
 

@@ -146,8 +146,10 @@ TEST_CASE("in place, a request that fits only without what it resumed from start
     set_up on{kv_memory::in_place, page * 30}; // 119 tokens and no copy of the 14th block
     CHECK(on.answer(shorter) == begun);
     (void)on.serves.submit(longer);
+    (void)on.serves.submit({.in = {}, .prompt = counting(30, 5), .answer_tokens = 4});
     auto const done = on.finish();
-    REQUIRE(done.size() == 1);
+    REQUIRE(done.size() == 2);
+    CHECK(on.serves.preemptions() == 1); // of the other one, which then waits
     CHECK(done[0].end == ending::answered);
     CHECK(done[0].starts_over);
     CHECK(done[0].resumed == 0);

@@ -397,6 +397,20 @@ TEST_CASE("a chunk that is less than a block is not a whole prompt") {
     CHECK(cache.learning().shadow.tokens_asked == cache.stats().tokens_asked);
 }
 
+TEST_CASE("a shadow's report tells of the requests that it has room to see") {
+    learning_cache cache{tiny_store(1'000'000), {}, {.shadow_memory = 1_MiB}};
+    for (std::int32_t i = 0; i < 5; ++i)
+        (void)ask(cache, numbered(i, 100'000));
+    for (std::int32_t i = 5; i < 12; ++i)
+        (void)ask(cache, numbered(i, 100));
+    tune::learning_report const report = cache.learning();
+    CHECK(report.requests == 12);
+    CHECK(report.shadow.requests == 7);
+    CHECK(report.shadow.tokens_asked == 700_tokens);
+    CHECK(report.by_gdsf.requests == 12);
+    CHECK(report.by_gdsf.tokens_asked == 500'700_tokens);
+}
+
 TEST_CASE("a long answer is not told of with every state that it brings") {
     learning_cache<memory::ledger_store, policy::always> cache{
         tiny_store(100'000), {}, {}, policy::always{token_count{64}}};

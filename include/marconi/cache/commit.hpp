@@ -180,9 +180,12 @@ private:
 
     void note_what_came() noexcept {
         lease_.offered = std::max(lease_.offered, static_cast<std::uint32_t>(tokens_.size()));
+        std::vector<token_count>& all = lease_.brought;
         for (captured_state const& c : brought_.checkpoints) {
             lease_.captured = static_cast<std::uint32_t>(c.position.value());
-            if (c.position <= lease_.prompt) lease_.brought.push_back(c.position);
+            auto const at = std::ranges::lower_bound(all, c.position);
+            if (c.position <= lease_.prompt && (at == all.end() || *at != c.position))
+                all.insert(at, c.position); // there is room
         }
     }
 };

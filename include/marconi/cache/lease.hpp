@@ -35,7 +35,7 @@ struct lease_record {
     token_count prompt;
     token_count limit; ///< of the match
     policy::capture_rule captures;
-    std::vector<token_count> brought; ///< where commits brought states, within the prompt
+    std::vector<token_count> brought; ///< where commits brought states of the prompt, ascending
 
     /// Pages it owns a reference to, of blocks first_block and on: reserved ones, and the last,
     /// partly filled one of what it published.

@@ -52,8 +52,9 @@ public:
           own_{std::in_place, device_resource{}, pages_.capacity() * layout_.page_bytes().value()},
           copies_{std::make_unique<device_copies<Launcher>>(own_->data(), layout_)} {}
 
-    /// The same in memory of the current device that the caller lends for the store's life, at a
-    /// multiple of 256. The caller waits for all copies before taking it back.
+    /// The same in memory of the current device, or pinned on the host, that the caller lends for
+    /// the store's life, at a multiple of 256. The caller waits for all copies before taking it
+    /// back.
     basic_device_store(footprint model, std::span<std::byte> arena,
                        memory::page_options options = {})
         : layout_{std::move(model), supported(options)},

@@ -133,10 +133,10 @@ private:
         auto found = std::find_if(lines_.begin(), lines_.end(),
                                   [&](line_type const& l) { return l.name() == name; });
         if (found == lines_.end()) {
-            found = std::find_if(lines_.begin(), lines_.end(), [&](line_type& l) {
-                l.retire(l.open(), pool_);
-                return l.idle();
-            });
+            for (line_type& line : lines_)
+                line.retire(line.open(), pool_);
+            found = std::find_if(lines_.begin(), lines_.end(),
+                                 [](line_type const& l) { return l.idle(); });
             if (found == lines_.end()) {
                 needed_.reserve(lines_.size() + 1);
                 if (lines_.size() == 1) {

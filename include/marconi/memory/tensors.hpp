@@ -10,6 +10,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <vector>
 
@@ -70,8 +71,9 @@ struct head_shape {
 [[nodiscard]] inline std::vector<std::int32_t> as_blocks(std::span<page_id const> table) {
     std::vector<std::int32_t> blocks;
     blocks.reserve(table.size());
+    constexpr std::uint32_t most = std::numeric_limits<std::int32_t>::max();
     for (page_id const page : table) {
-        MARCONI_EXPECT(page.value() <= most_tokens, "a page of the block table", page.value(),
+        MARCONI_EXPECT(page.value() <= most, "a page of the block table", page.value(),
                        "less than 2^31");
         blocks.push_back(static_cast<std::int32_t>(page.value()));
     }

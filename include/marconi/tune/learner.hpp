@@ -83,10 +83,11 @@ public:
                     learned_or_gdsf& rule) noexcept {
         if (!shown) return;
         guarded([&] {
-            shadow_->ask(*shown, entries.now());
+            bool const seen = shadow_->ask(*shown, entries.now());
             if (shadow_->observer().failed()) throw std::bad_alloc{};
             bool const is_request = shown->prompt > token_count{};
             requests_ += is_request;
+            seen_by_shadow_ += is_request && seen;
             if (duel_) {
                 duel_->ask(*shown, entries.now());
                 changes_ += rule.in_charge() != duel_->ahead();
@@ -121,7 +122,7 @@ public:
         if (!shadow_) return r;
         r.reuses = shadow_->observer().statistics().reuses();
         r.shadow = shadow_->stats();
-        r.shadow.requests = requests_; // and no answers
+        r.shadow.requests = seen_by_shadow_; // and no answers
         r.shadow_now = shadow_->holds();
         r.memory = shadow_->memory();
         if (!duel_) return r;
@@ -179,6 +180,7 @@ private:
     intake taken_in_;
     double horizon_ = 0;
     std::uint64_t requests_ = 0;
+    std::uint64_t seen_by_shadow_ = 0;
     std::uint64_t changes_ = 0;
     std::string failure_;
 };

@@ -31,10 +31,10 @@ public:
                reuse_recorder<Token>{blank.layout().model().has_checkpoints()}},
           most_{most} {}
 
-    /// A request of the cache at work, at that cache's time; one that would take over a quarter of
-    /// the memory goes unseen. O(tokens + depth).
-    void ask(replay_request<Token> const& request, tick now) {
-        if (memory_for(request.tokens.size()) > most_.value() / 4) return;
+    /// A request of the cache at work, at that cache's time. One that would take over a quarter of
+    /// the memory goes unseen, which is answered with false. O(tokens + depth).
+    bool ask(replay_request<Token> const& request, tick now) {
+        if (memory_for(request.tokens.size()) > most_.value() / 4) return false;
         this->observer().set_time(now);
         (void)replay(*this, request, [this](typename base::lease const& opened) {
             this->observer().resumed(this->record(opened).node);
@@ -42,6 +42,7 @@ public:
         this->observer().look_at(looked_at);
         for (int i = 0; i < evicted_at_once && is_full(); ++i)
             if (this->evict(byte_count{1}) == byte_count{}) break;
+        return true;
     }
 
     /// Bytes of memory on the host.
