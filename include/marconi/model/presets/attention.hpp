@@ -5,6 +5,9 @@
 
 #include <marconi/model/spec.hpp>
 
+#include <cstdint>
+#include <string>
+
 namespace marconi::model {
 
 /// Google Gemma 3 27B, its text part: of six layers, five attend to the last 1,024 tokens.
@@ -22,35 +25,23 @@ namespace marconi::model {
             }};
 }
 
-/// OpenAI gpt-oss-120b: every second layer attends to the last 128 tokens; experts in all 36.
-[[nodiscard]] inline spec gpt_oss_120b() {
+/// OpenAI gpt-oss: every second layer attends to the last 128 tokens; experts in all.
+[[nodiscard]] inline spec gpt_oss(std::string const& size, std::uint64_t layers,
+                                  std::uint64_t experts) {
     return {
-        .name = "gpt-oss-120b",
-        .source = "https://huggingface.co/openai/gpt-oss-120b/blob/main/config.json",
+        .name = "gpt-oss-" + size,
+        .source = "https://huggingface.co/openai/gpt-oss-" + size + "/blob/main/config.json",
         .width = 2880,
         .vocabulary = 201088,
         .layers = {
-            {18,
+            {layers / 2,
              sliding_window_attention{.heads = 64, .kv_heads = 8, .head_dim = 64, .window = 128}},
-            {18, full_attention{.heads = 64, .kv_heads = 8, .head_dim = 64}},
-            {36, moe{.experts = 128, .active_experts = 4, .expert_width = 2880}},
+            {layers / 2, full_attention{.heads = 64, .kv_heads = 8, .head_dim = 64}},
+            {layers, moe{.experts = experts, .active_experts = 4, .expert_width = 2880}},
         }};
 }
-
-/// OpenAI gpt-oss-20b: the same in 24 layers, with 32 experts.
-[[nodiscard]] inline spec gpt_oss_20b() {
-    return {
-        .name = "gpt-oss-20b",
-        .source = "https://huggingface.co/openai/gpt-oss-20b/blob/main/config.json",
-        .width = 2880,
-        .vocabulary = 201088,
-        .layers = {
-            {12,
-             sliding_window_attention{.heads = 64, .kv_heads = 8, .head_dim = 64, .window = 128}},
-            {12, full_attention{.heads = 64, .kv_heads = 8, .head_dim = 64}},
-            {24, moe{.experts = 32, .active_experts = 4, .expert_width = 2880}},
-        }};
-}
+[[nodiscard]] inline spec gpt_oss_20b() { return gpt_oss("20b", 24, 32); }
+[[nodiscard]] inline spec gpt_oss_120b() { return gpt_oss("120b", 36, 128); }
 
 /// Meta Llama 3.1 8B: full attention in every layer, so any token is resumable.
 [[nodiscard]] inline spec llama_3_1_8b() {
