@@ -9,7 +9,8 @@
 //   bulk       bulk asynchronous copies through shared memory (sm_90 and up), its lists likewise:
 //              not what anybody would write instead of the library, but what its kernels might do
 //
-// Then: fewer multiprocessors, engines that keep KV in blocks, and pages spilled to the host.
+// Then: a second stream at work on the store, fewer multiprocessors, engines that keep KV in blocks,
+// and pages spilled to the host.
 //
 // Times are the device's, between two events. GB/s counts bytes read and bytes written; host_us is
 // the median of what enqueueing took the host: with its caches warm, as one copy after the other
@@ -61,6 +62,7 @@ struct copy_case {
     method how = method::marconi;
     way direction = way::restore;
     std::uint32_t multiprocessors = 0; ///< 0: all
+    bool two_streams = false;          ///< at work on the store, so that it takes notes on pages
 };
 
 /// Times what enqueue() enqueues on the stream, which moves so many bytes; the median of what it
@@ -87,10 +89,14 @@ void report(benchmark::State& state, copy_case const& what, Time&& time) try {
     work.store().limit_multiprocessors(what.multiprocessors);
     for (int i = 0; i < 3; ++i)
         work.copy(what.how, what.direction, on);
+    gpu::owned_stream const other;
+    if (what.two_streams) work.copy(what.how, what.direction, other); // while `on` is busy
     on.synchronize();
+    other.synchronize();
     state.counters["host_us"] = time(work, on);
     state.counters["bytes"] = static_cast<double>(work.bytes());
     state.counters["segments"] = static_cast<double>(work.segments());
+    if (what.two_streams) shared.made.reset(); // whose notes would not end
 } catch (std::exception const& why) {
     (void)cudaGetLastError();
     shared.made.reset();
@@ -162,6 +168,9 @@ void register_all(std::uint32_t multiprocessors) {
                             copies, copy_case{{model, tokens, block}, how, direction});
                 add("enqueue_cold/" + shape, enqueue_cold, copy_case{{model, tokens, block}})
                     ->Iterations(9);
+                if (tokens == 32'000)
+                    add("two_streams/" + shape, copies,
+                        copy_case{.shape = {model, tokens, block}, .two_streams = true});
             }
     for (std::uint32_t most = 1;; most = std::min(2 * most, multiprocessors)) {
         add("multiprocessors/paper-7b/tokens:8000/" + std::to_string(most), copies,
