@@ -9,8 +9,8 @@
 //   bulk       bulk asynchronous copies through shared memory (sm_90 and up), its lists likewise:
 //              not what anybody would write instead of the library, but what its kernels might do
 //
-// Then: a second stream at work on the store, fewer multiprocessors, engines that keep KV in blocks,
-// and pages spilled to the host.
+// Then: a second stream at work on the store, fewer multiprocessors, engines that keep KV in
+// blocks, and pages spilled to the host.
 //
 // Times are the device's, between two events. GB/s counts bytes read and bytes written; host_us is
 // the median of what enqueueing took the host: with its caches warm, as one copy after the other
