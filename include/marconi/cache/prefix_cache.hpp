@@ -204,9 +204,7 @@ private:
     }
     void release(lease_id id) noexcept {
         auto const use = threads_.writing("the release of a lease");
-        close_checkpoint(entries_, leases_[id]);
-        close_kv(entries_, streams_, leases_[id], id);
-        streams_.close(id);
+        close_lease(entries_, streams_, leases_[id], id);
         leases_[id] = {};
         leases_.release(id);
     }

@@ -57,4 +57,13 @@ void close_kv(Entries& entries, Streams& streams, lease_record& lease, lease_id 
     if (std::exchange(lease.kv_pinned, false)) entries.unpin_kv(std::exchange(lease.node, {}));
 }
 
+/// All that a lease holds.
+template <class Entries, class Streams>
+void close_lease(Entries& entries, Streams& streams, lease_record& lease, lease_id id) noexcept {
+    entries.counts().abandoned += lease.offered == 0;
+    close_checkpoint(entries, lease);
+    close_kv(entries, streams, lease, id);
+    streams.close(id);
+}
+
 } // namespace marconi::cache

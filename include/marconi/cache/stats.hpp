@@ -14,9 +14,10 @@ inline constexpr std::size_t eviction_reasons = 3;
 
 /// What has happened since the cache was made. The difference of two is what happened in between.
 struct counters {
-    std::uint64_t requests = 0; ///< leases acquired
-    std::uint64_t hits = 0;     ///< of these, with something to resume from
-    std::uint64_t stale = 0;    ///< acquisitions refused: match again
+    std::uint64_t requests = 0;  ///< leases acquired
+    std::uint64_t hits = 0;      ///< of these, with something to resume from
+    std::uint64_t stale = 0;     ///< acquisitions refused: match again
+    std::uint64_t abandoned = 0; ///< leases that ended without a commit
 
     token_count tokens_asked;   ///< prompt tokens of the requests
     token_count tokens_matched; ///< whose KV was in the cache
@@ -48,6 +49,7 @@ struct counters {
         requests -= earlier.requests;
         hits -= earlier.hits;
         stale -= earlier.stale;
+        abandoned -= earlier.abandoned;
         tokens_asked -= earlier.tokens_asked;
         tokens_matched -= earlier.tokens_matched;
         tokens_resumed -= earlier.tokens_resumed;
