@@ -82,7 +82,7 @@ private:
         save(blocks, checkpoints, stream);
         lease_.pages.reserve(1);
         reserve_more(lease_.replaced, 1);
-        reserve_more(lease_.brought, brought_.checkpoints.size());
+        reserve_more(lease_.captured_in_prompt, brought_.checkpoints.size());
         new_edge const edge = this->place_tokens(blocks); // the last that may fail
 
         this->publish_kv(edge, blocks);
@@ -180,7 +180,7 @@ private:
 
     void note_what_came() noexcept {
         lease_.offered = std::max(lease_.offered, static_cast<std::uint32_t>(tokens_.size()));
-        std::vector<token_count>& all = lease_.brought;
+        std::vector<token_count>& all = lease_.captured_in_prompt;
         for (captured_state const& c : brought_.checkpoints) {
             lease_.captured = static_cast<std::uint32_t>(c.position.value());
             auto const at = std::ranges::lower_bound(all, c.position);

@@ -35,7 +35,8 @@ struct lease_record {
     token_count prompt;
     token_count limit; ///< of the match
     policy::capture_rule captures;
-    std::vector<token_count> brought; ///< where commits brought states of the prompt, ascending
+    /// Where commits have brought states, up to the prompt's end; ascending.
+    std::vector<token_count> captured_in_prompt;
 
     /// Pages it owns a reference to, of blocks first_block and on: reserved ones, and the last,
     /// partly filled one of what it published.

@@ -60,10 +60,9 @@ struct head_shape {
                                                                 std::byte* arena) {
     auto const page = static_cast<std::ptrdiff_t>(layout.page_bytes().value());
     std::vector<kv_layer_view> views;
-    for (std::size_t i = 0; i < layout.model().kv_layers.size(); ++i) {
+    for (std::size_t i = 0; i < layout.model().kv_layers.size(); ++i)
         views.push_back(layer_in({}, layout.model().kv_layers[i], arena + layout.key_offset(i, 0),
                                  arena + layout.value_offset(i, 0), page));
-    }
     return views;
 }
 

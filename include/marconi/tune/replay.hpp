@@ -25,8 +25,8 @@ struct replay_request {
     bool ended = true;             ///< false if more is to come: no state at a tail yet
     /// Where there are states that the plan does not ask for, ascending.
     std::span<cache::captured_state const> captured = {};
-    /// And more of them, in any order: what earlier commits brought.
-    std::vector<token_count> marked = {};
+    /// And those that earlier commits of the request brought, in any order.
+    std::vector<token_count> captured_before = {};
 };
 
 /// What became of it.
@@ -100,7 +100,7 @@ replayed replay(Cache& cache, replay_request<typename Cache::token_type> const& 
     };
     for (cache::captured_state const& state : request.captured)
         add(state.position);
-    for (token_count const position : request.marked)
+    for (token_count const position : request.captured_before)
         add(position);
     flop_curve const& flops = cache.store().layout().model().flops;
     return {.match = plan.match,

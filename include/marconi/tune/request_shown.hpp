@@ -41,7 +41,7 @@ request_shown(cache::lease_record const& lease, std::span<Token const> tokens,
                                      .ended = lease.resume_at == size ||
                                               (!states.empty() && states.back().position == size),
                                      .captured = states,
-                                     .marked = lease.brought};
+                                     .captured_before = lease.captured_in_prompt};
     auto const passes = [&](std::uint64_t position, std::uint64_t before) {
         return before <= lease.prompt.value() || position / stride != before / stride;
     };

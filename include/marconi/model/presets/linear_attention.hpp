@@ -7,6 +7,10 @@
 
 namespace marconi::model {
 
+/// The recurrent layer of Qwen3-Next and Qwen3.5, whatever the model's width.
+inline constexpr gated_delta_net qwen_delta_net{
+    .key_heads = 16, .value_heads = 32, .key_dim = 128, .value_dim = 128};
+
 /// Qwen3-Next-80B-A3B: 36 gated delta nets and 12 gated attention layers, experts in all 48. The
 /// shared expert's gate, one number a token, is left out.
 [[nodiscard]] inline spec qwen3_next_80b_a3b() {
@@ -16,8 +20,7 @@ namespace marconi::model {
         .width = 2048,
         .vocabulary = 151936,
         .layers = {
-            {36,
-             gated_delta_net{.key_heads = 16, .value_heads = 32, .key_dim = 128, .value_dim = 128}},
+            {36, qwen_delta_net},
             {12, full_attention{.heads = 16, .kv_heads = 2, .head_dim = 256, .output_gate = true}},
             {48,
              moe{.experts = 512, .active_experts = 10, .expert_width = 512, .shared_width = 512}},
@@ -32,8 +35,7 @@ namespace marconi::model {
         .width = 4096,
         .vocabulary = 248320,
         .layers = {
-            {24,
-             gated_delta_net{.key_heads = 16, .value_heads = 32, .key_dim = 128, .value_dim = 128}},
+            {24, qwen_delta_net},
             {8, full_attention{.heads = 16, .kv_heads = 4, .head_dim = 256, .output_gate = true}},
             {32, mlp{.inner_width = 12288}},
         }};
@@ -48,8 +50,7 @@ namespace marconi::model {
         .width = 2048,
         .vocabulary = 248320,
         .layers = {
-            {30,
-             gated_delta_net{.key_heads = 16, .value_heads = 32, .key_dim = 128, .value_dim = 128}},
+            {30, qwen_delta_net},
             {10, full_attention{.heads = 16, .kv_heads = 2, .head_dim = 256, .output_gate = true}},
             {40,
              moe{.experts = 256, .active_experts = 8, .expert_width = 512, .shared_width = 512}},
