@@ -141,6 +141,8 @@ void write_table(std::span<result const> results, std::ostream& to) {
         if (&group != &groups.front()) table.add_text("");
         add_group(group, table);
     }
+    if (!groups.empty())
+        table.add_text("\n* saves the most at its capacity; TTFT is estimated from FLOPs (--ttft)");
     table.print(to);
 }
 
