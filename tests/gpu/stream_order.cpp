@@ -186,6 +186,20 @@ TEST_CASE_METHOD(fixture, "nobody waits for what is done, and its events are use
     CHECK(world.live.size() == o.events());
 }
 
+TEST_CASE("what is open is bounded by what is in flight, whichever stream does the work") {
+    for (std::uint64_t const streams : {2u, 3u, 8u}) {
+        fixture f;
+        for (std::uint64_t s = 1; s <= streams; ++s)
+            f.write(s, {static_cast<std::uint32_t>(s)});
+        for (std::uint32_t i = 0; i < 1000; ++i) {
+            f.all_done();
+            f.write(1, {i % 10});
+        }
+        CHECK(f.o.open() <= streams + 1);
+        CHECK(f.o.events() <= streams + 2);
+    }
+}
+
 TEST_CASE_METHOD(fixture, "a new stream in an old one's place: pages of the old one are done") {
     for (std::uint64_t s = 1; s <= 200; ++s) {
         CHECK(write(s, {7}) == "");

@@ -120,6 +120,7 @@ public:
 
 private:
     using line_type = timeline<Events>;
+    /// By each operation, which adds one: a timeline has no more open than were in flight at once.
     static constexpr std::size_t retired_at_once = 2;
 
     /// No two streams were ever at work at a time.
@@ -129,7 +130,6 @@ private:
     /// another stream: pages that name it mean what is done.
     std::uint32_t line_of(stream on) {
         std::uint64_t const name = Events::name(on);
-        if (!lines_.empty()) lines_[turn_++ % lines_.size()].retire(retired_at_once, pool_);
         auto found = std::find_if(lines_.begin(), lines_.end(),
                                   [&](line_type const& l) { return l.name() == name; });
         if (found == lines_.end()) {
@@ -148,6 +148,7 @@ private:
             }
             found->rename(name, now_);
         }
+        found->retire(retired_at_once, pool_);
         found->reserve_one();
         return static_cast<std::uint32_t>(found - lines_.begin());
     }
@@ -186,7 +187,6 @@ private:
     std::uint64_t touched_ = 0;         ///< pages that notes may be on
     std::uint64_t now_ = 0;
     std::uint64_t alone_until_ = 0; ///< operations before the second timeline: on no page's notes
-    std::size_t turn_ = 0;
 };
 
 } // namespace marconi::gpu

@@ -64,7 +64,9 @@ public:
     /// All up to here is done.
     [[nodiscard]] std::uint64_t done() const { return done_; }
 
-    void reserve_one() { open_.reserve(open_.size() + 1); }
+    void reserve_one() {
+        if (open_.size() == open_.capacity()) open_.reserve(2 * open_.size() + 1);
+    }
     void add(std::uint64_t when, event behind) noexcept { open_.push_back({when, behind}); }
 
     /// The last operation enqueued no later than `when`; null if all of these are done.
