@@ -10,6 +10,7 @@
 #include <array>
 #include <cstddef>
 #include <numeric>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -104,6 +105,24 @@ TEST_CASE("layer_in: one request's tensor [heads, tokens, bytes]") {
             all = all && keys[(h * room + t) * head_bytes] == right(t, h, false) &&
                   values[(h * room + t) * head_bytes + 3] == right(t, h, true);
     CHECK(all);
+}
+
+TEST_CASE("layer_in: heads that part nothing, or lie no rows apart, are refused") {
+    auto const message = [](head_shape shape) -> std::string {
+        try {
+            (void)layer_in(shape, model().kv_layers[0], nullptr, nullptr);
+        } catch (invalid_argument const& e) {
+            return e.what();
+        }
+        return "";
+    };
+    CHECK(message({.heads = 0}) ==
+          "heads is 0; expected equal parts of a token's key, and of its value");
+    CHECK(message({.heads = 5}) ==
+          "heads is 5; expected equal parts of a token's key, and of its value");
+    CHECK(message({.order = head_order::head_major, .heads = heads}) ==
+          "tokens is 0; expected at least 1: head_major, heads are that many rows apart");
+    CHECK(message({.heads = heads}).empty());
 }
 
 TEST_CASE("a stride of 0 stands for no gap: heads in tokens in blocks") {

@@ -31,9 +31,15 @@ struct head_shape {
 
 /// One layer's KV in dense tensors of that shape. For a paged engine `block_stride` is the bytes
 /// from one block's keys to the next block's, and from values to values: 0 where keys and values
-/// have tensors of their own, twice a block's bytes where a block is [keys, values].
+/// have tensors of their own, twice a block's bytes where a block is [keys, values]. Throws
+/// invalid_argument unless keys and values part into the heads, and for head_major without tokens.
 [[nodiscard]] inline kv_layer_view layer_in(head_shape shape, kv_layer const& bytes, std::byte* key,
                                             std::byte* value, std::ptrdiff_t block_stride = 0) {
+    MARCONI_EXPECT(shape.heads >= 1 && bytes.key_bytes % shape.heads == 0 &&
+                       bytes.value_bytes % shape.heads == 0,
+                   "heads", shape.heads, "equal parts of a token's key, and of its value");
+    MARCONI_EXPECT(shape.order == head_order::token_major || shape.tokens >= 1, "tokens",
+                   shape.tokens, "at least 1: head_major, heads are that many rows apart");
     auto const token_stride = [&](std::uint64_t row) {
         return static_cast<std::ptrdiff_t>(
             shape.order == head_order::token_major ? row : row / shape.heads);
