@@ -38,7 +38,7 @@ options good(std::vector<char const*> arguments) {
 std::string bad(std::vector<char const*> arguments) {
     outcome const result = parse(std::move(arguments));
     CHECK_FALSE(result.line.chosen);
-    CHECK(result.line.exit_code != 0);
+    CHECK(result.line.exit_code == 2);
     CHECK(result.out.empty());
     return result.err.substr(0, result.err.find('\n'));
 }
@@ -135,13 +135,24 @@ TEST_CASE("alpha is for policies that take one and name none") {
         good({"--synthetic", "chat", "--alpha", "auto", "--policy", "marconi"}).policies[0].alpha);
 }
 
+TEST_CASE("lists may have blanks, and - is standard output") {
+    options const o = good(
+        {"--synthetic", "chat", "--policy", "lru, gdsf", "--capacity", "1GB, 10 %", "--out", "-"});
+    CHECK(o.policies.size() == 2);
+    CHECK(o.capacities.at(1).share == 0.1);
+    CHECK_FALSE(o.out);
+    CHECK(bad({"--synthetic", "chat", "--policy", "lru, "}) ==
+          "policy is empty; expected a list separated by single commas");
+}
+
 TEST_CASE("help tells of policies, estimates and examples") {
     outcome const result = parse({"--help"});
     CHECK_FALSE(result.line.chosen);
     CHECK(result.line.exit_code == 0);
     for (known_policy const& policy : known_policies)
         CHECK(result.out.find("\n  " + std::string{policy.kind} + " ") != std::string::npos);
-    for (char const* const part : {"--whole-prompt", "0.0530 ms", "989e12", "Examples:"})
+    for (char const* const part :
+         {"--whole-prompt", "0.0530 ms", "989e12", "hash_ids", "Examples:"})
         CHECK(result.out.find(part) != std::string::npos);
 }
 

@@ -4,6 +4,7 @@
 #include <marconi/core/error.hpp>
 #include <support/catch.hpp>
 
+#include <filesystem>
 #include <fstream>
 #include <iostream>
 #include <iterator>
@@ -36,7 +37,11 @@ result run(std::string policy, double saved, std::optional<double> alpha = {}) {
             .ttft_p95_ms = 108.25,
             .request_us_p50 = 3.2,
             .request_us_p99 = 9.5,
-            .seconds = 0.13};
+            .seconds = 0.13,
+            .model = "paper-7b",
+            .cost = "shape",
+            .block_tokens = 16,
+            .ttft = "h100"};
 }
 
 std::vector<result> results() {
@@ -64,7 +69,7 @@ chat, no limit: 622 requests, 679,978 input tokens, 8.00 PFLOP asked
 policy    alpha  token hits  request hits  FLOPs saved    evictions     peak  nodes  checkpoints  TTFT p50     p95  us/request p50  p99  seconds
 infinite      -     50.00 %       87.50 %      75.00 %        1,234  5.00 GB     77           66     42 ms  108 ms             3.2  9.5     0.13
 
-* saves the most at its capacity; TTFT is estimated from FLOPs (--ttft)
+* saves the most at its capacity; TTFT is estimated, as --ttft says
 )");
     CHECK(written(report_format::table, {}).empty());
 }
@@ -74,13 +79,14 @@ TEST_CASE("a report as CSV") {
     CHECK(written(report_format::csv, two) ==
           R"(trace,policy,capacity_bytes,requests,input_tokens,resumed_tokens,token_hit_rate,)"
           R"(request_hit_rate,flops_asked,flops_saved,alpha,evictions,peak_bytes,nodes,)"
-          R"(checkpoints,ttft_p50_ms,ttft_p95_ms,request_us_p50,request_us_p99,seconds)"
+          R"(checkpoints,ttft_p50_ms,ttft_p95_ms,request_us_p50,request_us_p99,seconds,)"
+          R"(model,cost,block_tokens,ttft)"
           "\n"
           R"(chat,lru,5000000000,622,679978,340000,0.5,0.875,8e+15,2e+15,,1234,4999000000,77,66,)"
-          R"(42.4,108.25,3.2,9.5,0.13)"
+          R"(42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,h100)"
           "\n"
           R"(chat,marconi,5000000000,622,679978,340000,0.5,0.875,8e+15,4e+15,0.7,1234,4999000000,)"
-          R"(77,66,42.4,108.25,3.2,9.5,0.13)"
+          R"(77,66,42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,h100)"
           "\n");
     result odd = run("a,\"b\"\nc", 0);
     CHECK(written(report_format::csv, {odd}).find("\nchat,\"a,\"\"b\"\"\nc\",5000000000,") !=
@@ -94,21 +100,21 @@ TEST_CASE("a report as JSON lines") {
           R"("request_hit_rate":0.875,"flops_asked":8e+15,"flops_saved":2e+15,"alpha":null,)"
           R"("evictions":1234,"peak_bytes":4999000000,"nodes":77,"checkpoints":66,)"
           R"("ttft_p50_ms":42.4,"ttft_p95_ms":108.25,"request_us_p50":3.2,"request_us_p99":9.5,)"
-          R"("seconds":0.13})"
+          R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,"ttft":"h100"})"
           "\n"
           R"({"trace":"chat","policy":"infinite","capacity_bytes":null,"requests":622,)"
           R"("input_tokens":679978,"resumed_tokens":340000,"token_hit_rate":0.5,)"
           R"("request_hit_rate":0.875,"flops_asked":8e+15,"flops_saved":6e+15,"alpha":null,)"
           R"("evictions":1234,"peak_bytes":4999000000,"nodes":77,"checkpoints":66,)"
           R"("ttft_p50_ms":42.4,"ttft_p95_ms":108.25,"request_us_p50":3.2,"request_us_p99":9.5,)"
-          R"("seconds":0.13})"
+          R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,"ttft":"h100"})"
           "\n"
           R"({"trace":"chat","policy":"marconi","capacity_bytes":5000000000,"requests":622,)"
           R"("input_tokens":679978,"resumed_tokens":340000,"token_hit_rate":0.5,)"
           R"("request_hit_rate":0.875,"flops_asked":8e+15,"flops_saved":4e+15,"alpha":0.7,)"
           R"("evictions":1234,"peak_bytes":4999000000,"nodes":77,"checkpoints":66,)"
           R"("ttft_p50_ms":42.4,"ttft_p95_ms":108.25,"request_us_p50":3.2,"request_us_p99":9.5,)"
-          R"("seconds":0.13})"
+          R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,"ttft":"h100"})"
           "\n");
 }
 
@@ -133,6 +139,37 @@ TEST_CASE("a report goes to a file or to the stream given") {
     to_stream.stream() << "text";
     to_stream.finish();
     CHECK(standard.str() == "text");
+}
+
+TEST_CASE("a file is replaced by a whole report only") {
+    temporary_file const file{"earlier results"};
+    auto const contents = [&] {
+        std::ifstream in{file.path()};
+        return std::string{std::istreambuf_iterator<char>{in}, {}};
+    };
+    {
+        report_file never_finished{file.path(), std::cout};
+        never_finished.stream() << "half";
+        CHECK(contents() == "earlier results");
+    }
+    CHECK(contents() == "earlier results");
+    CHECK_FALSE(std::filesystem::exists(file.path() + ".partial"));
+
+    temporary_file const link;
+    std::filesystem::remove(link.path());
+    std::filesystem::create_symlink(file.path(), link.path());
+    report_file through{link.path(), std::cout};
+    through.stream() << "new";
+    through.finish();
+    CHECK(contents() == "new");
+    CHECK(std::filesystem::is_symlink(link.path()));
+}
+
+TEST_CASE("a report to what is no file is written at once") {
+    report_file nowhere{"/dev/null", std::cout};
+    nowhere.stream() << "text";
+    nowhere.finish();
+    CHECK(std::filesystem::is_character_file("/dev/null"));
 }
 
 TEST_CASE("a report that cannot be written is an error") {

@@ -6,10 +6,13 @@
 
 #include <support/engine.hpp>
 
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <optional>
 #include <span>
+#include <utility>
 
 #include <sys/mman.h>
 
@@ -36,11 +39,12 @@ std::string refusal(Cache& cache, Call&& call) {
     std::string const before = inventory(cache, false);
     auto const commits = cache.stats().commits;
     auto const requests = cache.stats().requests;
+    auto const evictions = cache.stats().evictions();
     std::string const message = message_of<Error>(call);
     CHECK(inventory(cache, false) == before);
     CHECK(cache.stats().commits == commits);
     CHECK(cache.stats().requests == requests);
-    CHECK(cache.stats().evictions() == 0);
+    CHECK(cache.stats().evictions() == evictions);
     CHECK_SOUND(cache);
     return message;
 }
@@ -80,6 +84,8 @@ TEST_CASE("blocks of 1 to 256 tokens") {
 }
 
 TEST_CASE("a capacity of one page or more, and of no more than can be numbered") {
+    std::string const beyond = "capacity in bytes is 9223372036854775808; expected at most "
+                               "4294967294 pages of this model, 256 each";
     CHECK(invalid([] {
               memory::ledger_store{hybrid(), 255_B, blocks_of(1)};
           }) == "capacity in bytes is 255; expected at least one page of this model, 256");
@@ -88,10 +94,10 @@ TEST_CASE("a capacity of one page or more, and of no more than can be numbered")
           }) == "capacity in bytes is 0; expected at least one page of this model, 256");
     CHECK(invalid([] {
               memory::ledger_store{hybrid(), byte_count{1ull << 63}, blocks_of(1)};
-          }) == "capacity in pages is 36028797018963968; expected 1 to 4294967294");
+          }) == beyond);
     CHECK(invalid([] {
               memory::host_store{hybrid(), byte_count{1ull << 63}, blocks_of(1)};
-          }) == "capacity in pages is 36028797018963968; expected 1 to 4294967294");
+          }) == beyond);
     CHECK(invalid([] { memory::page_pool{1ull << 60}; }) ==
           "capacity in pages is 1152921504606846976; expected 1 to 4294967294");
 }
@@ -119,16 +125,30 @@ TEST_CASE("footprints whose sizes do not fit 64 bits") {
               .find("checkpoint: ") == 0);
 }
 
+TEST_CASE("FLOPs of 0 or more, and finite") {
+    auto const refused = [](flop_curve flops) {
+        footprint model = hybrid();
+        model.flops = std::move(flops);
+        return invalid([&] { memory::ledger_store{model, 1_GiB}; });
+    };
+    double const infinite = std::numeric_limits<double>::infinity();
+    CHECK(refused({.per_token = -1}) ==
+          "flops.per_token is -1.000000; expected 0 or more, and finite");
+    CHECK(refused({.per_pair = infinite}).find("flops.per_pair is inf") == 0);
+    CHECK(refused({.windows = {{16, std::nan("")}}}).find("per_pair of a window in flops is ") ==
+          0);
+}
+
 TEST_CASE("a footprint of something, and a page size of some multiple of 256") {
     CHECK(invalid([] {
               memory::ledger_store{footprint{}, 1_GiB};
           }) == "footprint is empty; expected a model with KV, or checkpoints, or both");
     CHECK(invalid([] {
               memory::ledger_store{recurrent_only(), 1_GiB, {.page_bytes = 0_B}};
-          }) == "page_bytes is 0; expected a multiple of 256");
+          }) == "page_bytes is 0; expected a multiple of 256, at least 256");
     CHECK(invalid([] {
               memory::ledger_store{recurrent_only(), 1_GiB, {.page_bytes = 300_B}};
-          }) == "page_bytes is 300; expected a multiple of 256");
+          }) == "page_bytes is 300; expected a multiple of 256, at least 256");
 }
 
 TEST_CASE("a checkpoint grid of 1 or more") {
@@ -160,6 +180,17 @@ TEST_CASE("a sequence at least as long as what the lease has committed, and with
           "commit: the tokens before position 6 are not those that the lease stands on");
     // It goes on as if nothing had been.
     CHECK(commit(cache, lease, text("0123456789"), {10}).stored_tokens == 4_tokens);
+}
+
+TEST_CASE("the tokens that a lease stands on, however short its last edge") {
+    small_cache cache{room_for(hybrid(), 100)};
+    commit(cache, acquire(cache, text("012345")), text("012345"), {5, 6});
+    auto const lease = acquire(cache, text("012345678"));
+    REQUIRE(lease.resume_at() == 6_tokens);
+    for (char const* other : {"-12345678", "0123-5678", "01234-678"})
+        CHECK(refusal<contract_violation>(cache, [&] { commit(cache, lease, text(other)); }) ==
+              "commit: the tokens before position 6 are not those that the lease stands on");
+    CHECK(commit(cache, lease, text("012345678"), {9}).stored_tokens == 3_tokens);
 }
 
 TEST_CASE("checkpoints from the lease's position on, within the tokens, ascending") {
@@ -211,6 +242,13 @@ TEST_CASE("KV in a view or in reserved pages") {
 
 TEST_CASE("views that fit the model, in a commit") {
     auto cache = small_host_cache();
+    bool const full = GENERATE(false, true); // a refusal evicts nothing, then, either
+    for (char c = 'a'; full && cache.stats().evictions() == 0; ++c) {
+        sequence const other(40, c);
+        brought b{engine_model(), other, {40}};
+        auto const lease = acquire(cache, other);
+        (void)cache.commit(lease, other, {.kv = b.engine.kv(), .checkpoints = b.captured});
+    }
     sequence const tokens = text("0123456789");
     brought b{engine_model(), tokens, {5, 10}};
     auto const lease = acquire(cache, tokens);
@@ -232,6 +270,11 @@ TEST_CASE("views that fit the model, in a commit") {
         layers[1].key = nullptr;
         CHECK(refused({layers}, b.captured) == "kv_view: layer 1 has a null pointer");
     }
+    SECTION("blocks for all tokens") {
+        std::vector<std::int32_t> const blocks{0, 1};
+        CHECK(refused({b.engine.kv().layers, blocks, 4}, b.captured) ==
+              "number of blocks in the kv_view is 2; expected at least 3, for 10 tokens");
+    }
     SECTION("the number of pieces") {
         b.captured[1].state = {std::span{b.pieces[1]}.first(1)};
         CHECK(refused(b.engine.kv(), b.captured) ==
@@ -251,6 +294,22 @@ TEST_CASE("views that fit the model, in a commit") {
         cache.commit(lease, tokens, {.kv = b.engine.kv(), .checkpoints = b.captured});
     CHECK(outcome.stored_tokens == 10_tokens);
     CHECK(outcome.stored_checkpoints == 2);
+}
+
+TEST_CASE("a view of what others published meanwhile, which goes to reserved pages, too") {
+    auto cache = small_host_cache();
+    sequence const tokens = text("0123456789ab");
+    brought b{engine_model(), tokens, {12}};
+    auto const commit_all = [&](host_cache::lease const& lease, memory::kv_view kv) {
+        return cache.commit(lease, tokens, {.kv = kv, .checkpoints = b.captured});
+    };
+    auto const lease = acquire(cache, tokens);
+    (void)cache.reserve(lease, 12_tokens);
+    CHECK(commit_all(acquire(cache, tokens), b.engine.kv()).stored_tokens == 12_tokens);
+    std::vector<memory::kv_layer_view> const none(2);
+    CHECK(refusal<invalid_argument>(cache, [&] { (void)commit_all(lease, {none}); }) ==
+          "kv_view: layer 0 has a null pointer");
+    CHECK(commit_all(lease, b.engine.kv()).complete());
 }
 
 TEST_CASE("views that fit the model, in a restore") {
@@ -348,7 +407,7 @@ TEST_CASE("a plan of this cache") {
     small_cache other{room_for(hybrid(), 100)};
     auto const plan = other.plan(other.match({}, text("0123")));
     CHECK(refusal<contract_violation>(cache, [&] { (void)cache.acquire(plan); }) ==
-          "acquire: the plan was made by another cache");
+          "acquire: the plan was not made by this cache");
 }
 
 TEST_CASE("a plan of this cache, not of one that was here before it") {
@@ -361,7 +420,7 @@ TEST_CASE("a plan of this cache, not of one that was here before it") {
     auto const plan = cache->plan(cache->match({}, text("01234")));
     begin_anew();
     CHECK(refusal<contract_violation>(*cache, [&] { (void)cache->acquire(plan); }) ==
-          "acquire: the plan was made by another cache");
+          "acquire: the plan was not made by this cache");
 }
 
 TEST_CASE("a prompt, and a sequence, of fewer than 2^31 tokens") {

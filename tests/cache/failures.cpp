@@ -28,6 +28,7 @@ struct failing_store : memory::ledger_store {
     void load(memory::transfer const&, memory::no_stream) const { copy(); }
     void copy_block(page_id, page_id, memory::no_stream) { copy(); }
     static constexpr bool holds_bytes = true;
+    static constexpr bool reads_views = false;
 
 private:
     void copy() const {

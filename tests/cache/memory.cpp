@@ -28,6 +28,7 @@ struct watched_store : memory::ledger_store {
     std::size_t* held = nullptr;
 
     static constexpr bool holds_bytes = true;
+    static constexpr bool reads_views = false;
     void save(memory::transfer const&, memory::no_stream) { *held = testing::bytes_held(); }
 };
 static_assert(memory::store<watched_store>);

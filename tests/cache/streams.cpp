@@ -61,6 +61,7 @@ struct fixture {
 struct with_bytes : ordered_ledger {
     using ordered_ledger::ordered_ledger;
     static constexpr bool holds_bytes = true;
+    static constexpr bool reads_views = false;
 };
 
 } // namespace

@@ -19,6 +19,12 @@ static_assert(!std::convertible_to<int, token_count>, "no accident makes a quant
 static_assert(!std::convertible_to<node_id, page_id>);
 static_assert(2_KiB == 2048_B && 3_KB == 3000_B && 1_GiB > 1_GB);
 
+TEST_CASE("a size that does not fit 64 bits is no literal") {
+    CHECK_THROWS_AS(17'179'869'185_GiB, size_overflow);
+    CHECK_THROWS_AS(20'000'000'000_GB, size_overflow);
+    CHECK(17'179'869'183_GiB > 18'000'000'000_GB);
+}
+
 TEST_CASE("a default identifier names nothing") {
     CHECK_FALSE(node_id{});
     CHECK(node_id{0});

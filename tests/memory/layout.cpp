@@ -129,7 +129,8 @@ TEST_CASE("page_layout: options out of range throw and say what is allowed") {
           "footprint is empty; expected a model with KV, or checkpoints, or both");
     for (std::uint64_t const bytes : {0u, 1u, 255u, 257u, 1000u})
         CHECK(what(state_model({{.fixed_bytes = 8}}), {.page_bytes = byte_count{bytes}}) ==
-              "page_bytes is " + std::to_string(bytes) + "; expected a multiple of 256");
+              "page_bytes is " + std::to_string(bytes) +
+                  "; expected a multiple of 256, at least 256");
     CHECK_THROWS_AS((page_layout{{}, {}}), invalid_argument);
 }
 

@@ -45,6 +45,7 @@ public:
         byte_count const evicted = entries_.counts().bytes_evicted;
 
         path_pin<Entries> pin{entries_, this->follow()};
+        check_views(store_, first_read(), token_count{tokens_.size()}, brought_);
         this->part_from_others(pin);
         this->choose_end();
         write_and_publish(stream);
@@ -72,6 +73,14 @@ private:
 
     // ---- write ----
 
+    /// Where the KV of new tokens is copied from: a fresh page of the block that they begin inside
+    /// repeats those before; the lease's own has them already.
+    [[nodiscard]] token_count copied_from() const {
+        std::uint32_t const block_start = known_ / block_ * block_;
+        bool const own = lease_.owns_block(known_ / block_);
+        return token_count{own ? std::max(block_start, lease_.position) : block_start};
+    }
+
     void write_and_publish(stream_type const& stream) {
         std::vector<page_loan<memory::page_pool>> checkpoints;
         checkpoints.reserve(taken_);
@@ -96,6 +105,13 @@ private:
         advance_lease(blocks);
     }
 
+    /// The first token whose KV is copied at all: see save_known.
+    [[nodiscard]] token_count first_read() const {
+        if (lease_.in_place && lease_.position < std::min(known_, lease_.end_block() * block_))
+            return token_count{lease_.position};
+        return known_ < tokens_.size() ? copied_from() : token_count{known_};
+    }
+
     void save(std::vector<page_id> const& blocks,
               std::vector<page_loan<memory::page_pool>> const& checkpoints,
               stream_type const& stream) {
@@ -105,17 +121,11 @@ private:
                 states.push_back({token_count{arrivals_[i].position}, checkpoints[i].pages(),
                                   arrivals_[i].state});
             memory::transfer work{.kv = {}, .checkpoints = states};
-            if (!brought_.kv.layers.empty() && !blocks.empty()) {
-                // A fresh page repeats the tokens before known_; the lease's own has them already.
-                std::uint32_t const block_start = known_ / block_ * block_;
-                bool const own = lease_.owns_block(known_ / block_);
-                work.kv = memory::kv_transfer{
-                    .begin =
-                        token_count{own ? std::max(block_start, lease_.position) : block_start},
-                    .end = token_count{end_},
-                    .pages = blocks,
-                    .engine = brought_.kv};
-            }
+            if (!brought_.kv.layers.empty() && !blocks.empty())
+                work.kv = memory::kv_transfer{.begin = copied_from(),
+                                              .end = token_count{end_},
+                                              .pages = blocks,
+                                              .engine = brought_.kv};
             save_known(entries_, lease_, known_, brought_.kv, stream);
             if constexpr (memory::ordered_store<store_type>)
                 if (brought_.kv.layers.empty() && !blocks.empty()) store_.written(blocks, stream);

@@ -4,6 +4,8 @@
 #include <marconi/cache/outcome.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
+#include <marconi/memory/concepts.hpp>
+#include <marconi/memory/transfer.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -13,19 +15,24 @@
 
 namespace marconi::cache {
 
-/// The last tokens before the lease's position must be those it stands on. (All of them would
-/// cost a walk from the root.)
+/// The last 64 tokens before the lease's position must be those it stands on. (All of them would
+/// cost a walk to the root.)
 template <class Entries, class Token>
 void check_continuation(Entries const& entries, lease_record const& lease,
                         std::span<Token const> tokens) {
     if (!lease.kv_pinned || lease.position == 0) return;
-    auto const edge = entries.tree().tokens(lease.node);
-    auto const stored = edge.last(std::min<std::size_t>(edge.size(), 64));
-    std::size_t const from = lease.position - stored.size();
-    if (std::memcmp(stored.data(), tokens.data() + from, stored.size_bytes()) != 0)
-        throw contract_violation{"commit: the tokens before position " +
-                                 std::to_string(lease.position) +
-                                 " are not those that the lease stands on"};
+    auto const& tree = entries.tree();
+    std::size_t at = lease.position;
+    std::size_t const until = at - std::min<std::size_t>(at, 64);
+    for (node_id id = lease.node; at > until; id = tree[id].parent) {
+        auto const edge = tree.tokens(id);
+        auto const stored = edge.last(std::min(edge.size(), at - until));
+        at -= stored.size();
+        if (std::memcmp(stored.data(), tokens.data() + at, stored.size_bytes()) != 0)
+            throw contract_violation{"commit: the tokens before position " +
+                                     std::to_string(lease.position) +
+                                     " are not those that the lease stands on"};
+    }
 }
 
 /// What a commit's arguments must be, before anything is done with them.
@@ -52,6 +59,17 @@ void check_commit(Entries const& entries, lease_record const& lease, std::span<T
         previous = c.position;
     }
     check_continuation(entries, lease, tokens);
+}
+
+/// What the store will read must fit its layout: the KV of tokens from `from` on, and every state.
+template <class Store>
+void check_views(Store const& store, token_count from, token_count end, computed const& brought) {
+    if constexpr (memory::reads_views<Store>) {
+        if (!brought.kv.layers.empty() && store.layout().model().has_kv() && from < end)
+            memory::check_view(brought.kv, from, end, store.layout());
+        for (captured_state const& c : brought.checkpoints)
+            memory::check_view(c.state, store.layout());
+    }
 }
 
 } // namespace marconi::cache

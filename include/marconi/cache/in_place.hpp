@@ -102,7 +102,7 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
     reserve_more(lease.replaced, 1);
     page_loan loan{pool, wanted};
     if constexpr (memory::ordered_store<std::remove_cvref_t<decltype(entries.store())>>)
-        entries.store().admit_writer(loan.pages(), stream);
+        if (wanted > 0) entries.store().admit_writer(loan.pages(), stream);
     bool const copies = wanted > 0 && first * block < lease.position;
     std::vector<page_id> path;
     if (copies || own_end < first) path = path_pages(entries, lease.node, lease.position);

@@ -42,12 +42,15 @@ public:
     /// What has happened, and what is here. O(1).
     [[nodiscard]] counters const& stats() const { return entries_.counts(); }
     [[nodiscard]] occupancy holds() const {
+        auto const use = threads_.reading("holds");
         return count_holdings(entries_, leases_.size(), peak_pages_);
     }
     /// How many bytes can be had at all: free ones, and those of what no lease holds. Where that is
-    /// `wanted` or more, an underestimate will do. Evicts nothing. O(1), but where nearly all is
-    /// held O(leases * depth + pages held).
+    /// `wanted` or more, an underestimate will do. What a policy keeps for good, by an infinite
+    /// score, counts all the same. Evicts nothing. O(1), but where nearly all is held
+    /// O(leases * depth + pages held).
     [[nodiscard]] byte_count obtainable(byte_count wanted) const {
+        auto const use = threads_.reading("obtainable");
         byte_count const page = store().layout().page_bytes();
         return page * obtainable_pages(entries_, leases_, divide_up(wanted.value(), page.value()));
     }

@@ -77,11 +77,11 @@ public:
     }
 
     /// Pins what the plan reuses and refreshes it. Where a call in between let it go, the lease is
-    /// empty: match again. O(log N). Throws contract_violation for the plan of another cache.
+    /// empty: match again. O(log N). Throws contract_violation for a plan of none or another cache.
     [[nodiscard]] lease acquire(request_plan const& plan) {
         auto const use = threads_.writing("acquire");
         if (plan.match.cache != identity_)
-            throw contract_violation{"acquire: the plan was made by another cache"};
+            throw contract_violation{"acquire: the plan was not made by this cache"};
         entries_.advance_clock();
         if (!still_there(entries_, plan.match)) {
             ++entries_.counts().stale;
@@ -146,8 +146,8 @@ public:
     /// from the lease's position on. From then on the lease pins the KV of what it committed, not
     /// the checkpoints. May be called many times in a request's life. Lack of room is no error: the
     /// outcome says so. Throws invalid_argument or contract_violation if the arguments contradict
-    /// the lease (of the tokens before its position, 64 are compared at most); then, as when memory
-    /// or a copy fails, the cache is as it was, but for victims already evicted. O(new tokens +
+    /// the lease (the last 64 tokens before its position are compared); then the cache is as it
+    /// was, and where memory or a copy fails, too, but for victims already evicted. O(new tokens +
     /// depth), O(log N) a victim; where there may be no room, O(depth + pages held) a lease, too.
     commit_outcome commit(lease const& held, std::span<Token const> tokens,
                           computed const& brought = {}, stream const& on = base::unnamed()) {
@@ -168,12 +168,12 @@ public:
         return evict_bytes(entries_, bytes);
     }
 
-    /// Evicts all of a scope that no lease holds: of a tenant that left, say.
+    /// Evicts all of a scope but what leases hold, and checkpoints where their paths part.
     void clear(scope const& in) {
         auto const use = threads_.writing("clear");
         evict_scope(entries_, in);
     }
-    /// Evicts all that no lease holds.
+    /// The same of all scopes.
     void clear() {
         auto const use = threads_.writing("clear");
         evict_all_scopes(entries_);

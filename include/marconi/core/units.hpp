@@ -49,12 +49,25 @@ inline namespace unit_literals {
 // Not consteval: clang 14 leaves the calls of such functions in templates to the linker.
 constexpr token_count operator""_tokens(unsigned long long n) { return token_count{n}; }
 constexpr byte_count operator""_B(unsigned long long n) { return byte_count{n}; }
-constexpr byte_count operator""_KiB(unsigned long long n) { return byte_count{n << 10}; }
-constexpr byte_count operator""_MiB(unsigned long long n) { return byte_count{n << 20}; }
-constexpr byte_count operator""_GiB(unsigned long long n) { return byte_count{n << 30}; }
-constexpr byte_count operator""_KB(unsigned long long n) { return byte_count{n * 1'000}; }
-constexpr byte_count operator""_MB(unsigned long long n) { return byte_count{n * 1'000'000}; }
-constexpr byte_count operator""_GB(unsigned long long n) { return byte_count{n * 1'000'000'000}; }
+// Those of bytes throw size_overflow.
+constexpr byte_count operator""_KiB(unsigned long long n) {
+    return byte_count{checked_product(n, 1ull << 10, "KiB")};
+}
+constexpr byte_count operator""_MiB(unsigned long long n) {
+    return byte_count{checked_product(n, 1ull << 20, "MiB")};
+}
+constexpr byte_count operator""_GiB(unsigned long long n) {
+    return byte_count{checked_product(n, 1ull << 30, "GiB")};
+}
+constexpr byte_count operator""_KB(unsigned long long n) {
+    return byte_count{checked_product(n, 1'000, "KB")};
+}
+constexpr byte_count operator""_MB(unsigned long long n) {
+    return byte_count{checked_product(n, 1'000'000, "MB")};
+}
+constexpr byte_count operator""_GB(unsigned long long n) {
+    return byte_count{checked_product(n, 1'000'000'000, "GB")};
+}
 
 } // namespace unit_literals
 } // namespace literals

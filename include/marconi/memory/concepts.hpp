@@ -27,6 +27,8 @@ concept resource = std::movable<R> && requires(R r, std::size_t bytes, void* mem
 ///                     relay_store the request; no_stream where there is nothing to say.
 ///   holds_bytes       false for a store that only counts: save, load and copy_block do nothing
 ///                     and views may be empty.
+///   reads_views       optional: false where views stand for memory elsewhere (relay_store); else
+///                     a commit checks them as check() does before it evicts anything.
 ///   layout()          how pages are cut; fixed for the store's life.
 ///   pages()           who owns which page. Only the cache changes it.
 ///   save(t, s)        engine -> pages. Throws invalid_argument as check() does, before it copies.
@@ -45,6 +47,12 @@ concept store = std::movable<S> && std::default_initializable<typename S::stream
     view.load(t, on);
     s.copy_block(page, page, on);
 };
+
+template <class S>
+inline constexpr bool reads_views = S::holds_bytes;
+template <class S>
+    requires requires { S::reads_views; }
+inline constexpr bool reads_views<S> = S::reads_views;
 
 /// A store whose copies go on after their calls, beside the host and beside each other on several
 /// streams. Its own copies wait for each other where they must: a reader of a page for its last

@@ -8,7 +8,10 @@
 #include <marconi/core/units.hpp>
 
 #include <algorithm>
+#include <cmath>
 #include <cstdint>
+#include <limits>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -33,7 +36,8 @@ struct page_options {
 /// into as many pages as it takes; the pages need not be neighbours.
 class page_layout {
 public:
-    /// Throws invalid_argument for options out of range, size_overflow for absurd footprints.
+    /// Throws invalid_argument for options or FLOPs out of range, size_overflow for absurd
+    /// footprints.
     page_layout(footprint model, page_options options)
         : model_{std::move(model)}, block_tokens_{options.block_tokens.value()} {
         MARCONI_EXPECT(block_tokens_ >= 1 && block_tokens_ <= 256, "block_tokens", block_tokens_,
@@ -52,7 +56,8 @@ public:
         page_bytes_ = model_.has_kv() ? round_up(checked_sum(offset, 255, "KV block") - 255, 256)
                                       : options.page_bytes.value();
         MARCONI_EXPECT(page_bytes_ >= 256 && page_bytes_ % 256 == 0, "page_bytes", page_bytes_,
-                       "a multiple of 256");
+                       "a multiple of 256, at least 256");
+        check_flops();
         std::uint64_t checkpoint = 0;
         for (state_piece const& piece : model_.state_pieces) {
             std::uint64_t const window =
@@ -103,6 +108,16 @@ public:
     static constexpr std::uint64_t piece_alignment = 16;
 
 private:
+    void check_flops() const {
+        auto const expect = [](double flops, char const* name) {
+            MARCONI_EXPECT(flops >= 0 && std::isfinite(flops), name, flops,
+                           "0 or more, and finite");
+        };
+        expect(model_.flops.per_token, "flops.per_token");
+        expect(model_.flops.per_pair, "flops.per_pair");
+        for (flop_curve::windowed const& w : model_.flops.windows)
+            expect(w.per_pair, "per_pair of a window in flops");
+    }
     [[nodiscard]] std::uint64_t hash_of_sizes() const {
         std::uint64_t hash = mix(page_bytes_ ^ mix(block_tokens_));
         auto const add = [&](std::uint64_t size) { hash = mix(hash + size); };
@@ -134,12 +149,18 @@ private:
     std::vector<std::uint64_t> key_offsets_, value_offsets_;
 };
 
-/// Pages that fit in `capacity`. Throws invalid_argument if that is not even one.
+/// Pages that fit in `capacity`. Throws invalid_argument if that is not even one, or more than ids
+/// can number.
 [[nodiscard]] inline std::uint64_t whole_pages(byte_count capacity, page_layout const& layout) {
     MARCONI_EXPECT(capacity >= layout.page_bytes(), "capacity in bytes", capacity.value(),
                    "at least one page of this model, " +
                        std::to_string(layout.page_bytes().value()));
-    return capacity / layout.page_bytes();
+    std::uint64_t const most = std::numeric_limits<std::uint32_t>::max() - 1;
+    std::uint64_t const pages = capacity / layout.page_bytes();
+    MARCONI_EXPECT(pages <= most, "capacity in bytes", capacity.value(),
+                   "at most " + std::to_string(most) + " pages of this model, " +
+                       std::to_string(layout.page_bytes().value()) + " each");
+    return pages;
 }
 
 } // namespace marconi::memory

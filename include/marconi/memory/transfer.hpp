@@ -41,29 +41,28 @@ inline void expect_count(std::size_t found, std::size_t wanted, char const* what
     if (found != wanted) throw_invalid(what, found, std::to_string(wanted));
 }
 
-/// The engine's blocks must hold the tokens that are copied.
-inline void check_engine_blocks(kv_transfer const& t) {
-    kv_view const& engine = t.engine;
+/// The engine's blocks must hold the tokens [begin, end), of which there are some.
+inline void check_engine_blocks(kv_view const& engine, token_count begin, token_count end) {
     if (engine.block_tokens == 0) {
         MARCONI_EXPECT(engine.blocks.empty(), "block_tokens of the kv_view", 0,
                        "at least 1, since it has blocks");
         return;
     }
-    std::uint64_t const last = (t.end.value() - 1) / engine.block_tokens;
+    std::uint64_t const last = (end.value() - 1) / engine.block_tokens;
     MARCONI_EXPECT(last < engine.blocks.size(), "number of blocks in the kv_view",
                    engine.blocks.size(),
-                   "at least " + std::to_string(last + 1) + ", for " +
-                       std::to_string(t.end.value()) + " tokens");
-    for (std::uint64_t b = t.begin.value() / engine.block_tokens; b <= last; ++b)
+                   "at least " + std::to_string(last + 1) + ", for " + std::to_string(end.value()) +
+                       " tokens");
+    for (std::uint64_t b = begin.value() / engine.block_tokens; b <= last; ++b)
         MARCONI_EXPECT(engine.blocks[b] >= 0, "a block of the kv_view", engine.blocks[b],
                        "0 or more, where its tokens are copied");
 }
 
-inline void check_layers(kv_transfer const& t, page_layout const& layout) {
+inline void check_layers(kv_view const& engine, page_layout const& layout) {
     auto const& layers = layout.model().kv_layers;
-    expect_count(t.engine.layers.size(), layers.size(), "number of layers in the kv_view");
+    expect_count(engine.layers.size(), layers.size(), "number of layers in the kv_view");
     for (std::size_t i = 0; i < layers.size(); ++i) {
-        kv_layer_view const& view = t.engine.layers[i];
+        kv_layer_view const& view = engine.layers[i];
         if ((layers[i].key_bytes && !view.key) || (layers[i].value_bytes && !view.value))
             throw invalid_argument{"kv_view: layer " + std::to_string(i) + " has a null pointer"};
         if (view.heads == 0 || layers[i].key_bytes % view.heads != 0 ||
@@ -72,6 +71,20 @@ inline void check_layers(kv_transfer const& t, page_layout const& layout) {
                                    " do not part into " + std::to_string(view.heads) +
                                    " equal heads"};
     }
+}
+
+/// Throws invalid_argument unless a view of the KV of tokens [begin, end) fits the layout.
+inline void check_view(kv_view const& engine, token_count begin, token_count end,
+                       page_layout const& layout) {
+    check_layers(engine, layout);
+    check_engine_blocks(engine, begin, end);
+}
+/// Throws invalid_argument unless a view of a state fits the layout.
+inline void check_view(state_view const& engine, page_layout const& layout) {
+    expect_count(engine.pieces.size(), layout.model().state_pieces.size(),
+                 "number of pieces in the state_view");
+    for (std::byte* piece : engine.pieces)
+        if (!piece) throw invalid_argument{"state_view: a piece is a null pointer"};
 }
 
 /// Throws invalid_argument unless the engine's views fit the layout and the pages fit the ranges.
@@ -83,16 +96,12 @@ inline void check(transfer const& t, page_layout const& layout) {
                        "less than 2^31 tokens");
         expect_count(t.kv.pages.size(), layout.blocks_touched(t.kv.begin.value(), t.kv.end.value()),
                      "number of pages for the KV");
-        check_layers(t.kv, layout);
-        check_engine_blocks(t.kv);
+        check_view(t.kv.engine, t.kv.begin, t.kv.end, layout);
     }
     for (checkpoint_transfer const& c : t.checkpoints) {
         expect_count(c.pages.size(), layout.checkpoint_pages(c.position),
                      "number of pages for the checkpoint");
-        expect_count(c.engine.pieces.size(), layout.model().state_pieces.size(),
-                     "number of pieces in the state_view");
-        for (std::byte* piece : c.engine.pieces)
-            if (!piece) throw invalid_argument{"state_view: a piece is a null pointer"};
+        check_view(c.engine, layout);
     }
 }
 
