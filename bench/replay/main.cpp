@@ -7,11 +7,14 @@
 #include "sizes.hpp"
 #include "trace_reader.hpp"
 
+#include <marconi/core/error.hpp>
 #include <marconi/model/presets.hpp>
 
 #include <exception>
+#include <filesystem>
 #include <iostream>
 #include <string>
+#include <system_error>
 #include <utility>
 #include <vector>
 
@@ -32,7 +35,15 @@ void for_each_trace(options const& chosen, Use use) {
     }
 }
 
+void keep_traces(options const& chosen) {
+    std::error_code none_there;
+    for (std::string const& trace : chosen.traces)
+        if (chosen.out && std::filesystem::equivalent(trace, *chosen.out, none_there))
+            marconi::throw_invalid("--out", "'" + *chosen.out + "'", "no file that is read");
+}
+
 void print_descriptions(options const& chosen) {
+    keep_traces(chosen);
     report_file file{chosen.out, std::cout};
     std::vector<trace_statistics> statistics;
     for_each_trace(chosen, [&](trace const& t) { statistics.push_back(describe(t)); });
@@ -55,6 +66,7 @@ void print_models(options chosen) {
 
 void replay(options const& chosen) {
     (void)footprint_of(chosen); // a wrong name is told before a trace is read
+    keep_traces(chosen);
     report_file file{chosen.out, std::cout};
     std::vector<result> results;
     for_each_trace(chosen, [&](trace const& t) {

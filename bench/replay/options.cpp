@@ -23,7 +23,7 @@ struct raw_values {
     std::vector<std::string> capacities{"5%", "10%", "20%"};
     std::string alpha = "auto";
     std::string cost = "shape";
-    std::string ttft = "a100x4";
+    std::string ttft = "h100";
     std::string format = "table";
     std::string out;
 };
@@ -40,6 +40,19 @@ choices<report_format> const format_choices{
 template <class Value>
 Value chosen(choices<Value> const& from, std::string const& name) {
     return std::ranges::find(from, name, &std::pair<std::string, Value>::first)->second;
+}
+
+template <class Value>
+std::string name_in(choices<Value> const& from, Value value) {
+    return std::ranges::find(from, value, &std::pair<std::string, Value>::second)->first;
+}
+
+/// Without the blanks around it. Throws where nothing is left.
+std::string trimmed(std::string const& text, char const* option) {
+    std::size_t const begin = text.find_first_not_of(' ');
+    if (begin == std::string::npos)
+        throw_invalid(option, "empty", "a list separated by single commas");
+    return text.substr(begin, text.find_last_not_of(' ') + 1 - begin);
 }
 
 /// CLI11 reads "-1" into an unsigned number without complaint, and describes its own checks at
@@ -133,7 +146,7 @@ void define_output(CLI::App& app, options& to, raw_values& raw) {
         ->type_name("KIND")
         ->check(one_of(format_choices))
         ->capture_default_str();
-    app.add_option("--out", raw.out, "Write there, not to standard output")->type_name("FILE");
+    app.add_option("--out", raw.out, "Write there; - is standard output")->type_name("FILE");
     app.add_option("--jobs", to.jobs, "Runs at the same time")
         ->type_name("N")
         ->check(whole_number(1, 1024))
@@ -157,7 +170,7 @@ void interpret(raw_values const& raw, options& to) {
     std::optional<double> alpha;
     if (raw.alpha != "auto") alpha = parse_alpha(raw.alpha);
     for (std::string const& name : raw.policies) {
-        policy_name policy = parse_policy(name);
+        policy_name policy = parse_policy(trimmed(name, "policy"));
         auto const* const known =
             std::ranges::find(known_policies, policy.kind, &known_policy::kind);
         if (known->takes_alpha && !policy.alpha) policy.alpha = alpha;
@@ -165,11 +178,11 @@ void interpret(raw_values const& raw, options& to) {
             to.policies.push_back(std::move(policy));
     }
     for (std::string const& size : raw.capacities)
-        to.capacities.push_back(parse_capacity(size));
+        to.capacities.push_back(parse_capacity(trimmed(size, "capacity")));
     to.cost = chosen(cost_choices, raw.cost);
     to.ttft = chosen(ttft_choices, raw.ttft);
     to.format = chosen(format_choices, raw.format);
-    if (!raw.out.empty()) to.out = raw.out;
+    if (!raw.out.empty() && raw.out != "-") to.out = raw.out;
     if (std::ranges::count(to.traces, "-") > 1)
         throw invalid_argument{"trace is '-' twice; expected standard input at most once"};
     if (to.traces.empty() && to.synthetic.empty() && !to.list_models)
@@ -177,6 +190,9 @@ void interpret(raw_values const& raw, options& to) {
 }
 
 } // namespace
+
+std::string name_of(cost_model kind) { return name_in(cost_choices, kind); }
+std::string name_of(ttft_curve kind) { return name_in(ttft_choices, kind); }
 
 command_line parse_command_line(int argc, char const* const* argv, std::ostream& out,
                                 std::ostream& err) {
@@ -191,7 +207,7 @@ command_line parse_command_line(int argc, char const* const* argv, std::ostream&
         app.parse(argc, argv);
         interpret(raw, result);
     } catch (CLI::ParseError const& e) {
-        return {.chosen = {}, .exit_code = app.exit(e, out, err)};
+        return {.chosen = {}, .exit_code = app.exit(e, out, err) == 0 ? 0 : 2};
     } catch (error const& e) {
         err << e.what() << "\nRun with --help for more information.\n";
         return {.chosen = {}, .exit_code = 2};

@@ -39,13 +39,17 @@ struct options {
     std::uint32_t block_tokens = 16;   // 1 to 256
     std::uint32_t checkpoint_grid = 1; // at least 1
     bool whole_prompt = false;
-    ttft_curve ttft = ttft_curve::a100x4;
+    ttft_curve ttft = ttft_curve::h100;
 
     // How.
     std::uint32_t jobs = 1; // at least 1; as many as the machine has cores by default
     report_format format = report_format::table;
     std::optional<std::string> out; // a file; nothing: standard output
 };
+
+/// As the command line names them.
+[[nodiscard]] std::string name_of(cost_model kind);
+[[nodiscard]] std::string name_of(ttft_curve kind);
 
 /// The options, or the exit code with which the program ends at once: --help was asked for and
 /// printed to `out`, or something is wrong and `err` was told what.

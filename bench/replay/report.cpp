@@ -9,10 +9,15 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <ostream>
+#include <system_error>
 #include <utility>
 #include <vector>
+
+#include <unistd.h>
 
 namespace marconi::replay {
 
@@ -47,6 +52,10 @@ json to_json(result const& r) {
         {"request_us_p50", r.request_us_p50},
         {"request_us_p99", r.request_us_p99},
         {"seconds", r.seconds},
+        {"model", r.model},
+        {"cost", r.cost},
+        {"block_tokens", r.block_tokens},
+        {"ttft", r.ttft},
     };
 }
 
@@ -142,8 +151,14 @@ void write_table(std::span<result const> results, std::ostream& to) {
         add_group(group, table);
     }
     if (!groups.empty())
-        table.add_text("\n* saves the most at its capacity; TTFT is estimated from FLOPs (--ttft)");
+        table.add_text("\n* saves the most at its capacity; TTFT is estimated, as --ttft says");
     table.print(to);
+}
+
+/// Says why, as far as errno knows.
+[[noreturn]] void cannot_write(std::string const& name) {
+    throw error{name + ": cannot be written: " +
+                (errno != 0 ? std::strerror(errno) : "it cannot be opened")};
 }
 
 } // namespace
@@ -166,15 +181,28 @@ report_file::report_file(std::optional<std::string> const& path, std::ostream& s
     : name_{path.value_or("standard output")}, stream_{path ? &file_ : &standard} {
     if (!path) return;
     errno = 0;
-    file_.open(*path, std::ios::binary | std::ios::trunc);
-    if (!file_)
-        throw error{name_ + ": cannot be written: " +
-                    (errno != 0 ? std::strerror(errno) : "it cannot be opened")};
+    if (access(path->c_str(), F_OK) == 0 && access(path->c_str(), W_OK) != 0) cannot_write(name_);
+    std::error_code ignored;
+    bool const replaces = !std::filesystem::exists(*path, ignored) ||
+                          std::filesystem::is_regular_file(*path, ignored); // no pipe, no device
+    if (replaces) target_ = std::filesystem::weakly_canonical(*path, ignored).string();
+    errno = 0;
+    file_.open(replaces ? draft() : *path, std::ios::binary | std::ios::trunc);
+    if (!file_) cannot_write(name_);
+    is_draft_ = replaces;
+}
+
+report_file::~report_file() {
+    if (is_draft_) std::remove(draft().c_str());
 }
 
 void report_file::finish() {
     stream_->flush();
     if (!*stream_) throw error{name_ + ": cannot be written to the end; is the disk full?"};
+    if (!is_draft_) return;
+    file_.close();
+    if (!file_ || std::rename(draft().c_str(), target_.c_str()) != 0) cannot_write(name_);
+    is_draft_ = false;
 }
 
 } // namespace marconi::replay

@@ -18,18 +18,26 @@ namespace marconi::replay {
 /// object a line, so that files can be appended to one another; null where there is no value.
 void write_report(report_format format, std::span<result const> results, std::ostream& to);
 
-/// Where a report goes. Opened before the work starts, so that a wrong path costs no time.
+/// Where a report goes. Opened before the work starts, so that a wrong path costs no time; a file
+/// that exists is replaced at the end, and stays as it was if none comes.
 class report_file {
 public:
-    /// A file, replaced if it exists, or `standard` where there is no path. Throws error.
+    /// A file, or `standard` where there is no path. Throws error.
     report_file(std::optional<std::string> const& path, std::ostream& standard);
+    report_file(report_file const&) = delete;
+    report_file& operator=(report_file const&) = delete;
+    ~report_file();
 
     [[nodiscard]] std::ostream& stream() { return *stream_; }
-    /// Flushes. Throws error where anything could not be written.
+    /// The report is whole. Throws error where anything could not be written.
     void finish();
 
 private:
+    [[nodiscard]] std::string draft() const { return target_ + ".partial"; }
+
     std::string name_;
+    std::string target_;
+    bool is_draft_ = false; ///< what is written is beside the target until it is whole
     std::ofstream file_;
     std::ostream* stream_;
 };

@@ -28,6 +28,12 @@ struct result {
     double request_us_p50 = 0; // measured: the cache's own time for a request
     double request_us_p99 = 0;
     double seconds = 0; // measured: the whole run
+
+    // What was asked for, as the options name it.
+    std::string model;
+    std::string cost;
+    std::uint32_t block_tokens = 0;
+    std::string ttft;
 };
 
 } // namespace marconi::replay

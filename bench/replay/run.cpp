@@ -104,6 +104,10 @@ result run_one(trace const& requests, policy_name const& policy, byte_count capa
     run one{requests, model, chosen, shown, {}};
     one.r.trace = requests.name;
     one.r.policy = policy.text();
+    one.r.model = chosen.model;
+    one.r.cost = name_of(chosen.cost);
+    one.r.block_tokens = chosen.block_tokens;
+    one.r.ttft = name_of(chosen.ttft);
     std::string const& kind = policy.kind;
     if (kind != "none" && kind != "infinite") one.r.capacity_bytes = capacity.value();
     memory::page_options const cut{.block_tokens = token_count{chosen.block_tokens}};
@@ -139,6 +143,10 @@ std::vector<result> run_all(trace const& requests, options const& chosen) {
         byte_count capacity;
     };
     std::vector<task> tasks;
+    memory::page_layout const layout{model, {.block_tokens = token_count{chosen.block_tokens}}};
+    auto const check = [&](byte_count size) { (void)memory::whole_pages(size, layout); };
+    for (capacity const& c : chosen.capacities)
+        if (c.bytes) check(*c.bytes); // told before the first run, not after it
     std::size_t const runs = chosen.capacities.size() * chosen.policies.size() + (shares ? 1 : 0);
     progress shown{std::cerr, progress::is_terminal(), runs * requests.requests.size(), "requests"};
     byte_count whole;
@@ -149,6 +157,7 @@ std::vector<result> run_all(trace const& requests, options const& chosen) {
     for (capacity const& c : chosen.capacities)
         for (policy_name const& p : chosen.policies) {
             bool const unbounded = p.kind == "none" || p.kind == "infinite";
+            if (!unbounded) check(c.of(whole));
             if (!unbounded || &c == &chosen.capacities.front()) tasks.push_back({p, c.of(whole)});
         }
 
