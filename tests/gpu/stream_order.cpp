@@ -200,6 +200,16 @@ TEST_CASE("what is open is bounded by what is in flight, whichever stream does t
     }
 }
 
+TEST_CASE_METHOD(fixture, "nobody waits for a stream that was done long ago, and idle since") {
+    write(2, {50});
+    for (std::uint32_t page = 0; page < 10; ++page)
+        write(1, {page});
+    all_done();
+    CHECK(write(2, {9}) == "");
+    CHECK(o.open() == 1); // of the first stream nothing is
+    CHECK(write(1, {9}) == "1<2.2 ");
+}
+
 TEST_CASE_METHOD(fixture, "a new stream in an old one's place: pages of the old one are done") {
     for (std::uint64_t s = 1; s <= 200; ++s) {
         CHECK(write(s, {7}) == "");

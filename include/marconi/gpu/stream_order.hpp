@@ -175,6 +175,10 @@ private:
             if (other == line || when <= lines_[other].done()) continue;
             auto const* const last = lines_[other].last_until(when);
             if (!last || last->when <= waited[other]) continue;
+            if (Events::done(last->behind)) { // the other stream has had nothing to do since
+                lines_[other].retire(lines_[other].open(), pool_);
+                continue;
+            }
             Events::wait(on, last->behind);
             waited[other] = last->when;
         }
