@@ -35,7 +35,7 @@ void for_each_trace(options const& chosen, Use use) {
     }
 }
 
-void keep_traces(options const& chosen) {
+void expect_out_is_no_trace(options const& chosen) {
     std::error_code none_there;
     for (std::string const& trace : chosen.traces)
         if (chosen.out && std::filesystem::equivalent(trace, *chosen.out, none_there))
@@ -43,7 +43,7 @@ void keep_traces(options const& chosen) {
 }
 
 void print_descriptions(options const& chosen) {
-    keep_traces(chosen);
+    expect_out_is_no_trace(chosen);
     report_file file{chosen.out, std::cout};
     std::vector<trace_statistics> statistics;
     for_each_trace(chosen, [&](trace const& t) { statistics.push_back(describe(t)); });
@@ -66,7 +66,7 @@ void print_models(options chosen) {
 
 void replay(options const& chosen) {
     (void)footprint_of(chosen); // a wrong name is told before a trace is read
-    keep_traces(chosen);
+    expect_out_is_no_trace(chosen);
     report_file file{chosen.out, std::cout};
     std::vector<result> results;
     for_each_trace(chosen, [&](trace const& t) {

@@ -105,9 +105,9 @@ private:
         advance_lease(blocks);
     }
 
-    /// The first token whose KV is copied at all: see save_known.
+    /// The first token whose KV is copied at all.
     [[nodiscard]] token_count first_read() const {
-        if (lease_.in_place && lease_.position < std::min(known_, lease_.end_block() * block_))
+        if (known_until(lease_, known_, block_) != lease_.position)
             return token_count{lease_.position};
         return known_ < tokens_.size() ? copied_from() : token_count{known_};
     }

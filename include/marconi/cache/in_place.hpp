@@ -55,13 +55,18 @@ template <class Entries>
 }
 
 /// A lease that has reserved pages, and commits a copy all the same, gets what others published up
-/// to `known` in its own pages too: its block table names these.
+/// to `known` in its own pages too, since its block table names these: from its position to here.
+[[nodiscard]] inline std::uint32_t known_until(lease_record const& lease, std::uint32_t known,
+                                               std::uint32_t block) {
+    if (!lease.in_place) return lease.position;
+    return std::max(lease.position, std::min(known, lease.end_block() * block));
+}
 template <class Entries, class Stream>
 void save_known(Entries& entries, lease_record const& lease, std::uint32_t known,
                 memory::kv_view kv, Stream const& stream) {
     std::uint32_t const block = entries.store().layout().block_tokens();
-    std::uint32_t const end = std::min(known, lease.end_block() * block);
-    if (!lease.in_place || kv.layers.empty() || lease.position >= end) return;
+    std::uint32_t const end = known_until(lease, known, block);
+    if (kv.layers.empty() || lease.position == end) return;
     std::size_t const first = lease.position / block;
     auto const pages =
         std::span{lease.pages}.subspan(first - lease.first_block, divide_up(end, block) - first);
