@@ -3,10 +3,10 @@
 #include <marconi/core/types.hpp>
 #include <marconi/index/slot_ids.hpp>
 
-#include <algorithm>
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <memory>
 #include <new>
 #include <span>
@@ -54,8 +54,8 @@ public:
         checkpoint_id const id = ids_.take();
         std::byte* const at = slot(id);
         new (at) checkpoint_record{position, static_cast<std::uint32_t>(pages.size())};
-        std::uninitialized_copy(pages.begin(), pages.end(),
-                                reinterpret_cast<page_id*>(at + sizeof(checkpoint_record)));
+        if (!pages.empty())
+            std::memcpy(at + sizeof(checkpoint_record), pages.data(), pages.size_bytes());
         return id;
     }
     void remove(checkpoint_id id) noexcept { ids_.give_back(id); }

@@ -82,25 +82,23 @@ private:
     }
 
     void write_and_publish(stream_type const& stream) {
-        std::vector<page_loan<memory::page_pool>> checkpoints;
-        checkpoints.reserve(taken_);
-        for (std::size_t i = 0; i < taken_; ++i)
-            checkpoints.emplace_back(store_.pages(), arrivals_[i].pages);
-        page_loan kv{store_.pages(), this->fresh_blocks(end_)};
-        std::vector<page_id> const blocks = this->block_pages(kv.pages());
-        save(blocks, checkpoints, stream);
+        std::uint64_t const state_pages = this->state_pages(taken_);
+        page_loan loan{store_.pages(), state_pages + this->fresh_blocks(end_)};
+        std::span<page_id const> const states = loan.pages().first(state_pages);
+        std::vector<page_id> const blocks = this->block_pages(loan.pages().subspan(state_pages));
+        save(blocks, states, stream);
         lease_.pages.reserve(1);
         reserve_more(lease_.replaced, 1);
         reserve_more(lease_.captured_in_prompt, brought_.checkpoints.size());
         new_edge const edge = this->place_tokens(blocks); // the last that may fail
 
         this->publish_kv(edge, blocks);
-        (void)kv.keep(); // the nodes own them now
         // From the last to the first: one climb along the path passes all their nodes, and each
         // tells only the nodes down to the next of its presence.
         node_id below = attachment_;
         for (std::size_t i = taken_; i-- > 0;)
-            below = publish_checkpoint(below, arrivals_[i], checkpoints[i]);
+            below = publish_checkpoint(below, arrivals_[i], states);
+        loan.keep(); // the nodes own them now
         touch_known();
         advance_lease(blocks);
     }
@@ -112,15 +110,13 @@ private:
         return known_ < tokens_.size() ? copied_from() : token_count{known_};
     }
 
-    void save(std::vector<page_id> const& blocks,
-              std::vector<page_loan<memory::page_pool>> const& checkpoints,
+    void save(std::vector<page_id> const& blocks, std::span<page_id const> states,
               stream_type const& stream) {
         if constexpr (store_type::holds_bytes) {
-            std::vector<memory::checkpoint_transfer> states;
-            for (std::size_t i = 0; i < taken_; ++i)
-                states.push_back({token_count{arrivals_[i].position}, checkpoints[i].pages(),
-                                  arrivals_[i].state});
-            memory::transfer work{.kv = {}, .checkpoints = states};
+            std::vector<memory::checkpoint_transfer> checkpoints;
+            for (arrival const& a : std::span{arrivals_}.first(taken_))
+                checkpoints.push_back({token_count{a.position}, a.own(states), a.state});
+            memory::transfer work{.kv = {}, .checkpoints = checkpoints};
             if (!brought_.kv.layers.empty() && !blocks.empty())
                 work.kv = memory::kv_transfer{.begin = copied_from(),
                                               .end = token_count{end_},
@@ -136,11 +132,10 @@ private:
     // ---- publish: nothing from here on can fail ----
 
     node_id publish_checkpoint(node_id below, arrival const& a,
-                               page_loan<memory::page_pool>& loan) noexcept {
+                               std::span<page_id const> states) noexcept {
         node_id id = tree_.holding(below, a.position);
         if (tree_[id].depth != a.position) id = entries_.split(id, a.position);
-        entries_.attach_checkpoint(id, loan.pages(), lease_.in);
-        (void)loan.keep(); // the node owns them now
+        entries_.attach_checkpoint(id, a.own(states), lease_.in);
         ++outcome_.stored_checkpoints;
         return id;
     }

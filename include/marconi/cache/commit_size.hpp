@@ -46,6 +46,11 @@ protected:
         memory::state_view state;
         std::uint64_t pages;
         std::uint64_t pages_so_far = 0; // of this and the arrivals before
+
+        /// Its own among the pages of all arrivals.
+        [[nodiscard]] std::span<page_id const> own(std::span<page_id const> all) const {
+            return all.subspan(pages_so_far - pages, pages);
+        }
     };
 
     /// Follows the sequence from where the lease stands as far as it is stored.
@@ -144,6 +149,11 @@ protected:
         return last - first - (owned_last > owned_first ? owned_last - owned_first : 0);
     }
 
+    /// Pages of the first `count` arrivals.
+    [[nodiscard]] std::uint64_t state_pages(std::size_t count) const {
+        return count == 0 ? 0 : arrivals_[count - 1].pages_so_far;
+    }
+
 private:
     /// The end of a sequence that stops at the last of the first `count` arrivals.
     [[nodiscard]] std::uint32_t end_with(std::size_t count) const {
@@ -153,7 +163,7 @@ private:
     std::vector<std::uint32_t> known_positions_; ///< of checkpoints that were here, descending
 
     [[nodiscard]] std::uint64_t pages_needed(std::uint32_t end, std::size_t count) const {
-        return fresh_blocks(end) + (count == 0 ? 0 : arrivals_[count - 1].pages_so_far);
+        return fresh_blocks(end) + state_pages(count);
     }
     /// Cuts what will be stored to what `available` pages hold: up to the last checkpoint that
     /// fits; any token will do where no checkpoint is needed to resume.

@@ -122,8 +122,9 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
         share(path[b], lease.pages);
     if (copies) share(path.back(), lease.replaced);
     if (lease.pages.empty()) lease.first_block = first;
-    for (page_id const page : loan.keep())
+    for (page_id const page : loan.pages())
         lease.pages.push_back(page);
+    loan.keep();
     if (!lease.pages.empty())
         lease.in_place = true; // it may write the tail of its last commit, too
     return std::max(lease.position,

@@ -5,9 +5,9 @@
 #include <marconi/core/types.hpp>
 
 #include <cstddef>
+#include <memory>
 #include <span>
 #include <utility>
-#include <vector>
 
 namespace marconi::cache {
 
@@ -33,19 +33,23 @@ private:
 template <class Pool>
 class page_loan {
 public:
-    page_loan(Pool& pool, std::size_t count) : pool_{&pool}, pages_(count) {
-        pool.allocate(pages_);
+    page_loan(Pool& pool, std::size_t count)
+        : pool_{&pool}, pages_{std::make_unique_for_overwrite<page_id[]>(count)}, count_{count} {
+        pool.allocate({pages_.get(), count});
     }
-    page_loan(page_loan&& other) noexcept
-        : pool_{other.pool_}, pages_{std::exchange(other.pages_, {})} {}
-    page_loan& operator=(page_loan&&) = delete;
-    ~page_loan() { pool_->release(pages_); }
-    [[nodiscard]] std::span<page_id const> pages() const { return pages_; }
-    [[nodiscard]] std::vector<page_id> keep() noexcept { return std::exchange(pages_, {}); }
+    page_loan(page_loan const&) = delete;
+    page_loan& operator=(page_loan const&) = delete;
+    ~page_loan() {
+        if (pool_) pool_->release(pages());
+    }
+    [[nodiscard]] std::span<page_id const> pages() const { return {pages_.get(), count_}; }
+    /// Somebody else owns them now.
+    void keep() noexcept { pool_ = nullptr; }
 
 private:
     Pool* pool_;
-    std::vector<page_id> pages_;
+    std::unique_ptr<page_id[]> pages_;
+    std::size_t count_;
 };
 
 } // namespace marconi::cache

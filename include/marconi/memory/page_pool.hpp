@@ -19,7 +19,7 @@ namespace marconi::memory {
 ///
 ///     pages      0 1 2 3 4 5 6 . . . . capacity
 ///     shares     0 1 0 0 0 0 2|         owners beyond the first; beyond `touched` nothing was
-///     free             3   5            ever handed out. Last freed, first handed out
+///     free             3   5            ever handed out. What was freed last is handed out first
 ///
 /// A KV block and a piece of a checkpoint are each one page, so a free page serves either and the
 /// arena cannot fragment. Which ids come out depends on the sequence of calls alone. A page with
@@ -42,21 +42,20 @@ public:
 
     /// How many owners a page in use has. Of a free page it says nothing: see free().
     [[nodiscard]] std::uint32_t owners(page_id page) const { return shares_[page.value()] + 1; }
-    /// The pages that were in use and are not; the last is handed out next.
+    /// The pages that were in use and are not, as they were freed; the last are handed out next.
     [[nodiscard]] std::span<page_id const> free() const { return {free_.data(), free_count_}; }
 
-    /// Fills `out` with free pages, each with one owner. O(out.size()). The strong guarantee holds:
-    /// throws contract_violation when fewer are available, std::bad_alloc when metadata cannot
-    /// grow.
+    /// Fills `out` with free pages, each with one owner: those that were freed last, in the order
+    /// in which they were, then new ones. O(out.size()). The strong guarantee holds: throws
+    /// contract_violation when fewer are available, std::bad_alloc when metadata cannot grow.
     void allocate(std::span<page_id> out) {
         if (out.size() > available())
             throw contract_violation{"page_pool::allocate of " + std::to_string(out.size()) +
                                      " pages; " + std::to_string(available()) + " are free"};
         std::size_t const recycled = std::min(out.size(), free_count_);
         grow(out.size() - recycled);
-        std::reverse_copy(free_.data() + free_count_ - recycled, free_.data() + free_count_,
-                          out.data());
         free_count_ -= recycled;
+        std::copy_n(free_.data() + free_count_, recycled, out.data());
         for (page_id& page : out.subspan(recycled))
             page = page_id{touched_++};
     }
