@@ -1,10 +1,6 @@
 #include "line_source.hpp"
 
-#include <zlib.h>
-
-#include <cerrno>
-#include <cstring>
-#include <unistd.h>
+#include <span>
 
 namespace marconi::replay {
 
@@ -12,23 +8,18 @@ namespace {
 
 constexpr std::size_t chunk_bytes = std::size_t{1} << 18;
 
-gzFile as_gz(void* file) { return static_cast<gzFile>(file); }
+std::string name_of(std::string const& path) { return path == "-" ? "standard input" : path; }
+
+byte_source open(std::string const& path) try {
+    return byte_source{path};
+} catch (error const& why) {
+    throw trace_error{name_of(path) + ": cannot be opened: " + why.what()};
+}
 
 } // namespace
 
-void line_source::closer::operator()(void* file) const { gzclose_r(as_gz(file)); }
-
 line_source::line_source(std::string const& path, std::size_t most_bytes)
-    : name_{path == "-" ? "standard input" : path}, most_bytes_{most_bytes} {
-    errno = 0;
-    // A duplicate, since closing the source must leave standard input open.
-    gzFile const file = path == "-" ? gzdopen(dup(STDIN_FILENO), "rb") : gzopen(path.c_str(), "rb");
-    if (file == nullptr)
-        throw trace_error{
-            name_ + ": cannot be opened: " + (errno != 0 ? std::strerror(errno) : "out of memory")};
-    file_.reset(file);
-    gzbuffer(file, chunk_bytes);
-}
+    : name_{name_of(path)}, most_bytes_{most_bytes}, bytes_{open(path)} {}
 
 bool line_source::next(std::string_view& line) {
     std::size_t searched = begin_;
@@ -60,18 +51,15 @@ void line_source::fill() {
     begin_ = 0;
     std::size_t const old_size = buffer_.size();
     buffer_.resize(old_size + chunk_bytes);
-    gzFile const file = as_gz(file_.get());
-    int const got = gzread(file, buffer_.data() + old_size, chunk_bytes);
-    buffer_.resize(old_size + static_cast<std::size_t>(got > 0 ? got : 0));
-    if (got > 0) return;
-    int code = Z_OK;
-    std::string const text = gzerror(file, &code);
-    if (got < 0 || code != Z_OK)
-        throw trace_error{name_ + ":" + std::to_string(number_ + 1) + ": cannot be read: " +
-                          (code == Z_ERRNO ? std::strerror(errno)
-                           : text.empty()  ? "damaged gzip data"
-                                           : text)};
-    ended_ = true;
+    std::size_t got = 0;
+    try {
+        got = bytes_.read(std::span{buffer_}.subspan(old_size));
+    } catch (error const& why) {
+        throw trace_error{name_ + ":" + std::to_string(number_ + 1) +
+                          ": cannot be read: " + why.what()};
+    }
+    buffer_.resize(old_size + got);
+    ended_ = got == 0;
 }
 
 } // namespace marconi::replay

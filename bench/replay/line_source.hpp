@@ -1,12 +1,13 @@
 #pragma once
 
-// Lines of a file or of standard input, plain or gzip, told apart by their content.
+// Lines of a file or of standard input, plain or gzip.
+
+#include "byte_source.hpp"
 
 #include <marconi/core/error.hpp>
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <string>
 #include <string_view>
 
@@ -33,7 +34,7 @@ public:
     explicit line_source(std::string const& path, std::size_t most_bytes = longest_line);
 
     /// The next line without its end, valid until the next call; false after the last.
-    /// Throws trace_error where reading fails, compressed data is damaged or ends early.
+    /// Throws trace_error where reading fails, as byte_source says, or a line is too long.
     [[nodiscard]] bool next(std::string_view& line);
 
     /// The file's name, for messages.
@@ -42,15 +43,11 @@ public:
     [[nodiscard]] std::uint64_t number() const { return number_; }
 
 private:
-    struct closer {
-        void operator()(void* file) const;
-    };
-
     void fill();
 
     std::string name_;
     std::size_t most_bytes_;
-    std::unique_ptr<void, closer> file_;
+    byte_source bytes_;
     std::string buffer_;
     std::size_t begin_ = 0; // of what next() has not returned yet
     bool ended_ = false;

@@ -1,3 +1,4 @@
+#include <replay/line_source.hpp>
 #include <replay/trace_reader.hpp>
 
 #include <bench/temporary_file.hpp>
@@ -5,6 +6,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -109,10 +111,25 @@ TEST_CASE("gzip is told by its content, and damage to it is noticed") {
     temporary_file const file{packed};
     CHECK(read_trace(file.path()).requests.at(0).tokens == tokens{1, 2, 3, 4});
 
-    CHECK(complaint(packed.substr(0, packed.size() - 12)).starts_with("T:1: cannot be read: "));
     std::string damaged = packed;
     damaged[damaged.size() - 6] ^= 1; // in the checksum
-    CHECK(complaint(damaged).starts_with("T:1: cannot be read: "));
+    CHECK(complaint(damaged) ==
+          "T:1: cannot be read: its gzip data is damaged: incorrect data check");
+    for (std::size_t size = 2; size < packed.size(); ++size)
+        CHECK(complaint(packed.substr(0, size))
+                  .ends_with("cannot be read: its gzip data ends early"));
+
+    temporary_file const two_members{packed + packed}; // as `cat` leaves them
+    line_source lines{two_members.path()};
+    std::string_view first, second;
+    REQUIRE(lines.next(first));
+    std::string const kept{first};
+    REQUIRE(lines.next(second));
+    CHECK(second == kept);
+    CHECK_FALSE(lines.next(second));
+    CHECK(complaint(packed + "{\"s\":1") ==
+          "T:2: cannot be read: what follows its gzip data is not gzip");
+    CHECK(complaint(packed + "\x1f plainly").starts_with("T:2: cannot be read: "));
 }
 
 TEST_CASE("reading stops at the limit, and looks no further") {
