@@ -88,15 +88,18 @@ constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
 void define_traces(CLI::App& app, options& to, raw_values& raw) {
     app.add_option("--trace", to.traces, "Trace file, plain or gzip, - for standard input; repeat")
         ->type_name("FILE");
-    app.add_option("--synthetic", raw.synthetic, "Made-up trace: chat, agent, fewshot or mixed")
-        ->type_name("KIND")
-        ->delimiter(',');
+    CLI::Option* const synthetic =
+        app.add_option("--synthetic", raw.synthetic, "Made-up trace: chat, agent, fewshot or mixed")
+            ->type_name("KIND")
+            ->delimiter(',');
     app.add_option("--seed", to.seed, "Seed of synthetic traces")
         ->type_name("N")
+        ->needs(synthetic)
         ->check(whole_number(0, any))
         ->capture_default_str();
     app.add_option("--sessions", to.sessions, "Sessions of a synthetic trace")
         ->type_name("N")
+        ->needs(synthetic)
         ->check(whole_number(1, most_sessions))
         ->capture_default_str();
     app.add_option("--limit", to.limit, "Only the first N requests of each trace")

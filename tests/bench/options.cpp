@@ -166,6 +166,8 @@ TEST_CASE("wrong options") {
           "trace is '-' twice; expected standard input at most once");
     CHECK(bad({"--synthetic", "chat", "--nonsense"}) ==
           "The following argument was not expected: --nonsense");
+    CHECK(bad({"--trace", "t", "--seed", "2"}) == "--seed requires --synthetic");
+    CHECK(bad({"--trace", "t", "--sessions", "2"}) == "--sessions requires --synthetic");
     auto const [option, value, message] = GENERATE(table<char const*, char const*, char const*>({
         {"--seed", "-1", "--seed: is '-1'; expected a whole number from 0 to 18446744073709551615"},
         {"--sessions", "0", "--sessions: is '0'; expected a whole number from 1 to 100000"},

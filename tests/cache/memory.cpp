@@ -94,6 +94,18 @@ TEST_CASE("memory grows and shrinks by what the figures say") {
     CHECK(steps > 100);
 }
 
+TEST_CASE("memory of many scopes is told, too") {
+    std::size_t const before = testing::bytes_held();
+    small_cache cache{room_for(hybrid(), 1'000'000)};
+    auto const left_out_a_scope = [&](std::uint64_t scopes) {
+        for (std::uint64_t i = 0; i < scopes; ++i)
+            serve(cache, "one", {.tenant = i});
+        return (testing::bytes_held() - before - cache.holds().metadata.value()) / scopes;
+    };
+    // Pages' owners and the policy's index; with the scopes' maps it would be 200.
+    CHECK(left_out_a_scope(8192) < 120);
+}
+
 TEST_CASE("a lease that let go of its KV holds no list of pages") {
     small_cache cache{room_for(hybrid(), 1000)};
     sequence const tokens = numbered(1, 900);

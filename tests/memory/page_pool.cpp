@@ -134,6 +134,7 @@ TEST_CASE("page_pool: new pages need memory seldom, and then 8 bytes each, or tw
     CHECK(allocations < 50);
     CHECK(bytes >= 8 * 100'000);
     CHECK(bytes <= 2 * 8 * 100'000 + 8);
+    CHECK(pool.bytes() == bytes);
 }
 
 TEST_CASE("page_pool: capacities out of range throw and say what is allowed") {

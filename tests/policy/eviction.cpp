@@ -346,6 +346,28 @@ TEST_CASE("the clock of gdsf never runs back") {
     CHECK(policy.clock() == 5);
 }
 
+namespace {
+
+/// Remembers all uses; copying what it remembers may find no memory.
+struct every_use : lru {
+    using history = std::vector<tick>;
+    [[nodiscard]] history created(tick now) const { return {now}; }
+    [[nodiscard]] history used(history h, tick now) const {
+        h.push_back(now);
+        return h;
+    }
+    [[nodiscard]] history merged(history const& child, history const&) const { return child; }
+    void insert(node_id n, history const& h, candidate_facts const& f) {
+        lru::insert(n, {h.back()}, f);
+    }
+    void update(node_id n, history const& h, candidate_facts const& f) {
+        lru::update(n, {h.back()}, f);
+    }
+};
+static_assert(!eviction_policy<every_use>);
+
+} // namespace
+
 TEST_CASE("a score of one's own makes a policy") {
     scored newest{[](usage const& h, candidate_facts const&, tick now) {
         return static_cast<double>((now - h.last_use).value());

@@ -1,18 +1,20 @@
 #include <support/no_memory.hpp>
 
+#include <atomic>
 #include <cstdlib>
 #include <cstring>
 #include <new>
 
 namespace {
 
-bool limited = false;
-std::size_t left = 0;
-std::size_t refusals_left = 0;
-bool refused = false;
-bool spared = false;
-std::size_t made = 0;
-std::size_t held = 0;
+// Threads of what is tested allocate, too.
+std::atomic<bool> limited = false;
+std::atomic<std::size_t> left = 0;
+std::atomic<std::size_t> refusals_left = 0;
+std::atomic<bool> refused = false;
+std::atomic<bool> spared = false;
+std::atomic<std::size_t> made = 0;
+std::atomic<std::size_t> held = 0;
 
 /// Room for the size, before what is handed out: not every delete says it.
 constexpr std::size_t before = __STDCPP_DEFAULT_NEW_ALIGNMENT__;

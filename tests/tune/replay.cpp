@@ -138,7 +138,7 @@ TEST_CASE("the log keeps the tokens of a request's last commit, in the order of 
     CHECK(log[1].tokens.size() == 30);
     CHECK(log.before_window() == 2);
     CHECK(log.in_window() == 0);
-    log.clear();
+    log.forget_all();
     CHECK(log.size() == 0);
     CHECK(log.bytes() == byte_count{});
 }
@@ -164,7 +164,7 @@ TEST_CASE("the log copies of a later commit what is new, and counts the room it 
     CHECK(std::ranges::equal(log[0].tokens, other));
     CHECK(log.record(request_number(1, 9), std::span{a}.first(5), {.first = false, .ended = true}));
     CHECK(std::ranges::equal(log[0].tokens, std::span{a}.first(5)));
-    log.clear();
+    log.forget_all();
     CHECK(log.bytes() == byte_count{});
 }
 

@@ -1,5 +1,6 @@
 #include "traces.hpp"
 
+#include <marconi/policy/admission/always.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>
 #include <marconi/tune/reuse_shadow.hpp>
 
@@ -200,29 +201,40 @@ TEST_CASE("an entry that another merged into was used when either last was") {
 }
 
 TEST_CASE("a shadow stays within its memory, whatever was asked before") {
-    auto const after = [](std::size_t short_ones) {
-        shadow watched{tiny_store(100'000'000), {}, {}, 8_MiB};
+    std::uint32_t const state_pages = GENERATE(0u, 10u, 500u);
+    auto const after = [&](std::size_t short_ones, std::size_t states_each) {
+        footprint model = tiny_model();
+        model.state_pieces = {{state_pages * 256, 0, 0}};
+        shadow watched{
+            memory::ledger_store{model, 1000_GB, {.block_tokens = 1_tokens}}, {}, {}, 8_MiB};
         tick now;
         std::int32_t number = 0;
-        auto const ask = [&](std::size_t size) {
+        auto const ask = [&](std::size_t size, std::size_t states) {
             tokens const t = numbered(number++ % 2'000'000, size);
             token_count const all{t.size()};
+            std::vector<cache::captured_state> captured;
+            for (std::size_t i = 1; i <= states; ++i)
+                captured.push_back({token_count{size * i / states}});
             std::uint64_t const evictions = watched.stats().evictions();
-            watched.ask({.tokens = t, .prompt = all, .limit = all}, now += tick{1});
-            CHECK(watched.stats().evictions() - evictions <= 64); // none takes long
+            watched.ask({.tokens = t, .prompt = all, .limit = all, .captured = captured},
+                        now += tick{1});
+            CHECK(watched.stats().evictions() - evictions <=
+                  64 + 2 * (states + 2)); // none takes long
+            CHECK(watched.memory() <= 8_MiB);
         };
         for (std::size_t i = 0; i < short_ones; ++i)
-            ask(4);
-        CHECK((short_ones == 0 || watched.holds().nodes > 5000));
+            ask(4, 0);
+        for (std::size_t i = 0; i < 500; ++i)
+            ask(400, states_each);
         for (int i = 0; i < 6000; ++i)
-            ask(1000);
-        CHECK(watched.memory() <= 8_MiB);
+            ask(100, 0);
         CHECK(cache::audit(watched).empty());
         return watched.holds().nodes;
     };
-    std::uint64_t const fresh = after(0);
-    CHECK(fresh > 400);
-    CHECK(after(60'000) > fresh / 2);
+    std::uint64_t const fresh = after(0, 0);
+    CHECK(fresh > 250);
+    CHECK(after(20'000, 0) > fresh / 10 * 9);
+    CHECK(after(0, 80) > fresh / 10 * 9);
 }
 
 TEST_CASE("a request too large for a shadow's memory does not empty it") {
@@ -232,14 +244,28 @@ TEST_CASE("a request too large for a shadow's memory does not empty it") {
     auto const ask = [&](std::int32_t number, std::size_t size) {
         tokens const t = numbered(number, size);
         token_count const all{t.size()};
-        watched.ask({.tokens = t, .prompt = all, .limit = all}, now += tick{1});
+        return watched.ask({.tokens = t, .prompt = all, .limit = all}, now += tick{1});
     };
-    ask(1, 200'000);
+    CHECK_FALSE(ask(1, 200'000));
     CHECK(watched.holds().nodes == 0);
     for (std::int32_t i = 2; i < 100; ++i)
-        ask(i, 100);
+        CHECK(ask(i, 100));
     CHECK(watched.holds().nodes == 98);
-    ask(100, 16'000);
+    CHECK(ask(100, 5'000));
+    CHECK_FALSE(ask(101, 6'000));
     CHECK(watched.holds().nodes == 99);
     CHECK(watched.memory() <= 1_MiB);
+}
+
+TEST_CASE("a request with too many states for a shadow's memory goes unseen") {
+    policy::always const everywhere{1_tokens};
+    tune::reuse_shadow<policy::always, std::int32_t> watched{
+        tiny_store(1'000'000), {}, everywhere, 1_MiB};
+    for (std::size_t const size : {std::size_t{100}, std::size_t{1000}}) {
+        tokens const t = numbered(static_cast<std::int32_t>(size), size);
+        token_count const all{t.size()};
+        CHECK(watched.ask({.tokens = t, .prompt = all, .limit = all}, tick{size}) == (size == 100));
+    }
+    CHECK(watched.stats().requests == 1);
+    CHECK(watched.holds().nodes == 100);
 }

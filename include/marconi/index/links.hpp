@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <cstring>
 #include <span>
+#include <type_traits>
 #include <unordered_map>
 
 namespace marconi::index {
@@ -53,6 +54,15 @@ public:
     [[nodiscard]] std::uint32_t slots() const { return nodes_.slots(); }
     [[nodiscard]] bool live(node_id id) const { return nodes_.live(id); }
     using root_map = std::unordered_map<scope, node_id, scope_hash>;
+    /// Bytes that the maps of roots take: entries in nodes of a list, and what finds them.
+    [[nodiscard]] std::size_t bytes_of_maps() const {
+        auto const bytes = [](auto const& map) {
+            using entry = typename std::remove_cvref_t<decltype(map)>::value_type;
+            std::size_t const buckets = map.bucket_count() > 1 ? map.bucket_count() : 0;
+            return buckets * sizeof(void*) + map.size() * (sizeof(entry) + 2 * sizeof(void*));
+        };
+        return bytes(roots_) + bytes(scopes_);
+    }
     /// In no order that may decide anything.
     [[nodiscard]] root_map const& roots() const { return roots_; }
 

@@ -120,6 +120,8 @@ public:
 
     /// Bytes of memory held, room included.
     [[nodiscard]] std::size_t bytes() const { return segments_.bytes() + payload_bytes_; }
+    /// Of these, the tokens' and page ids': what goes with them.
+    [[nodiscard]] std::size_t payload_bytes() const { return payload_bytes_; }
 
 private:
     /// Whether a join moves the lower edge up, and not the upper one down: the shorter one moves,

@@ -156,7 +156,7 @@ public:
 
     /// Bytes of metadata, tokens and page ids included.
     [[nodiscard]] std::size_t bytes() const {
-        return nodes_.bytes() + base::children_.bytes() + paths_.bytes();
+        return nodes_.bytes() + base::children_.bytes() + paths_.bytes() + this->bytes_of_maps();
     }
 };
 

@@ -117,6 +117,8 @@ private:
         expect(model_.flops.per_pair, "flops.per_pair");
         for (flop_curve::windowed const& w : model_.flops.windows)
             expect(w.per_pair, "per_pair of a window in flops");
+        expect(model_.flops.up_to(token_count{most_tokens}).value(),
+               "flops of the longest sequence");
     }
     [[nodiscard]] std::uint64_t hash_of_sizes() const {
         std::uint64_t hash = mix(page_bytes_ ^ mix(block_tokens_));

@@ -24,10 +24,12 @@ namespace marconi::memory {
 /// A KV block and a piece of a checkpoint are each one page, so a free page serves either and the
 /// arena cannot fragment. Which ids come out depends on the sequence of calls alone. A page with
 /// one owner costs no access to its counter, neither when it is taken nor when it is freed: in a
-/// large arena each would be a cache miss. Metadata grows with the pages touched (8 bytes each),
-/// not with the capacity.
+/// large arena each would be a cache miss. Metadata grows with the pages touched, not with the
+/// capacity.
 class page_pool {
 public:
+    static constexpr std::size_t metadata_per_page = sizeof(std::uint32_t) + sizeof(page_id);
+
     /// Throws invalid_argument unless 1 <= capacity < 2^32 - 1.
     explicit page_pool(std::uint64_t capacity) : capacity_{capacity} {
         MARCONI_EXPECT(capacity >= 1 && capacity < std::numeric_limits<std::uint32_t>::max(),
@@ -39,6 +41,10 @@ public:
     [[nodiscard]] std::uint64_t available() const { return capacity_ - used(); }
     /// Pages ever handed out: every valid page_id is below.
     [[nodiscard]] std::uint64_t touched() const { return touched_; }
+    /// Bytes of memory held: those of a page touched, or up to twice that.
+    [[nodiscard]] std::size_t bytes() const {
+        return shares_.capacity() * sizeof(std::uint32_t) + free_.capacity() * sizeof(page_id);
+    }
 
     /// How many owners a page in use has. Of a free page it says nothing: see free().
     [[nodiscard]] std::uint32_t owners(page_id page) const { return shares_[page.value()] + 1; }

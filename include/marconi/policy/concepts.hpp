@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <optional>
+#include <type_traits>
 #include <utility>
 
 namespace marconi::policy {
@@ -26,7 +27,7 @@ concept admission_policy = std::copyable<P> && requires(P const policy, request_
 /// the cache keeps one `history` value per node for it, candidates or not, and calls it from one
 /// thread at a time.
 ///
-///   history          what the policy remembers of a node: a small regular type.
+///   history          what the policy remembers of a node: a small regular type, copied at will.
 ///   created(now)     the history of a node published now.
 ///   used(h, now)     a request resumed from the node, or published what was there already.
 ///   merged(c, p)     parent `p` merges into child `c`: the history of the surviving child.
@@ -42,10 +43,12 @@ concept admission_policy = std::copyable<P> && requires(P const policy, request_
 ///
 /// Expected costs, N candidates: victim and the four changes O(log N). Decisions must be a pure
 /// function of the sequence of calls, so that replicas agree. insert may throw std::bad_alloc and
-/// then has changed nothing; update, erase and evicted do not throw: the program
-/// ends if they do.
+/// then has changed nothing; created, used, merged, update, erase and evicted must not throw: the
+/// cache is in the middle of a change that has no way back.
 template <class P>
 concept eviction_policy = std::copyable<P> && std::regular<typename P::history> &&
+    std::is_nothrow_copy_constructible_v<typename P::history> &&
+    std::is_nothrow_copy_assignable_v<typename P::history> &&
     requires(P policy, P const view, typename P::history history, node_id node,
              candidate_facts facts, tick now) {
     { view.created(now) } -> std::same_as<typename P::history>;

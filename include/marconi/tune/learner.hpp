@@ -1,6 +1,8 @@
 #pragma once
 
+#include <marconi/cache/lease.hpp>
 #include <marconi/cache/options.hpp>
+#include <marconi/cache/outcome.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/concepts.hpp>
@@ -13,6 +15,7 @@
 #include <marconi/tune/failure.hpp>
 #include <marconi/tune/learning_report.hpp>
 #include <marconi/tune/replay.hpp>
+#include <marconi/tune/request_shown.hpp>
 #include <marconi/tune/reuse_shadow.hpp>
 
 #include <algorithm>
@@ -76,7 +79,18 @@ public:
                                            cache_options, std::move(admission),
                                            options.shadow_memory)} {}
 
-    /// Learns from what a commit showed (request_shown) once it is made, and tells the policy.
+    /// What a commit that is to be made shows of its request, if there is anything to learn from
+    /// it.
+    template <class Entries>
+    [[nodiscard]] std::optional<replay_request<Token>>
+    shown_by(cache::lease_record const& lease, std::span<Token const> tokens,
+             cache::computed const& brought, Entries const& entries) noexcept {
+        std::optional<replay_request<Token>> shown;
+        guarded([&] { shown = request_shown(lease, tokens, brought, entries); });
+        return shown;
+    }
+
+    /// Learns from what a commit showed, once it is made, and tells the policy.
     /// O(tokens + depth).
     template <class Entries>
     void learn_from(std::optional<replay_request<Token>> const& shown, Entries const& entries,

@@ -9,7 +9,6 @@
 #include <marconi/policy/concepts.hpp>
 #include <marconi/tune/learner.hpp>
 #include <marconi/tune/learning_report.hpp>
-#include <marconi/tune/request_shown.hpp>
 
 #include <cstdint>
 #include <span>
@@ -50,7 +49,8 @@ public:
     cache::commit_outcome commit(lease const& held, std::span<Token const> tokens,
                                  cache::computed const& brought = {},
                                  stream const& on = base::unnamed()) {
-        auto const shown = request_shown(this->record(held), tokens, brought, this->internals());
+        auto const shown =
+            learner_.shown_by(this->record(held), tokens, brought, this->internals());
         cache::commit_outcome const outcome = base::commit(held, tokens, brought, on);
         learner_.learn_from(shown, this->internals(), this->eviction());
         return outcome;

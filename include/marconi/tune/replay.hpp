@@ -50,13 +50,10 @@ template <memory::store Store>
                                  .page_bytes = layout.page_bytes()}};
 }
 
-/// Bytes on the host that a page takes of a store that only counts.
-inline constexpr std::uint64_t page_metadata = 8;
-
 /// Host memory of a cache that only counts: its index, and what its pages take.
 template <class Cache>
 [[nodiscard]] byte_count memory_of(Cache const& cache) {
-    return cache.holds().metadata + byte_count{cache.store().pages().touched() * page_metadata};
+    return cache.holds().metadata + byte_count{cache.store().pages().bytes()};
 }
 
 /// Positions at which an engine that does all that the plan asks of it captures the state of a
@@ -80,38 +77,54 @@ inline void add_capture(std::vector<cache::captured_state>& to, token_count posi
     if (at == to.end() || at->position != position) to.insert(at, {position});
 }
 
-/// Plays one request from match to release, with a single commit at its end. The cache's store
-/// must be one that only counts. Before the commit it calls `opened(lease)`. O(tokens + depth), and
-/// O(log N) a victim. Throws what the calls throw.
-template <class Cache, class Opened>
-replayed replay(Cache& cache, replay_request<typename Cache::token_type> const& request,
-                Opened&& opened) {
+/// A request that is about to be played: what the cache has of it, and the states to bring.
+struct prepared_replay {
+    cache::request_plan plan;
+    std::vector<cache::captured_state> captured;
+};
+
+/// The first half of replay(), which changes nothing.
+template <class Cache>
+[[nodiscard]] prepared_replay prepare(Cache const& cache,
+                                      replay_request<typename Cache::token_type> const& request) {
     auto const prompt = request.tokens.first(request.prompt.value());
-    cache::request_plan plan =
-        cache.plan(cache.match(request.in, prompt, cache::match_options{.limit = request.limit}));
-    plan.captures.tail = plan.captures.tail && request.ended;
-    auto lease = cache.acquire(plan);
-    opened(std::as_const(lease));
-    auto captured = captures_of(plan, token_count{request.tokens.size()});
-    token_count const from = plan.resume_at();
+    prepared_replay ready{.plan = cache.plan(cache.match(
+                              request.in, prompt, cache::match_options{.limit = request.limit})),
+                          .captured = {}};
+    ready.plan.captures.tail = ready.plan.captures.tail && request.ended;
+    ready.captured = captures_of(ready.plan, token_count{request.tokens.size()});
+    token_count const from = ready.plan.resume_at();
     auto const add = [&](token_count position) {
         if (position > from && position.value() <= request.tokens.size())
-            add_capture(captured, position);
+            add_capture(ready.captured, position);
     };
     for (cache::captured_state const& state : request.captured)
         add(state.position);
     for (token_count const position : request.captured_before)
         add(position);
-    flop_curve const& flops = cache.store().layout().model().flops;
-    return {.match = plan.match,
-            .outcome =
-                cache.commit(lease, request.tokens, cache::computed{.checkpoints = captured}),
-            .asked = flops.up_to(plan.match.tokens),
-            .saved = flops.up_to(plan.match.resumable)};
+    return ready;
 }
+
+/// The second half. Before the commit it calls `opened(lease)`.
+template <class Cache, class Opened>
+replayed play(Cache& cache, replay_request<typename Cache::token_type> const& request,
+              prepared_replay const& ready, Opened&& opened) {
+    auto lease = cache.acquire(ready.plan);
+    opened(std::as_const(lease));
+    flop_curve const& flops = cache.store().layout().model().flops;
+    return {.match = ready.plan.match,
+            .outcome =
+                cache.commit(lease, request.tokens, cache::computed{.checkpoints = ready.captured}),
+            .asked = flops.up_to(ready.plan.match.tokens),
+            .saved = flops.up_to(ready.plan.match.resumable)};
+}
+
+/// Plays one request from match to release, with a single commit at its end. The cache's store
+/// must be one that only counts. O(tokens + depth), and O(log N) a victim. Throws what the calls
+/// throw.
 template <class Cache>
 replayed replay(Cache& cache, replay_request<typename Cache::token_type> const& request) {
-    return replay(cache, request, [](auto const&) {});
+    return play(cache, request, prepare(cache, request), [](auto const&) {});
 }
 
 } // namespace marconi::tune

@@ -40,7 +40,7 @@ public:
 
     /// Keeps a commit's tokens. False if the window has no room for it. O(tokens) for the first of
     /// a request, O(new tokens) later. Beyond the bound there is at most one request, before the
-    /// oldest are forgotten for it. May throw std::bad_alloc; clear the log then.
+    /// oldest are forgotten for it. May throw std::bad_alloc; the log is of no use then.
     bool record(cache::lease_record const& lease, std::span<Token const> tokens,
                 commit_facts commit) {
         auto const known = index_.find(lease.request);
@@ -79,21 +79,22 @@ public:
     /// Forgets a scope's requests: their entries were cleared. Before the window opens.
     /// O(requests).
     void forget(scope const& in) {
-        std::erase_if(entries_, [&](entry const& e) {
+        bool const any = std::erase_if(entries_, [&](entry const& e) {
             if (e.in == in) bytes_ -= bytes_of(e);
             return e.in == in;
         });
+        if (!any) return;
         index_.clear();
         for (std::size_t i = 0; i < entries_.size(); ++i)
             index_.insert_or_assign(entries_[i].number, forgotten_ + i);
     }
 
-    /// Forgets everything and gives the memory back.
-    void clear() noexcept {
-        std::deque<entry>{}.swap(entries_);
-        std::unordered_map<std::uint64_t, std::uint64_t>{}.swap(index_);
+    /// Forgets every scope's. Before the window opens.
+    void forget_all() noexcept {
+        forgotten_ += entries_.size();
+        entries_.clear();
+        index_.clear();
         bytes_ = {};
-        window_start_ = 0;
     }
 
     /// Entry i, oldest first; a prompt of which only a part was committed is cut to that.

@@ -4,11 +4,13 @@
 #include <marconi/cache/prefix_cache.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/ledger_store.hpp>
+#include <marconi/memory/page_pool.hpp>
 #include <marconi/policy/concepts.hpp>
 #include <marconi/policy/eviction/lru.hpp>
 #include <marconi/tune/replay.hpp>
 #include <marconi/tune/reuse_recorder.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <utility>
 
@@ -29,19 +31,28 @@ public:
                  Admission admission, byte_count most)
         : base{blank, options, std::move(admission), policy::lru{},
                reuse_recorder<Token>{blank.layout().model().has_checkpoints()}},
-          most_{most} {}
+          most_{most},
+          // In the tree, in the policy's index and in the recorder; and its checkpoint's pages.
+          node_bytes_{512 + blank.layout().checkpoint_pages(token_count{most_tokens}) *
+                                (sizeof(page_id) + metadata_of_page)} {}
 
-    /// A request of the cache at work, at that cache's time. One that would take over a quarter of
-    /// the memory goes unseen, which is answered with false. O(tokens + depth).
+    /// A request of the cache at work, at that cache's time. One that would take over an eighth of
+    /// the memory goes unseen, and so does one that finds more to make way than may with a request;
+    /// which is answered with false. O(tokens + depth), and O(log N) for each state it brings.
     bool ask(replay_request<Token> const& request, tick now) {
-        if (memory_for(request.tokens.size()) > most_.value() / 4) return false;
+        make_way(evicted_at_once);
+        if (is_full() || !fits(request.tokens.size(), 0)) return false;
+        prepared_replay const ready = prepare(*this, request);
+        if (!fits(request.tokens.size(), ready.captured.size())) return false;
+
         this->observer().set_time(now);
-        (void)replay(*this, request, [this](typename base::lease const& opened) {
+        std::uint64_t const nodes = this->holds().nodes;
+        (void)play(*this, request, ready, [this](typename base::lease const& opened) {
             this->observer().resumed(this->record(opened).node);
         });
         this->observer().look_at(looked_at);
-        for (int i = 0; i < evicted_at_once && is_full(); ++i)
-            if (this->evict(byte_count{1}) == byte_count{}) break;
+        std::uint64_t const now_there = this->holds().nodes;
+        make_way(2 * (now_there - std::min(nodes, now_there)));
         return true;
     }
 
@@ -53,22 +64,40 @@ public:
 private:
     /// Entries whose exposure is counted with every request.
     static constexpr std::size_t looked_at = 64;
-    /// Most that make way with every request, so that none takes long.
-    static constexpr int evicted_at_once = 64;
-    /// What a node takes beside its tokens is not given back: half of the memory is theirs at most.
-    static constexpr std::uint64_t memory_per_node = 1024;
+    /// Most that make way with every request, beside as many as it added, so that none takes long.
+    static constexpr std::uint64_t evicted_at_once = 64;
 
-    /// What a sequence takes that nobody has asked for before. The part for its pages is not given
-    /// back either.
-    [[nodiscard]] std::uint64_t memory_for(std::uint64_t tokens) const {
-        std::uint64_t const blocks = tokens / this->store().layout().block_tokens();
-        return tokens * sizeof(Token) + blocks * (sizeof(page_id) + page_metadata);
-    }
+    // What an entry takes and what a page takes is not all given back: memory that conversations
+    // of one kind took would be lost to those of another. So nodes, with their checkpoints, have a
+    // part of it, tokens another, and what a request adds before others make way for it the rest.
+    [[nodiscard]] std::uint64_t most_for_nodes() const { return most_.value() / 8 * 3; }
+    [[nodiscard]] std::uint64_t most_for_tokens() const { return most_.value() / 2; }
+    [[nodiscard]] std::uint64_t most_for_request() const { return most_.value() / 8; }
+
+    /// While the pool's vectors grow they have up to twice the room.
+    static constexpr std::uint64_t metadata_of_page = 2 * memory::page_pool::metadata_per_page;
+
     [[nodiscard]] bool is_full() const {
-        return memory() > most_ || this->holds().nodes > most_.value() / memory_per_node;
+        auto const holds = this->holds();
+        std::uint64_t const pages = holds.kv_and_leased / this->store().layout().page_bytes();
+        std::uint64_t const payload = this->internals().tree().paths().payload_bytes();
+        return holds.nodes * node_bytes_ > most_for_nodes() ||
+               payload + pages * metadata_of_page > most_for_tokens();
+    }
+    /// Whether a sequence that nobody has asked for before may be seen.
+    [[nodiscard]] bool fits(std::uint64_t tokens, std::uint64_t states) const {
+        std::uint64_t const blocks = tokens / this->store().layout().block_tokens();
+        return tokens * sizeof(Token) + blocks * (sizeof(page_id) + metadata_of_page) +
+                   (states + 2) * node_bytes_ <=
+               most_for_request();
+    }
+    void make_way(std::uint64_t evictions) {
+        for (; evictions > 0 && is_full(); --evictions)
+            if (this->evict(byte_count{1}) == byte_count{}) return;
     }
 
     byte_count most_;
+    std::uint64_t node_bytes_;
 };
 
 } // namespace marconi::tune

@@ -74,8 +74,7 @@ public:
         no_want([&] { base::clear(in); });
     }
     void clear() {
-        for (auto const& [in, root] : this->internals().tree().roots())
-            tuner_.cleared(in);
+        tuner_.cleared();
         no_want([&] { base::clear(); });
     }
 

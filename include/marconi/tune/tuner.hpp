@@ -39,7 +39,7 @@ public:
 
     /// Throws invalid_argument for options out of range.
     tuner(tuning_options options, search_type search)
-        : options_{options}, search_{std::move(search)}, log_{options.log_bytes} {
+        : options_{options}, search_{std::move(search)}, log_{std::in_place, options.log_bytes} {
         MARCONI_EXPECT(options.multiplier >= 1 && options.multiplier <= 15, "multiplier",
                        options.multiplier, "1 to 15");
         MARCONI_EXPECT(std::isfinite(options.largest_alpha) && options.largest_alpha >= 0,
@@ -66,7 +66,7 @@ public:
                    commit_facts commit, bool contended) noexcept {
         guarded([&] {
             if (report_.state == tuning_state::waiting && contended) open_window();
-            bool const kept = log_.record(lease, tokens, commit);
+            bool const kept = log_->record(lease, tokens, commit);
             note_log();
             if (report_.state == tuning_state::recording &&
                 (!kept || report_.requests_logged >= report_.window))
@@ -74,13 +74,18 @@ public:
         });
     }
 
-    /// Entries of a scope were cleared. An open window ignores it.
+    /// Entries of a scope, or of all, were cleared. An open window ignores it.
     void cleared(scope const& in) noexcept {
         if (report_.state != tuning_state::waiting) return;
         guarded([&] {
-            log_.forget(in);
+            log_->forget(in);
             note_log();
         });
+    }
+    void cleared() noexcept {
+        if (report_.state != tuning_state::waiting) return;
+        log_->forget_all();
+        note_log();
     }
 
     /// The alpha chosen, once: by the first call after the replays are done. O(1).
@@ -110,8 +115,8 @@ private:
 
     void open_window() {
         report_.state = tuning_state::recording;
-        report_.window = options_.multiplier * std::max<std::uint64_t>(log_.before_window(), 1);
-        log_.open_window();
+        report_.window = options_.multiplier * std::max<std::uint64_t>(log_->before_window(), 1);
+        log_->open_window();
     }
 
     void close_window() {
@@ -126,9 +131,9 @@ private:
     void replay_window() noexcept {
         auto const started = std::chrono::steady_clock::now();
         result_.failure = failure_of([&] {
-            if (auto found = search_.run(log_, alphas(), stop_)) result_.replays = *found;
+            if (auto found = search_.run(*log_, alphas(), stop_)) result_.replays = *found;
         });
-        log_.clear();
+        log_.reset();
         result_.time = std::chrono::steady_clock::now() - started;
         replayed_.store(true, std::memory_order_release);
     }
@@ -141,10 +146,10 @@ private:
         return grid;
     }
 
-    void note_log() {
-        report_.requests_before = log_.before_window();
-        report_.requests_logged = log_.in_window();
-        report_.log_bytes = log_.bytes();
+    void note_log() noexcept {
+        report_.requests_before = log_->before_window();
+        report_.requests_logged = log_->in_window();
+        report_.log_bytes = log_->bytes();
     }
 
     void finish(std::string failure) noexcept {
@@ -158,14 +163,14 @@ private:
     template <class Step>
     void guarded(Step step) noexcept {
         if (std::string failure = failure_of(step); !failure.empty()) {
-            log_.clear();
+            log_.reset();
             finish(std::move(failure));
         }
     }
 
     tuning_options options_;
     search_type search_;
-    request_log<Token> log_;
+    std::optional<request_log<Token>> log_; ///< gone once the replays are done
     tuning_report report_;
     replay_result result_;
     std::atomic<bool> stop_{false};
