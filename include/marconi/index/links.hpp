@@ -59,7 +59,7 @@ public:
         auto const bytes = [](auto const& map) {
             using entry = typename std::remove_cvref_t<decltype(map)>::value_type;
             std::size_t const buckets = map.bucket_count() > 1 ? map.bucket_count() : 0;
-            return buckets * sizeof(void*) + map.size() * (sizeof(entry) + 2 * sizeof(void*));
+            return buckets * sizeof(void*) + map.size() * (sizeof(entry) + sizeof(void*));
         };
         return bytes(roots_) + bytes(scopes_);
     }
