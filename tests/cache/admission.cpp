@@ -98,6 +98,17 @@ TEST_CASE("a lease repeats its plan") {
     CHECK(lease.should_capture(40_tokens, true)); // after decode
 }
 
+TEST_CASE("a model without states is asked for none, whatever the plan was made to say") {
+    small_cache cache{room_for(attention_only(), 1000)};
+    cache::request_plan plan = cache.plan(cache.match({}, text("the quick red hen")));
+    plan.captures = {.at = {10_tokens}, .every = 4_tokens, .tail = true};
+    auto const lease = cache.acquire(plan);
+    CHECK(lease.capture_at().empty());
+    CHECK_FALSE(lease.should_capture(10_tokens));
+    CHECK_FALSE(lease.should_capture(12_tokens));
+    CHECK_FALSE(lease.should_capture(17_tokens, true));
+}
+
 TEST_CASE("an engine may add positions of its own to a plan, in any order") {
     small_cache cache{room_for(hybrid(), 100)};
     auto plan = cache.plan(cache.match({}, text("0123456789")));

@@ -24,7 +24,9 @@ namespace marconi::cache {
 /// while clear() takes as long as its scope has nodes.
 ///
 /// Calls mean what they mean there. Between match and acquire another thread may evict what was
-/// matched: the lease comes back stale. open() does the three as one, and cannot.
+/// matched: the lease comes back stale. open() does the three as one, and cannot. In place,
+/// reserve() copies the block that a request resumes inside whole, though another may be writing
+/// later rows of it: none of those are used, but on a host_store race detectors see it.
 template <class Cache>
 class concurrent_cache {
 public:

@@ -95,7 +95,8 @@ public:
 
     /// Position to start the prefill at; 0 to process everything.
     [[nodiscard]] token_count resume_at() const { return record().resume_at; }
-    /// Tokens published so far on this request's path.
+    /// Tokens published so far on this request's path. Once the KV was let go they may be evicted:
+    /// the next commit begins with what is still there, and this may be less after it.
     [[nodiscard]] token_count position() const { return token_count{record().position}; }
     /// Positions within the prompt where the prefill is to copy the recurrent state, ascending. The
     /// tail is not among them, nor is what lies past the prompt: ask should_capture().

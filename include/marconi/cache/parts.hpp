@@ -46,8 +46,9 @@ public:
         return count_holdings(entries_, leases_.size(), peak_pages_);
     }
     /// How many bytes can be had at all: free ones, and those of what no lease holds. Where that is
-    /// `wanted` or more, an underestimate will do. What a policy keeps for good, by an infinite
-    /// score, counts all the same. Evicts nothing. O(1), but where nearly all is held
+    /// `wanted` or more, an underestimate will do. What a request is about to resume from counts
+    /// until its lease holds it; what a policy keeps for good, by an infinite score, counts all the
+    /// same. Evicts nothing. O(1), but where nearly all is held
     /// O(leases * depth + pages held).
     [[nodiscard]] byte_count obtainable(byte_count wanted) const {
         auto const use = threads_.reading("obtainable");

@@ -116,8 +116,10 @@ template <class Entries>
     lease.resume_at = plan.match.resumable;
     lease.prompt = plan.match.tokens;
     lease.limit = plan.match.limit;
-    lease.captures = plan.captures;
-    keep_passed(lease.captures.at, plan.match);
+    if (entries.needs_checkpoint()) {
+        lease.captures = plan.captures;
+        keep_passed(lease.captures.at, plan.match);
+    }
     lease.position = static_cast<std::uint32_t>(plan.match.resumable.value());
     if (lease.position == 0) return lease;
     entries.reserve(1, 0);
