@@ -360,9 +360,9 @@ TEST_CASE("a reservation for more than what was committed, and for less than 2^3
     auto lease = acquire(cache, text("0123456"));
     commit(cache, lease, text("0123"));
     CHECK(refusal<invalid_argument>(cache, [&] { cache.reserve(lease, 3_tokens); }) ==
-          "tokens is 3; expected the lease's position or more, less than 2^31");
+          "tokens is 3; expected at least the lease's position, 4, less than 2^31");
     CHECK(refusal<invalid_argument>(cache, [&] { cache.reserve(lease, 2'147'483'648_tokens); }) ==
-          "tokens is 2147483648; expected the lease's position or more, less than 2^31");
+          "tokens is 2147483648; expected at least the lease's position, 4, less than 2^31");
     CHECK(cache.reserve(lease, 2'147'483'647_tokens) == 100_tokens);
     lease.let_go_kv();
     CHECK(refusal<contract_violation>(cache, [&] { cache.reserve(lease, 5_tokens); }) ==

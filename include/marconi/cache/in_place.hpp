@@ -15,6 +15,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <span>
+#include <string>
 #include <type_traits>
 #include <vector>
 
@@ -78,8 +79,9 @@ void save_known(Entries& entries, lease_record const& lease, std::uint32_t known
 }
 
 inline void check_reserve(lease_record const& lease, token_count tokens) {
-    MARCONI_EXPECT(tokens.value() >= lease.position && tokens.value() <= most_tokens, "tokens",
-                   tokens.value(), "the lease's position or more, less than 2^31");
+    MARCONI_EXPECT(
+        tokens.value() >= lease.position && tokens.value() <= most_tokens, "tokens", tokens.value(),
+        "at least the lease's position, " + std::to_string(lease.position) + ", less than 2^31");
     if (!lease.kv_pinned && lease.position != 0)
         throw contract_violation{"reserve: the lease has let go of its KV"};
 }

@@ -14,8 +14,9 @@ struct learning_options {
     /// times its capacity: what was evicted here and is asked for again shows there. 1 to 1000.
     std::uint64_t shadow_multiple = 16;
     /// Bound on the shadow's memory on the host; where it is less than the capacity takes, the
-    /// shadow remembers less: nothing of a request that would take over an eighth of it. Some 5
-    /// to 15 bytes for each token, more where sequences are short.
+    /// shadow remembers less. Half of it is for tokens, some 5 to 15 bytes each; three eighths are
+    /// for the places where one can resume, 500 bytes each and 20 for each page of a checkpoint; a
+    /// request that would take over an eighth goes unseen.
     byte_count shadow_memory = 256_MiB;
     /// A reuse that is t ticks away counts exp(-t / horizon), the horizon being this share of the
     /// time in which the cache takes in as much as it holds. Finite and more than 0.
