@@ -171,6 +171,72 @@ TEST_CASE("a lease that gave all its reserved pages back has none to commit in p
     CHECK_SOUND(cache);
 }
 
+TEST_CASE("requests of one prompt that ran beside each other can hold it once") {
+    host_cache cache{host_room(support::hybrid_model(), 100, 4)};
+    sequence const prompt = numbered(1, 42); // ten blocks and half of one
+    std::array<host_cache::lease, 3> leases;
+    for (auto& lease : leases)
+        lease = cache.acquire(cache.plan(cache.match({}, prompt)));
+    for (auto const& lease : leases)
+        REQUIRE(run_in_place(cache, lease, prompt).complete());
+    CHECK(pages_used(cache) == 3 * 11);
+
+    byte_count const page = cache.store().layout().page_bytes();
+    CHECK(cache.deduplicate(leases[0]) == byte_count{}); // who was first
+    CHECK(cache.deduplicate(leases[1]) == 10 * page);
+    CHECK(cache.deduplicate(leases[2]) == 10 * page);
+    CHECK(cache.deduplicate(leases[2]) == byte_count{});
+    CHECK(pages_used(cache) == 10 + 3);
+    CHECK_SOUND(cache);
+
+    // They go on, each in a page of its own; what they share outlives the first.
+    leases[0].release();
+    in_place_engine engine{cache};
+    for (std::size_t i : {std::size_t{1}, std::size_t{2}}) {
+        sequence longer = prompt;
+        longer.resize(50, static_cast<std::int32_t>(900 + i));
+        REQUIRE(run_in_place(cache, leases[i], longer).complete());
+        CHECK(engine.can_read(cache.block_table(leases[i]), longer, 50));
+        (void)cache.deduplicate(leases[i]);
+        CHECK(engine.can_read(cache.block_table(leases[i]), longer, 50));
+        CHECK_SOUND(cache);
+    }
+    for (auto& lease : leases)
+        lease.release();
+    CHECK_SOUND(cache);
+    cache.clear();
+    CHECK(pages_used(cache) == 0);
+}
+
+TEST_CASE("a lease whose own pages were all given back reserves again before it goes on") {
+    host_cache cache{host_room(support::hybrid_model(), 100, 4)};
+    sequence const tokens = numbered(1, 48);
+    sequence const half{tokens.begin(), tokens.begin() + 24};
+    auto const lease = cache.acquire(cache.plan(cache.match({}, tokens)));
+    REQUIRE(run_in_place(cache, lease, half).complete());
+    CHECK(cache.deduplicate(lease) == byte_count{});
+    CHECK(cache.block_table(lease).size() == 6);
+    CHECK_THROWS_AS(cache.commit(lease, tokens), invalid_argument); // nothing is reserved
+    REQUIRE(run_in_place(cache, lease, tokens).complete());
+    CHECK(in_place_engine{cache}.can_read(cache.block_table(lease), tokens, 48));
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("pages that only older block tables name are given back with duplicates") {
+    small_cache cache{room_for(hybrid(), 100, 4)};
+    serve(cache, "0123456789");
+    auto lease = acquire(cache, text("0123456789----"));
+    REQUIRE(lease.resume_at() == 10_tokens);
+    lease.let_go_checkpoint();
+    (void)cache.reserve(lease, 14_tokens); // goes on in a copy of the block it resumed in
+    cache.clear();
+    REQUIRE(commit(cache, lease, text("0123456789----")).complete());
+    CHECK(pages_used(cache) == 5); // three blocks of the path, the copy and one more
+    CHECK(cache.deduplicate(lease) == cache.store().layout().page_bytes());
+    CHECK(pages_used(cache) == 4);
+    CHECK_SOUND(cache);
+}
+
 TEST_CASE("reserved pages are adopted, and indices handed out never change") {
     small_cache cache{room_for(hybrid(), 100, 4)};
     auto lease = acquire(cache, text("0123456789abcdef"));

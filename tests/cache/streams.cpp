@@ -99,6 +99,13 @@ TEST_CASE("it is admitted anew to what was written or replaced since") {
         CHECK(f.reserves(62, one) == 0);
         CHECK(f.admits([&] { f.lease.used_on(one); }) == 3);
     }
+    SECTION("by pages of others in the place of its own") {
+        f.commit_in_place(62, one);
+        f.marks = 0;
+        (void)f.cache.deduplicate(f.lease);
+        CHECK(f.marks == 2); // who gets what it gave back waits for both
+        CHECK(f.admits([&] { f.lease.used_on(two); }) >= 16);
+    }
     SECTION("by storing again what went when the lease had let go") {
         f.commit_in_place(62, one);
         f.lease.let_go_kv();

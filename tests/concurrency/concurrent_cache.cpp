@@ -219,6 +219,8 @@ TEST_CASE("open is match, plan and acquire as one; a lease moves, and lets go ea
     CHECK(cache.reserve(lease, 12_tokens) == 12_tokens);
     CHECK(lease.should_capture(10_tokens, true));
     lease.used_on({}); // on the host there is nothing to wait for
+    cache.unreserve(lease, 10_tokens);
+    CHECK(cache.deduplicate(lease) == 0_B); // nobody else computed it
     lease.let_go_checkpoint();
     CHECK(cache.evict(1_MiB) > 0_B);
     CHECK(cache.holds().used > 0_B); // the KV is held

@@ -185,6 +185,10 @@ private:
             r.lease, std::span<std::int32_t const>{r.tokens}.first(to), brought, on(r));
         REQUIRE(outcome.position == r.lease.position());
         if (below(2)) remember(r); // others may use it while this one goes on
+        if (r.in_place && below(4) == 0) {
+            (void)cache_.deduplicate(r.lease);
+            r.lease.used_on(on(r));
+        }
         read_in_place(r);
     }
     /// Tokens past `from` come to nothing: their pages are written, and given back.

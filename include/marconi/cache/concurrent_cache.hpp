@@ -80,8 +80,10 @@ public:
         return cache_.reserve(l.inner_, tokens, on);
     }
     void unreserve(lease const& l, token_count tokens) {
-        std::unique_lock const held{mutex_};
-        cache_.unreserve(l.inner_, tokens);
+        alone([&](Cache& c) { c.unreserve(l.inner_, tokens); });
+    }
+    byte_count deduplicate(lease const& l) {
+        return alone([&](Cache& c) { return c.deduplicate(l.inner_); });
     }
     commit_outcome commit(lease const& l, std::span<token_type const> tokens,
                           computed const& brought = {}, stream const& on = Cache::unnamed()) {
@@ -101,26 +103,21 @@ public:
         return freed;
     }
     void clear(scope const& in) {
-        std::unique_lock const held{mutex_};
-        cache_.clear(in);
+        alone([&](Cache& c) { c.clear(in); });
     }
     void clear() {
-        std::unique_lock const held{mutex_};
-        cache_.clear();
+        alone([](Cache& c) { c.clear(); });
     }
 
     [[nodiscard]] counters stats() const {
-        std::shared_lock const held{mutex_};
-        return cache_.stats();
+        return beside_readers([](Cache const& c) -> counters { return c.stats(); });
     }
     [[nodiscard]] occupancy holds() const {
-        std::shared_lock const held{mutex_};
-        return cache_.holds();
+        return beside_readers([](Cache const& c) { return c.holds(); });
     }
 
     [[nodiscard]] byte_count obtainable(byte_count wanted) const {
-        std::shared_lock const held{mutex_};
-        return cache_.obtainable(wanted);
+        return beside_readers([&](Cache const& c) { return c.obtainable(wanted); });
     }
 
     /// For all else: work(cache) alone, or beside other readers. It must not use leases or calls of

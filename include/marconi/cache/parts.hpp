@@ -5,6 +5,7 @@
 #include <marconi/cache/lease.hpp>
 #include <marconi/cache/lease_streams.hpp>
 #include <marconi/cache/options.hpp>
+#include <marconi/cache/purge.hpp>
 #include <marconi/cache/snapshot.hpp>
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/error.hpp>
@@ -54,6 +55,23 @@ public:
         auto const use = threads_.reading("obtainable");
         byte_count const page = store().layout().page_bytes();
         return page * obtainable_pages(entries_, leases_, divide_up(wanted.value(), page.value()));
+    }
+
+    /// Evicts in the policy's order until so many bytes are freed, or nothing more may go.
+    byte_count evict(byte_count bytes) {
+        auto const use = threads_.writing("evict");
+        return evict_bytes(entries_, bytes);
+    }
+
+    /// Evicts all of a scope but what leases hold, and checkpoints where their paths part.
+    void clear(scope const& in) {
+        auto const use = threads_.writing("clear");
+        evict_scope(entries_, in);
+    }
+    /// The same of all scopes.
+    void clear() {
+        auto const use = threads_.writing("clear");
+        evict_all_scopes(entries_);
     }
 
     /// Tells a listener, which may be any observer, of all that is here, as if it were published

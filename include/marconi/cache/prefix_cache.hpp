@@ -8,7 +8,6 @@
 #include <marconi/cache/outcome.hpp>
 #include <marconi/cache/parts.hpp>
 #include <marconi/cache/plan.hpp>
-#include <marconi/cache/purge.hpp>
 #include <marconi/cache/release.hpp>
 #include <marconi/cache/requests.hpp>
 #include <marconi/core/error.hpp>
@@ -142,6 +141,16 @@ public:
         unreserve_pages(entries_, r, kept);
     }
 
+    /// Gives back the lease's own pages of whole blocks up to its position: what others published
+    /// first is then held once, however many computed it beside each other. How much came free is
+    /// returned. The block table names the others' pages from then on: take it again from its
+    /// beginning (and, on a store with streams, say used_on), when no kernel reads the old one any
+    /// more. O(nodes and pages of the path from the lease's first own block on).
+    byte_count deduplicate(lease const& held) {
+        auto const use = threads_.writing("deduplicate");
+        return drop_whole_blocks(entries_, streams_, record_of(held), held.id_);
+    }
+
     /// Publishes what is new of the whole sequence so far: its KV, and the checkpoints captured
     /// from the lease's position on. From then on the lease pins the KV of what it committed, not
     /// the checkpoints. May be called many times in a request's life. Lack of room is no error: the
@@ -160,23 +169,6 @@ public:
         count_commit(entries_, outcome);
         this->note_peak();
         return outcome;
-    }
-
-    /// Evicts in the policy's order until so many bytes are freed, or nothing more may go.
-    byte_count evict(byte_count bytes) {
-        auto const use = threads_.writing("evict");
-        return evict_bytes(entries_, bytes);
-    }
-
-    /// Evicts all of a scope but what leases hold, and checkpoints where their paths part.
-    void clear(scope const& in) {
-        auto const use = threads_.writing("clear");
-        evict_scope(entries_, in);
-    }
-    /// The same of all scopes.
-    void clear() {
-        auto const use = threads_.writing("clear");
-        evict_all_scopes(entries_);
     }
 
 protected:

@@ -6,7 +6,10 @@
 #include <marconi/core/types.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <iterator>
+#include <span>
 #include <utility>
 #include <vector>
 
@@ -17,25 +20,31 @@ void close_checkpoint(Entries& entries, lease_record& lease) noexcept {
     if (lease.checkpoint_node) entries.unpin_checkpoint(std::exchange(lease.checkpoint_node, {}));
 }
 
-/// Whether a page will be left to one owner, when the lease gives its pages back, that is not on
-/// the lease's path. Seldom, so that looking for it off the path, among any number of siblings, is
-/// spared. O(nodes and pages of the path from the lease's first block on).
+/// Whether a page will be left to one owner, when the lease gives back the first of its pages and
+/// those that it replaced, that is not on the lease's path. Seldom, so that looking for it off the
+/// path, among any number of siblings, is spared. O(nodes and pages of the path from the lease's
+/// first block on).
 template <class Entries>
-[[nodiscard]] bool leaves_owner_off_path(Entries const& entries, lease_record const& lease) {
+[[nodiscard]] bool leaves_owner_off_path(Entries const& entries, lease_record const& lease,
+                                         std::span<page_id const> first,
+                                         std::span<page_id const> replaced) {
     auto const& tree = entries.tree();
     auto const& pool = entries.store().pages();
     std::uint32_t const block = entries.store().layout().block_tokens();
     auto const with_one_more = [&](page_id page) { return pool.owners(page) == 2; };
-    auto left = std::ranges::count_if(lease.pages, with_one_more) +
-                std::ranges::count_if(lease.replaced, with_one_more);
+    auto left = std::ranges::count_if(first, with_one_more) +
+                std::ranges::count_if(replaced, with_one_more);
+    auto const given_back = [&](std::uint32_t at, page_id page) {
+        return at >= lease.first_block && at - lease.first_block < first.size() &&
+               first[at - lease.first_block] == page;
+    };
     std::uint64_t const begin = std::uint64_t{lease.first_block} * block;
     for (node_id id = lease.node; left != 0 && tree[id].depth > begin; id = tree[id].parent) {
         auto const& n = tree[id];
         std::uint32_t at = n.start() / block;
         for (page_id const page : entries.pages(n)) {
             if (with_one_more(page))
-                left -= (lease.owns_block(at) && lease.pages[at - lease.first_block] == page) +
-                        std::ranges::count(lease.replaced, page);
+                left -= given_back(at, page) + std::ranges::count(replaced, page);
             ++at;
         }
     }
@@ -45,7 +54,8 @@ template <class Entries>
 template <class Entries, class Streams>
 void close_kv(Entries& entries, Streams& streams, lease_record& lease, lease_id id) noexcept {
     streams.let_go(entries, lease, id);
-    bool const off_path = lease.kv_pinned && leaves_owner_off_path(entries, lease);
+    bool const off_path =
+        lease.kv_pinned && leaves_owner_off_path(entries, lease, lease.pages, lease.replaced);
     entries.store().pages().release(lease.pages);
     entries.store().pages().release(lease.replaced);
     if (lease.kv_pinned && !(lease.pages.empty() && lease.replaced.empty()))
@@ -55,6 +65,31 @@ void close_kv(Entries& entries, Streams& streams, lease_record& lease, lease_id 
     lease.first_block = 0;
     lease.in_place = false;
     if (std::exchange(lease.kv_pinned, false)) entries.unpin_kv(std::exchange(lease.node, {}));
+}
+
+/// The lease's own pages of whole blocks up to its position, for each of which its path has a page:
+/// the same, or that of who published it first; and those that only older block tables name. What
+/// came free is returned.
+template <class Entries, class Streams>
+byte_count drop_whole_blocks(Entries& entries, Streams& streams, lease_record& lease,
+                             lease_id id) noexcept {
+    auto& pool = entries.store().pages();
+    std::uint32_t const first = lease.first_block;
+    std::uint32_t const whole = lease.position / entries.store().layout().block_tokens();
+    if (!lease.kv_pinned || whole <= first || lease.pages.empty()) return {};
+    streams.let_go(entries, lease, id);
+    auto const dropped =
+        std::span{lease.pages}.first(std::min<std::size_t>(whole - first, lease.pages.size()));
+    bool const off_path = leaves_owner_off_path(entries, lease, dropped, lease.replaced);
+    std::uint64_t const used = pool.used();
+    pool.release(dropped);
+    pool.release(lease.replaced);
+    lease.replaced.clear();
+    lease.pages.erase(lease.pages.begin(), lease.pages.begin() + std::ssize(dropped));
+    if (lease.pages.empty()) lease.in_place = false;
+    lease.first_block = lease.pages.empty() ? 0 : whole;
+    entries.released_pages(lease.node, first, off_path);
+    return entries.store().layout().page_bytes() * (used - pool.used());
 }
 
 /// All that a lease holds.

@@ -21,6 +21,7 @@ struct call {
         commit_in_place, ///< reserved, written and committed
         reserve,         ///< `amount` tokens
         unreserve,       ///< what is past `amount` tokens
+        deduplicate,
         let_go_checkpoint,
         let_go_kv,
         release,
@@ -43,9 +44,9 @@ using history = std::vector<call>;
 /// As C++: an initialiser of a call.
 inline std::string to_code(call const& c) {
     static char const* const names[] = {
-        "match",   "acquire",   "restore",           "commit",    "commit_in_place",
-        "reserve", "unreserve", "let_go_checkpoint", "let_go_kv", "release",
-        "evict",   "clear",     "clear_all"};
+        "match",     "acquire",     "restore",           "commit",    "commit_in_place", "reserve",
+        "unreserve", "deduplicate", "let_go_checkpoint", "let_go_kv", "release",         "evict",
+        "clear",     "clear_all"};
     std::string text = std::string{"{.what = call::"} + names[c.what];
     auto const is = [&](auto... any) { return ((c.what == any) || ...); };
     if (!is(call::match, call::evict, call::clear, call::clear_all))

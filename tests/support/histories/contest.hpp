@@ -81,6 +81,9 @@ public:
         case call::unreserve:
             unreserve(c);
             break;
+        case call::deduplicate:
+            deduplicate(c);
+            break;
         case call::let_go_checkpoint:
             tally_.note_if(right_.leases.at(c.lease).holds.has_value(), place::let_go_checkpoint);
             open_.at(c.lease).lease.let_go_checkpoint();
@@ -341,6 +344,17 @@ private:
         cache_.unreserve(open_.at(c.lease).lease, token_count{c.amount});
         right_.unreserve(c.lease, c.amount);
         tally_.note_if(right_.used() < used, place::unreserve);
+    }
+
+    void deduplicate(call const& c) {
+        opened& o = open_.at(c.lease);
+        std::size_t const owned = right_.leases.at(c.lease).pages.size();
+        byte_count const freed = cache_.deduplicate(o.lease);
+        agree("bytes freed", freed.value(), right_.deduplicate(c.lease).value());
+        bool const fewer = right_.leases.at(c.lease).pages.size() < owned;
+        tally_.note_if(freed > byte_count{}, place::deduplicate);
+        tally_.note_if(fewer && freed == byte_count{}, place::deduplicate_own);
+        o.settled = 0; // the table is taken again from its beginning
     }
 
     void commit(call const& c, bool in_place) {

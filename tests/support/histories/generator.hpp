@@ -181,6 +181,7 @@ private:
             return {.what = call::unreserve,
                     .lease = slot,
                     .amount = decide_(2) ? l.position : decide_(l.end_block() * right_.block())};
+        if (l.in_place && decide_(4) == 0) return {.what = call::deduplicate, .lease = slot};
         auto const most = static_cast<std::uint32_t>(follow(slot, l).size());
         return {.what = call::reserve,
                 .lease = slot,

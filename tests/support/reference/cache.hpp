@@ -138,6 +138,24 @@ public:
         l.in_place = false;
     }
 
+    /// Own pages of whole blocks that it committed are given up: the path has one for each.
+    byte_count deduplicate(int slot) {
+        lease& l = leases.at(slot);
+        std::uint32_t const whole = l.position / block();
+        if (!l.stands || l.pages.empty() || whole <= l.first_block) return {};
+        std::uint64_t const before = used();
+        while (!l.pages.empty() && l.first_block < whole) {
+            l.pages.erase(l.pages.begin());
+            ++l.first_block;
+        }
+        l.replaced.clear();
+        if (l.pages.empty()) {
+            l.first_block = 0;
+            l.in_place = false;
+        }
+        return layout->page_bytes() * (before - used());
+    }
+
     void let_go_checkpoint(int slot) {
         leases.at(slot).holds.reset();
         settle();
