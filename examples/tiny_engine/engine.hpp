@@ -172,6 +172,13 @@ protected:
         cache_->commit(r.lease, std::span{r.of.tokens}.first(r.computed),
                        {.kv = {layers}, .checkpoints = states});
         r.captured.clear();
+        if (in_place()) hold_once(r);
+    }
+    /// What another request computed at the same time, and published first, is read where that one
+    /// wrote it from now on.
+    void hold_once(running_request& r) {
+        (void)cache_->deduplicate(r.lease);
+        r.settled_blocks = 0;
     }
     virtual void after_prefill(running_request&) {}
     virtual void give_back_slot(running_request& r) {
@@ -247,11 +254,13 @@ private:
     }
 
     /// A request that has all to itself may still hold pages twice, those that it resumed from or
-    /// committed beside its own. It tries again without; if it fails then, it is too large.
+    /// committed beside its own. It tries again without, in an empty cache; if it fails then, it is
+    /// too large.
     void start_over(typename running_list::iterator at) {
         if ((*at)->of.starts_over) return stop(at, ending::no_room);
         sequence s = take(at);
         s.starts_over = true;
+        (void)cache_->evict(cache_->holds().capacity);
         short_of_room_ = true;
         waiting_.push_front(std::move(s));
     }
