@@ -1,12 +1,9 @@
 #include "traces.hpp"
 
 #include <support/catch.hpp>
-#include <support/no_memory.hpp>
 
-#include <array>
 #include <atomic>
 #include <memory>
-#include <new>
 #include <optional>
 #include <stdexcept>
 #include <thread>
@@ -380,39 +377,6 @@ TEST_CASE("a policy that throws in the replays ends the tuning and no request") 
     CHECK(cache.eviction().alpha() == 0);
     (void)tune::replay(cache, turns.front().request());
     CHECK(cache::audit(cache).empty());
-}
-
-TEST_CASE("memory that runs out for good ends the tuning, and no more than a commit") {
-    bool const in_replays = GENERATE(false, true);
-    std::vector<tokens> all = long_one_returns(in_replays ? 12 : 3);
-    tokens const last = all.back();
-    all.pop_back();
-    bool ended = false, unharmed = false;
-    for (std::size_t allowed = 0; !unharmed; ++allowed) {
-        tuned_cache cache{tiny_store(120), {}, at_once};
-        for (tokens const& t : all)
-            (void)ask(cache, t);
-        auto const lease = cache.acquire(cache.plan(cache.match({}, last)));
-        std::array const state{cache::captured_state{token_count{last.size()}}};
-        {
-            testing::no_memory const none{allowed};
-            try {
-                (void)cache.commit(lease, last, {.checkpoints = state});
-            } catch (std::bad_alloc const&) {
-            }
-            unharmed = !none.was_asked();
-        }
-        auto const& report = cache.tuning();
-        if (!report.failure.empty()) {
-            CHECK(report.failure == "no memory");
-            CHECK(report.state == tuning_state::done);
-            CHECK(report.log_bytes == byte_count{});
-            ended = true;
-        }
-        REQUIRE(cache::audit(cache).empty());
-        CHECK_NOTHROW(cache.commit(lease, last, {.checkpoints = state}));
-    }
-    CHECK(ended);
 }
 
 TEST_CASE("a lease of a tuned cache works as any other") {

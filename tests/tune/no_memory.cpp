@@ -1,0 +1,50 @@
+#include "traces.hpp"
+
+#include <support/catch.hpp>
+#include <support/no_memory.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <new>
+#include <vector>
+
+using namespace marconi;
+using namespace marconi::tests;
+using tune::tuned_cache;
+using tune::tuning_state;
+
+TEST_CASE("memory that runs out for good ends the tuning, and no more than a commit") {
+    bool const in_replays = GENERATE(false, true);
+    std::vector<tokens> all;
+    for (std::int32_t i = 0; i < (in_replays ? 12 : 3); ++i)
+        all.push_back(i % 3 == 0 ? numbered(1, 90) : numbered(100 + i, 10));
+    tokens const last = all.back();
+    all.pop_back();
+    bool ended = false, unharmed = false;
+    for (std::size_t allowed = 0; !unharmed; ++allowed) {
+        tuned_cache cache{tiny_store(120), {}, tune::tuning_options{.deterministic = true}};
+        for (tokens const& t : all)
+            (void)ask(cache, t);
+        auto const lease = cache.acquire(cache.plan(cache.match({}, last)));
+        std::array const state{cache::captured_state{token_count{last.size()}}};
+        {
+            testing::no_memory const none{allowed};
+            try {
+                (void)cache.commit(lease, last, {.checkpoints = state});
+            } catch (std::bad_alloc const&) {
+            }
+            unharmed = !none.was_asked();
+        }
+        auto const& report = cache.tuning();
+        if (!report.failure.empty()) {
+            CHECK(report.failure == "no memory");
+            CHECK(report.state == tuning_state::done);
+            CHECK(report.log_bytes == byte_count{});
+            ended = true;
+        }
+        REQUIRE(cache::audit(cache).empty());
+        CHECK_NOTHROW(cache.commit(lease, last, {.checkpoints = state}));
+    }
+    CHECK(ended);
+}
