@@ -28,6 +28,7 @@ namespace marconi::memory {
 /// capacity.
 class page_pool {
 public:
+    /// Bytes of a page that was ever handed out: its owners, its place among the free ones.
     static constexpr std::size_t metadata_per_page = sizeof(std::uint32_t) + sizeof(page_id);
 
     /// Throws invalid_argument unless 1 <= capacity < 2^32 - 1.
