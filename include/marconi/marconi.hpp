@@ -40,6 +40,7 @@ using cache::counters;
 using cache::event;
 using cache::event_kind;
 using cache::eviction_reason;
+using cache::largest_weight;
 using cache::match_options;
 using cache::match_result;
 using cache::no_observer;

@@ -411,6 +411,24 @@ TEST_CASE("a plan of this cache") {
           "acquire: the plan was not made by this cache");
 }
 
+TEST_CASE("a weight of 0 to a million") {
+    small_cache cache{room_for(hybrid(), 100)};
+    serve(cache, "abcd");
+    auto plan = cache.plan(cache.match({}, text("abcde")));
+    tick const now = cache.internals().now();
+    for (double const weight : {-1.0, std::nextafter(cache::largest_weight, HUGE_VAL), HUGE_VAL,
+                                std::numeric_limits<double>::quiet_NaN()}) {
+        plan.weight = weight;
+        CHECK_THAT(refusal<invalid_argument>(cache, [&] { (void)cache.acquire(plan); }),
+                   Catch::StartsWith("weight is ") && Catch::EndsWith("; expected 0 to 1,000,000"));
+    }
+    CHECK(cache.internals().now() == now);
+    for (double const weight : {-0.0, 1e-300, cache::largest_weight}) {
+        plan.weight = weight;
+        CHECK(cache.acquire(plan).resume_at() == token_count{4});
+    }
+}
+
 TEST_CASE("a plan of this cache, not of one that was here before it") {
     std::optional<small_cache> cache;
     auto const begin_anew = [&] {

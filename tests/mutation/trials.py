@@ -64,7 +64,7 @@ STAGES = [
     FAULTS,
     suite("index", "tests/index/*.cpp", NO_MEMORY, folders=("index/",), flags=("-O1",)),
     CONCURRENCY,
-    suite("tune", "tests/tune/*.cpp", folders=("cache/", "tune/")),
+    suite("tune", "tests/tune/*.cpp", NO_MEMORY, folders=("cache/", "tune/")),
     *([STREAMS] if (CUDA / "cuda_runtime_api.h").is_file() else []),
     suite("requests built to hurt", "tests/hostile/*.cpp", folders=("cache/", "index/", "memory/"),
           flags=("-O1",)),

@@ -190,6 +190,22 @@ TEMPLATE_LIST_TEST_CASE("the victim is the one that a full scan chooses", "", ra
     }
 }
 
+TEST_CASE(
+    "efficiency is compute saved per byte, times the weight; who frees nothing frees a page") {
+    candidate_facts facts{.bytes_freed = byte_count{20},
+                          .flops_saved = flop_count{100},
+                          .page_bytes = byte_count{10}};
+    CHECK(facts.flop_efficiency() == 5);
+    facts.weight = 3;
+    CHECK(facts.flop_efficiency() == 15);
+    facts.bytes_freed = {};
+    CHECK(facts.flop_efficiency() == 30);
+    facts.weight = 0;
+    CHECK(facts.flop_efficiency() == 0);
+    facts = {.flops_saved = {}, .page_bytes = byte_count{10}};
+    CHECK(facts.flop_efficiency() == 0);
+}
+
 TEST_CASE("flop_aware weighs recency against compute saved per byte") {
     // Ages 10, 2, 1: normalised recencies 0, 4/9, 1. Efficiencies 5, 1, 3: normalised 1, 0, 1/2.
     flop_aware policy;

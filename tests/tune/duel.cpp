@@ -53,6 +53,7 @@ void short_ones_twice(lru_against_gdsf& between, std::int32_t& fresh) {
 
 TEST_CASE("each side of a duel saves what it saves alone, and ahead is who saved more of late") {
     double const half_life = GENERATE(1.0, 20.0);
+    bool const weighed = GENERATE(false, true);
     std::uint64_t const pages = GENERATE(150u, 300u);
     lru_against_gdsf between{tiny_store(pages), {}, {}, half_life};
     alone<policy::lru> first{tiny_store(pages)};
@@ -61,10 +62,12 @@ TEST_CASE("each side of a duel saves what it saves alone, and ahead is who saved
     bool first_leads = true;
     int changes = 0;
     for (turn const& t : conversations(600, 4)) {
-        between.ask(t.request());
-        by_first.push_back(tune::replay(first, t.request()).saved.value());
-        by_second.push_back(tune::replay(second, t.request()).saved.value());
-        auto more = t.request(); // of an answer: held, but no request
+        auto asked = t.request();
+        if (weighed) asked.weight = t.prompt % 3 == 0 ? 8 : 0.25;
+        between.ask(asked);
+        by_first.push_back(asked.weight * tune::replay(first, asked).saved.value());
+        by_second.push_back(asked.weight * tune::replay(second, asked).saved.value());
+        auto more = asked; // of an answer: held, but no request
         more.prompt = more.limit = {};
         between.ask(more);
         (void)tune::replay(first, more);

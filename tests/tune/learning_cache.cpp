@@ -120,14 +120,17 @@ TEST_CASE("the report tells what a larger cache would have saved") {
 }
 
 TEST_CASE("the report tells what either policy alone would have saved") {
+    bool const weighed = GENERATE(false, true);
     auto const all = conversations(1500, 11);
     learning_cache cache{tiny_store(300)};
     learning_cache odds_alone{tiny_store(300), {}, {.duel_half_life = 0}};
     cache::prefix_cache greedy{tiny_store(300)}; // gdsf
     for (turn const& t : all) {
-        (void)tune::replay(cache, t.request());
-        (void)tune::replay(odds_alone, t.request());
-        (void)tune::replay(greedy, t.request());
+        auto request = t.request();
+        if (weighed) request.weight = t.in.tenant == 1 ? 20 : 0.1;
+        (void)tune::replay(cache, request);
+        (void)tune::replay(odds_alone, request);
+        (void)tune::replay(greedy, request);
     }
     auto const report = cache.learning();
     // Nearly: they are shown the states that this cache asked for, beside those they would ask for.
@@ -316,6 +319,23 @@ void shadow_and_rivals_save_the_same(Steps steps) {
 }
 
 } // namespace
+
+TEST_CASE("who learns is told of a request's weight, with its prompt and with its answer") {
+    cache::prefix_cache cache{tiny_store(100)};
+    tokens const all = numbered(1, 20);
+    cache::lease_record lease;
+    lease.prompt = token_count{10};
+    lease.weight = 3;
+    for (std::size_t const size : {10u, 15u}) {
+        std::vector<cache::captured_state> const states{{token_count{size}}};
+        auto const shown = tune::request_shown(lease, std::span{all}.first(size),
+                                               {.checkpoints = states}, cache.internals());
+        REQUIRE(shown);
+        CHECK((shown->prompt == token_count{}) == (size == 15)); // more of an answer
+        CHECK(shown->weight == 3);
+        lease.offered = lease.captured = static_cast<std::uint32_t>(size);
+    }
+}
 
 TEST_CASE("the states of an answer are told of, whichever commit brings them") {
     using steps = std::vector<step>;

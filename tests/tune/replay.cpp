@@ -75,8 +75,10 @@ TEST_CASE("a replayed request says what it asked and what it saved") {
     CHECK(first.outcome.stored_checkpoints == 1);
     tokens next = t;
     next.resize(40, 7);
-    auto const second =
-        tune::replay(cache, {.tokens = next, .prompt = token_count{35}, .limit = token_count{34}});
+    auto const second = tune::replay(
+        cache,
+        {.tokens = next, .prompt = token_count{35}, .limit = token_count{34}, .weight = 0.5});
+    CHECK(second.worth == flop_count{15 * 30});
     CHECK(second.asked == flop_count{35 * 35});
     CHECK(second.saved == flop_count{30 * 30});
     CHECK(cache.stats().flops_saved == second.saved);
@@ -141,6 +143,16 @@ TEST_CASE("the log keeps the tokens of a request's last commit, in the order of 
     log.forget_all();
     CHECK(log.size() == 0);
     CHECK(log.bytes() == byte_count{});
+}
+
+TEST_CASE("the log keeps a request's weight") {
+    tune::request_log<std::int32_t> log{1_MiB};
+    tokens const t = numbered(1, 50);
+    auto lease = request_number(1, 20);
+    lease.weight = 3;
+    CHECK(log.record(lease, std::span{t}.first(20), {.first = true, .ended = false}));
+    CHECK(log.record(lease, t, {.first = false, .ended = true}));
+    CHECK(log[0].weight == 3);
 }
 
 TEST_CASE("the log copies of a later commit what is new, and counts the room it takes") {

@@ -79,6 +79,17 @@ TEST_CASE("a large alpha wins where a long text returns among short ones") {
     CHECK(cache.stats().flops_saved - before == flop_count{8100});
 }
 
+TEST_CASE("what an alpha saved counts by the requests' weights") {
+    tuned_cache cache{tiny_store(120), {}, at_once};
+    for (tokens const& t : long_one_returns(12)) {
+        auto request = whole(t);
+        request.weight = 2;
+        (void)tune::replay(cache, request);
+    }
+    REQUIRE(cache.tuning().state == tuning_state::done);
+    CHECK(cache.tuning().replays.scores.back().saved == flop_count{2 * 3 * 8100.0});
+}
+
 TEST_CASE("alpha stays 0 where a short text returns among long ones") {
     // Above 1 the short text goes for the long one that is never asked again.
     tuned_cache cache{tiny_store(120), {}, at_once};

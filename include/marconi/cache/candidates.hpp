@@ -6,6 +6,7 @@
 #include <marconi/memory/concepts.hpp>
 #include <marconi/policy/concepts.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <limits>
 #include <new>
@@ -25,6 +26,7 @@ struct entry {
     std::uint32_t kv_pins = 0;
     std::uint32_t checkpoint_pins = 0;
     std::uint32_t ranked_pages = unranked; ///< pages the policy was told evicting it would free
+    float weight = 1;                      ///< the largest of the requests that stored or used it
     History history{};
 };
 
@@ -126,7 +128,8 @@ public:
                 .parent_depth = token_count{n.start()},
                 .resume_above = token_count{above},
                 .is_leaf = n.is_leaf(),
-                .has_checkpoint = bool{n.payload.checkpoint}};
+                .has_checkpoint = bool{n.payload.checkpoint},
+                .weight = n.payload.weight};
     }
 
     /// Tells the policy what has become of a node. Where it cannot get the memory to rank one more,
@@ -156,11 +159,13 @@ public:
         if (forget_rank(id)) eviction_.erase(id);
     }
 
-    /// A request used this node: its history and, where the policy wishes so, its path's.
-    void touch(node_id id) noexcept {
+    /// A request of that weight used this node: its history and, where the policy wishes so, its
+    /// path's.
+    void touch(node_id id, float weight) noexcept {
         for (node_id at = id; !tree_[at].is_root(); at = tree_[at].parent) {
             auto& payload = tree_[at].payload;
             payload.history = eviction_.used(payload.history, now_);
+            payload.weight = std::max(payload.weight, weight);
             rerank(at);
             if (!refreshes_path) break;
         }

@@ -146,7 +146,7 @@ private:
         node_id below = attachment_;
         for (std::size_t i = taken_; i-- > 0;) {
             if (arrivals_[i].position > known_) continue;
-            entries_.touch(below = tree_.holding(below, arrivals_[i].position));
+            entries_.touch(below = tree_.holding(below, arrivals_[i].position), lease_.weight);
             if (Entries::refreshes_path) return; // that was the whole path
         }
     }
@@ -158,7 +158,8 @@ private:
         bool const was_pinned = std::exchange(lease_.kv_pinned, true);
         entries_.pin_kv(lease_.node);
         bool const touched = taken_ > 0 && arrivals_[taken_ - 1].position == end_;
-        if (end_ == known_ && end_ > lease_.position && !touched) entries_.touch(lease_.node);
+        if (end_ == known_ && end_ > lease_.position && !touched)
+            entries_.touch(lease_.node, lease_.weight);
         if (was_pinned) entries_.unpin_kv(old);
         if (end_ > lease_.position && lease_.checkpoint_node)
             entries_.unpin_checkpoint(std::exchange(lease_.checkpoint_node, {}));

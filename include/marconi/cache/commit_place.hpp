@@ -78,7 +78,7 @@ protected:
         auto const add = [&](std::uint32_t end) {
             if (!blocks.empty()) own_blocks(begin, end, blocks);
             attachment_ = entries_.add(attachment_, edge.segment, end,
-                                       begin == known_ && !edge.extends, lease_.in);
+                                       begin == known_ && !edge.extends, lease_.weight, lease_.in);
             begin = end;
         };
         for (std::size_t i = 0; i < taken_; ++i)

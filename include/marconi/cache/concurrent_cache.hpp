@@ -55,9 +55,11 @@ public:
     }
     /// match, plan and acquire as one: the lease is never stale.
     [[nodiscard]] lease open(scope const& in, std::span<token_type const> prompt,
-                             match_options options = {}) {
+                             match_options options = {}, double weight = 1) {
         std::unique_lock const held{mutex_};
-        return {*this, cache_.acquire(cache_.plan(cache_.match(in, prompt, options)))};
+        request_plan plan = cache_.plan(cache_.match(in, prompt, options));
+        plan.weight = weight;
+        return {*this, cache_.acquire(plan)};
     }
 
     /// On a store without streams the copies are done beside other readers.

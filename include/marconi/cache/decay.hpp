@@ -109,6 +109,7 @@ protected:
         node_id const parent = n.parent;
         auto& child = tree_[n.first_child].payload;
         child.history = eviction_.merged(child.history, n.payload.history);
+        child.weight = std::max(child.weight, n.payload.weight);
         // Inside a block both own a page for it: one and the same, or the upper one's duplicate.
         std::uint32_t const block = store_.layout().block_tokens();
         std::uint32_t const boundary = n.depth;

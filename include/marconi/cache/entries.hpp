@@ -57,6 +57,7 @@ public:
         node_type const& lower = tree_[id];
         node_type& upper = tree_[upper_id];
         upper.payload.history = lower.payload.history;
+        upper.payload.weight = lower.payload.weight;
         upper.payload.resume_above = lower.payload.resume_above;
         if (std::span<page_id const> const own = this->pages(lower);
             !own.empty() && position % store_.layout().block_tokens() != 0)
@@ -72,11 +73,12 @@ public:
     /// Adds a node; its pages stand in the segment, a reference to each already counted for it.
     /// The parent, pinned or about to get a checkpoint, is ranked after that.
     node_id add(node_id parent, index::segment_id segment, std::uint32_t depth, bool first_owner,
-                scope const& in) noexcept {
+                float weight, scope const& in) noexcept {
         node_id const id = tree_.add(parent, segment, depth, first_owner);
         node_type const& above = tree_[parent];
         auto& payload = tree_[id].payload;
         payload.history = eviction_.created(this->now_);
+        payload.weight = weight;
         payload.resume_above = above.payload.checkpoint ? above.depth : above.payload.resume_above;
         notify(event<Token>{.kind = event_kind::kv_published,
                             .node = id,

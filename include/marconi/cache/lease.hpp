@@ -27,6 +27,7 @@ struct lease_record {
     std::uint32_t position = 0; ///< tokens published on its path: where it stands
     std::uint32_t offered = 0;  ///< tokens of its longest commit, published or declined
     std::uint32_t captured = 0; ///< position of the last state that a commit brought
+    float weight = 1;           ///< of the request
     bool kv_pinned = false;
     bool in_place = false;   ///< it reserved pages, whose indices must not change
     node_id checkpoint_node; ///< whose checkpoint it pins, if any

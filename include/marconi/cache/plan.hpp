@@ -36,12 +36,18 @@ struct match_result {
     std::uint64_t cache = 0;   ///< the identity of the cache that answered
 };
 
+inline constexpr double largest_weight = 1e6;
+
 /// What will be reused of a match, and where the engine is to capture the recurrent state.
 /// Positions of one's own may be added to the captures (where a user marks the end of a shared
 /// part, say), in any order; acquire keeps those past resume_at() and up to the match's limit.
 struct request_plan {
     match_result match;
     policy::capture_rule captures;
+    /// What a FLOP saved for this request is worth, in FLOPs saved for one of weight 1: 0 to
+    /// largest_weight. What the request stores and uses has it from then on, or more from others.
+    /// Eviction policies that go by compute saved per byte multiply by it; lru minds it not.
+    double weight = 1;
 
     [[nodiscard]] token_count resume_at() const { return match.resumable; }
 };

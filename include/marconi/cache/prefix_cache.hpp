@@ -76,11 +76,13 @@ public:
     }
 
     /// Pins what the plan reuses and refreshes it. Where a call in between let it go, the lease is
-    /// empty: match again. O(log N). Throws contract_violation for a plan of none or another cache.
+    /// empty: match again. O(log N). Throws contract_violation for a plan of none or another cache,
+    /// invalid_argument for a weight out of range.
     [[nodiscard]] lease acquire(request_plan const& plan) {
         auto const use = threads_.writing("acquire");
         if (plan.match.cache != identity_)
             throw contract_violation{"acquire: the plan was not made by this cache"};
+        check_weight(plan.weight);
         entries_.advance_clock();
         if (!still_there(entries_, plan.match)) {
             ++entries_.counts().stale;

@@ -97,6 +97,10 @@ decide_captures(Entries const& entries, Admission const& admission, cache_option
     return rule;
 }
 
+inline void check_weight(double weight) {
+    MARCONI_EXPECT(weight >= 0 && weight <= largest_weight, "weight", weight, "0 to 1,000,000");
+}
+
 /// Whether what a match found to resume from still lives.
 template <class Entries>
 [[nodiscard]] bool still_there(Entries const& entries, match_result const& match) {
@@ -116,6 +120,7 @@ template <class Entries>
     lease.resume_at = plan.match.resumable;
     lease.prompt = plan.match.tokens;
     lease.limit = plan.match.limit;
+    lease.weight = static_cast<float>(plan.weight);
     if (entries.needs_checkpoint()) {
         lease.captures = plan.captures;
         keep_passed(lease.captures.at, plan.match);
@@ -134,7 +139,7 @@ template <class Entries>
         lease.checkpoint_node = lease.node;
         entries.pin_checkpoint(lease.node);
     }
-    entries.touch(lease.node);
+    entries.touch(lease.node, lease.weight);
     return lease;
 }
 

@@ -39,13 +39,15 @@ struct candidate_facts {
     token_count resume_above; ///< the nearest position above that can be resumed from
     bool is_leaf = false;
     bool has_checkpoint = false;
+    double weight = 1; ///< the largest of the requests that stored or used it: see request_plan
 
-    /// FLOPs saved per byte: the paper's FLOP efficiency. A candidate that saves something and
-    /// frees nothing (its only block is shared with its parent) counts as one page.
+    /// FLOPs saved per byte, times the weight: at a weight of 1 the paper's FLOP efficiency. A
+    /// candidate that saves something and frees nothing (its only block is shared with its parent)
+    /// counts as one page.
     [[nodiscard]] double flop_efficiency() const {
         if (flops_saved <= flop_count{}) return 0;
         byte_count const bytes = bytes_freed > byte_count{} ? bytes_freed : page_bytes;
-        return flops_saved.value() / static_cast<double>(bytes.value());
+        return weight * flops_saved.value() / static_cast<double>(bytes.value());
     }
 };
 

@@ -33,7 +33,7 @@ static_assert(tunable<policy::flop_aware>);
 /// What one alpha would have saved in the window.
 struct alpha_score {
     double alpha = 0;
-    flop_count saved;
+    flop_count saved; ///< each request's by its weight
 };
 
 /// What replays of a window found.
@@ -91,7 +91,7 @@ public:
                 if (stop) return std::nullopt;
                 replayed const r = replay(cache, log[i]);
                 result.asked += r.asked;
-                score.saved += r.saved;
+                score.saved += r.worth;
             }
             result.scores.push_back(score);
         }

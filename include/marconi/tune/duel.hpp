@@ -16,7 +16,7 @@
 namespace marconi::tune {
 
 /// Which of two policies serves a cache better, as its requests come: each rules a ghost of it, and
-/// sees them all. Ahead is who would have saved more FLOPs of late.
+/// sees them all. Ahead is who would have saved more FLOPs of late, by the requests' weights.
 template <policy::admission_policy Admission, policy::eviction_policy First,
           policy::eviction_policy Second, token Token>
 class duel {
@@ -34,8 +34,8 @@ public:
     /// A request, or with an empty prompt more of an answer, and when the cache at work was done
     /// with it (see ghost::ask). O(tokens + depth), and the cost of a victim of each.
     void ask(replay_request<Token> const& request, tick now) {
-        double const first = first_.ask(request, now).saved.value();
-        double const second = second_.ask(request, now).saved.value();
+        double const first = first_.ask(request, now).worth.value();
+        double const second = second_.ask(request, now).worth.value();
         if (request.prompt == token_count{}) return;
         by_first_ = by_first_ * fade_ + first;
         by_second_ = by_second_ * fade_ + second;
@@ -66,7 +66,7 @@ private:
     ghost<Admission, First, Token> first_;
     ghost<Admission, Second, Token> second_;
     double fade_;
-    double by_first_ = 0, by_second_ = 0; ///< FLOPs saved, faded
+    double by_first_ = 0, by_second_ = 0; ///< worth of FLOPs saved, faded
     policy::rival ahead_ = policy::rival::first;
 };
 

@@ -23,6 +23,7 @@ struct replay_request {
     token_count prompt;            ///< of these, the prompt; the rest was decoded
     token_count limit;             ///< deepest position to resume from; at most `prompt`
     bool ended = true;             ///< false if more is to come: no state at a tail yet
+    double weight = 1;             ///< of a FLOP saved for it
     /// Where there are states that the plan does not ask for, ascending.
     std::span<cache::captured_state const> captured = {};
     /// And those that earlier commits of the request brought, in any order.
@@ -35,6 +36,7 @@ struct replayed {
     cache::commit_outcome outcome;
     flop_count asked; ///< to process the prompt from nothing
     flop_count saved; ///< of these, by resuming
+    flop_count worth; ///< saved, times the request's weight
 };
 
 /// A store that counts like `store`: same layout, nothing in it, and a multiple of its capacity, up
@@ -92,6 +94,7 @@ template <class Cache>
                               request.in, prompt, cache::match_options{.limit = request.limit})),
                           .captured = {}};
     ready.plan.captures.tail = ready.plan.captures.tail && request.ended;
+    ready.plan.weight = request.weight;
     ready.captured = captures_of(ready.plan, token_count{request.tokens.size()});
     token_count const from = ready.plan.resume_at();
     auto const add = [&](token_count position) {
@@ -112,11 +115,13 @@ replayed play(Cache& cache, replay_request<typename Cache::token_type> const& re
     auto lease = cache.acquire(ready.plan);
     opened(std::as_const(lease));
     flop_curve const& flops = cache.store().layout().model().flops;
+    flop_count const saved = flops.up_to(ready.plan.match.resumable);
     return {.match = ready.plan.match,
             .outcome =
                 cache.commit(lease, request.tokens, cache::computed{.checkpoints = ready.captured}),
             .asked = flops.up_to(ready.plan.match.tokens),
-            .saved = flops.up_to(ready.plan.match.resumable)};
+            .saved = saved,
+            .worth = saved * request.weight};
 }
 
 /// Plays one request from match to release, with a single commit at its end. The cache's store

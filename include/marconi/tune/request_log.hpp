@@ -59,6 +59,7 @@ public:
                                      .prompt = commit.first ? lease.prompt : token_count{},
                                      .limit = commit.first ? lease.limit : token_count{},
                                      .tokens = {tokens.begin(), tokens.end()},
+                                     .weight = lease.weight,
                                      .ended = commit.ended});
             index_.emplace(lease.request, forgotten_ + entries_.size() - 1);
             (window_open_ ? in_window_ : before_window_) += commit.first;
@@ -105,7 +106,8 @@ public:
                 .tokens = e.tokens,
                 .prompt = std::min(e.prompt, size),
                 .limit = std::min(e.limit, size),
-                .ended = e.ended};
+                .ended = e.ended,
+                .weight = e.weight};
     }
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
     /// The first entry of the window.
@@ -124,6 +126,7 @@ private:
         token_count prompt;
         token_count limit;
         std::vector<Token> tokens;
+        float weight;
         bool ended;
     };
     /// What an entry takes beside its tokens: its place in the index is about as large as itself.

@@ -40,6 +40,7 @@ request_shown(cache::lease_record const& lease, std::span<Token const> tokens,
                                      .limit = std::min(size, lease.limit),
                                      .ended = lease.resume_at == size ||
                                               (!states.empty() && states.back().position == size),
+                                     .weight = lease.weight,
                                      .captured = states,
                                      .captured_before = lease.captured_in_prompt};
     auto const passes = [&](std::uint64_t position, std::uint64_t before) {
@@ -60,6 +61,7 @@ request_shown(cache::lease_record const& lease, std::span<Token const> tokens,
                                  .prompt = {},
                                  .limit = {},
                                  .ended = false,
+                                 .weight = lease.weight,
                                  .captured = states};
 }
 

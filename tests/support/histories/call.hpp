@@ -15,7 +15,7 @@ namespace histories {
 struct call {
     enum kind {
         match,           ///< and plan, into slot `plan`
-        acquire,         ///< slot `plan` into slot `lease`
+        acquire,         ///< slot `plan`, with `weight`, into slot `lease`
         restore,         ///< and, in place, read what the block table names
         commit,          ///< copied from the engine's memory
         commit_in_place, ///< reserved, written and committed
@@ -37,6 +37,7 @@ struct call {
     std::optional<std::uint32_t> limit = {};
     std::vector<std::uint32_t> checkpoints = {};
     std::uint32_t amount = 0;
+    double weight = 1;
 };
 
 using history = std::vector<call>;
@@ -52,6 +53,7 @@ inline std::string to_code(call const& c) {
     if (!is(call::match, call::evict, call::clear, call::clear_all))
         text += ", .lease = " + std::to_string(c.lease);
     if (is(call::match, call::acquire)) text += ", .plan = " + std::to_string(c.plan);
+    if (is(call::acquire)) text += ", .weight = " + std::to_string(c.weight);
     if (is(call::match, call::clear)) text += std::string{", .scope = '"} + c.scope + "'";
     if (is(call::match, call::commit, call::commit_in_place))
         text += ", .tokens = \"" + c.tokens + "\"";

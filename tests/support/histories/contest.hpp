@@ -266,12 +266,17 @@ private:
     void acquire(call const& c) {
         planned const& p = plans_.at(c.plan);
         opened o;
-        call_cache(c.what, [&] { o.lease = cache_.acquire(p.plan); });
-        bool const got = right_.acquire(c.lease, p.right);
+        marconi::cache::request_plan plan = p.plan;
+        plan.weight = c.weight;
+        call_cache(c.what, [&] { o.lease = cache_.acquire(plan); });
+        bool const got = right_.acquire(c.lease, p.right, c.weight);
         agree("stale", o.lease.stale(), !got);
         tally_.note_if(p.made + 1 < tally_.steps, place::acquire_of_old_plan);
         tally_.note_if(!got, place::acquire_stale);
         if (!got) return;
+        tally_.note_if(p.right.resumable > 0 &&
+                           right_.nodes.at(*right_.leases.at(c.lease).stands).weight > c.weight,
+                       place::acquire_of_what_weighs_more);
         o.request = cache_.stats().requests;
         reference_lease const& l = right_.leases.at(c.lease);
         agree("resume_at", o.lease.resume_at().value(), l.resume_at);

@@ -130,7 +130,8 @@ private:
             for (int other = 0; other < 3; ++other)
                 if (other != plan_ && on_.has_plan(other)) plan_ = other;
         target_[slot] = prompts_[plan_];
-        return {.what = call::acquire, .lease = slot, .plan = plan_};
+        constexpr double weights[] = {1, 1, 1, 0, 0.5, 3, 100, 1e6};
+        return {.what = call::acquire, .lease = slot, .plan = plan_, .weight = weights[decide_(8)]};
     }
 
     call commit(int slot) {

@@ -71,7 +71,7 @@ public:
     }
 
     /// False if what was matched went in between.
-    bool acquire(int slot, match const& m) {
+    bool acquire(int slot, match const& m, double weight) {
         now += tick{1};
         auto const it = nodes.find(m.resume);
         bool const there = it != nodes.end() && it->second.tag == m.tag;
@@ -82,6 +82,7 @@ public:
         lease l{.scope = m.prompt[0],
                 .resume_at = m.resumable,
                 .prompt = depth_of(m.prompt),
+                .weight = weight,
                 .captures = plan(m),
                 .stands = {},
                 .holds = {},
@@ -93,7 +94,7 @@ public:
             if (depth_of(key) != m.resumable) key = split(key, m.resumable);
             l.stands = key;
             if (needs_checkpoint()) l.holds = key;
-            touch(key);
+            touch(key, l);
         }
         leases.emplace(slot, std::move(l));
         auto const& flops = layout->model().flops;

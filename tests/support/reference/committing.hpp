@@ -181,7 +181,8 @@ private:
                    .start = begin,
                    .pages = {},
                    .checkpoint = {},
-                   .used = {now, 0, clock, 0}};
+                   .used = {now, 0, clock, 0},
+                   .weight = l.weight};
             for (auto const& [b, p] : blocks)
                 if (b >= begin / block() && b * block() < end) n.pages.push_back(p);
             nodes.emplace(w.tokens.substr(0, 1 + end), std::move(n));
@@ -199,7 +200,7 @@ private:
             if (*p <= w.known) ++story.checkpoints_on_known;
         }
         for (std::uint32_t const p : w.arrivals) // what was here found a second use
-            if (p <= w.known) touch(w.tokens.substr(0, 1 + p));
+            if (p <= w.known) touch(w.tokens.substr(0, 1 + p), l);
         return blocks;
     }
 
@@ -229,7 +230,7 @@ private:
         path const key = holding(w.tokens, w.end);
         bool const touched = !w.arrivals.empty() && w.arrivals.back() == w.end;
         if (w.end == w.known && w.end > l.position && !touched && depth_of(key) == w.end)
-            touch(key);
+            touch(key, l);
         if (w.end > l.position) l.holds.reset();
         l.stands = key;
         l.position = w.end;

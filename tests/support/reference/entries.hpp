@@ -42,11 +42,13 @@ struct node {
     std::vector<page> pages; ///< of the blocks it touches
     std::optional<std::vector<page>> checkpoint;
     history used;
+    double weight = 1;
 };
 
 struct lease {
     char scope = 0;
     std::uint32_t resume_at = 0, prompt = 0;
+    double weight = 1;
     marconi::policy::capture_rule captures;
     std::optional<path> stands; ///< the node whose KV it pins
     std::optional<path> holds;  ///< the node whose checkpoint it pins
@@ -162,8 +164,12 @@ struct entries {
     /// Cuts a node; the upper half is new, the lower one keeps all but tokens and pages.
     path split(path const& key, std::uint32_t at) {
         node& lower = nodes.at(key);
-        node upper{
-            .tag = ++tags, .start = lower.start, .pages = {}, .checkpoint = {}, .used = lower.used};
+        node upper{.tag = ++tags,
+                   .start = lower.start,
+                   .pages = {},
+                   .checkpoint = {},
+                   .used = lower.used,
+                   .weight = lower.weight};
         if (has_kv()) {
             std::uint32_t const first = lower.start / block();
             auto const begin = lower.pages.begin();
@@ -229,7 +235,8 @@ struct entries {
                 .parent_depth = token_count{n.start},
                 .resume_above = token_count{above},
                 .is_leaf = children(key).empty(),
-                .has_checkpoint = n.checkpoint.has_value()};
+                .has_checkpoint = n.checkpoint.has_value(),
+                .weight = n.weight};
     }
 
 private:
@@ -244,6 +251,7 @@ private:
         child.used = {std::max(child.used.last_use, n.used.last_use),
                       std::max(child.used.uses, n.used.uses),
                       std::max(child.used.clock, n.used.clock), child.used.resumed};
+        child.weight = std::max(child.weight, n.weight);
         if (has_kv() && depth_of(key) % block() != 0) {
             dropped_duplicates += n.pages.back() != child.pages.front();
             n.pages.pop_back(); // the child's stays

@@ -53,8 +53,9 @@ public:
     }
 
 protected:
-    void touch(path const& key) {
+    void touch(path const& key, lease const& by) {
         history& h = nodes.at(key).used;
+        nodes.at(key).weight = std::max(nodes.at(key).weight, by.weight);
         h = {now, h.uses + 1, clock, h.resumed + (by_.by == rule::expected_savings)};
     }
 

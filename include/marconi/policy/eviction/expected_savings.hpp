@@ -20,12 +20,12 @@ namespace marconi::policy {
 /// S(n) = odds(class of n, age of n) * FLOPs saved / bytes freed      evict the smallest
 /// age(n) = now - last use, at least one tick
 /// ```
-/// The odds of a reuse are told from outside, and may be told anew at any time: learning_cache
-/// measures them. Until then they are 1 / age, and this is compute saved per byte over idle time.
-/// Ties: oldest last use, then smaller efficiency, then lowest id. Changes O(log N). The victim is
-/// exact; finding it is O(log N) for each class and bucket of ages that comes near the smallest
-/// score, and O(N) where nearly all scores are equal. Memory: 41 bytes for every id up to the
-/// largest.
+/// FLOPs saved are times n's weight. The odds of a reuse are told from outside, and may be told
+/// anew at any time: learning_cache measures them. Until then they are 1 / age, and this is compute
+/// saved per byte over idle time. Ties: oldest last use, then smaller efficiency, then lowest id.
+/// Changes O(log N). The victim is exact; finding it is O(log N) for each class and bucket of ages
+/// that comes near the smallest score, and O(N) where nearly all scores are equal. Memory: 41 bytes
+/// for every id up to the largest.
 class expected_savings {
 public:
     struct history {

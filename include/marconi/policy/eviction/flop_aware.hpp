@@ -19,7 +19,7 @@ namespace marconi::policy {
 /// ```
 /// S(n) = recency(n) + alpha * flop_efficiency(n)      evict the smallest
 /// recency(n) = 1 / (now - last use)                   ages are at least one tick
-/// flop_efficiency(n) = FLOPs saved by n / bytes freed by evicting n
+/// flop_efficiency(n) = FLOPs saved by n / bytes freed by evicting n, times n's weight if not 1
 /// ```
 /// both terms min-max normalised to 0..1 over the candidates, 0 where all are equal. At alpha = 0
 /// this is least recently used. Ties: oldest last use, then smaller efficiency, then lowest id.
