@@ -149,9 +149,7 @@ void unreserve_pages(Entries& entries, lease_record& lease, std::uint32_t kept) 
     if (left >= lease.pages.size()) return;
     entries.store().pages().release_unshared(std::span{lease.pages}.subspan(left));
     lease.pages.resize(left);
-    if (left != 0) return;
-    lease.first_block = 0;
-    lease.in_place = false;
+    lease.forget_place_if_empty();
 }
 
 } // namespace marconi::cache

@@ -46,6 +46,12 @@ struct lease_record {
     /// Pages of which it got a copy to go on in; tables handed out may still name them.
     std::vector<page_id> replaced;
 
+    /// Some pages went: without any left, the lease is as if it had not reserved.
+    void forget_place_if_empty() {
+        if (!pages.empty()) return;
+        first_block = 0;
+        in_place = false;
+    }
     [[nodiscard]] std::uint32_t end_block() const {
         return first_block + static_cast<std::uint32_t>(pages.size());
     }

@@ -62,8 +62,7 @@ void close_kv(Entries& entries, Streams& streams, lease_record& lease, lease_id 
         entries.released_pages(lease.node, lease.first_block, off_path);
     std::vector<page_id>{}.swap(lease.pages); // a lease may live on: the memory goes
     std::vector<page_id>{}.swap(lease.replaced);
-    lease.first_block = 0;
-    lease.in_place = false;
+    lease.forget_place_if_empty();
     if (std::exchange(lease.kv_pinned, false)) entries.unpin_kv(std::exchange(lease.node, {}));
 }
 
@@ -86,8 +85,8 @@ byte_count drop_whole_blocks(Entries& entries, Streams& streams, lease_record& l
     pool.release(lease.replaced);
     lease.replaced.clear();
     lease.pages.erase(lease.pages.begin(), lease.pages.begin() + std::ssize(dropped));
-    if (lease.pages.empty()) lease.in_place = false;
-    lease.first_block = lease.pages.empty() ? 0 : whole;
+    lease.first_block = whole;
+    lease.forget_place_if_empty();
     entries.released_pages(lease.node, first, off_path);
     return entries.store().layout().page_bytes() * (used - pool.used());
 }
