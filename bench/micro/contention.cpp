@@ -99,7 +99,7 @@ void contention(benchmark::State& state) {
     opening.report(state, "open");
     committing.report(state, "commit");
     evicting.report(state, "evict_a_tenth");
-    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * requests));
+    state.SetItemsProcessed(static_cast<std::int64_t>(iterations(state) * requests));
 }
 BENCHMARK(contention)->Iterations(1)->UseRealTime()->Unit(benchmark::kMillisecond);
 

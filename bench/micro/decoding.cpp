@@ -67,7 +67,7 @@ void decode(benchmark::State& state, model_kind model, std::size_t context) {
     state.counters["update_table_us"] = updating.median_us();
     state.counters["whole_table_us"] = whole_tables.median_us();
     state.counters["commit_us"] = committing.median_us();
-    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * running));
+    state.SetItemsProcessed(static_cast<std::int64_t>(iterations(state) * running));
     expect_equal(state, wrong, 0, "requests whose table or position is not what it should be");
 }
 

@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -22,6 +23,11 @@ template <class Work>
     auto const start = std::chrono::steady_clock::now();
     work();
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+}
+
+/// How often the loop ran: a signed number to Google Benchmark.
+[[nodiscard]] inline std::uint64_t iterations(benchmark::State const& state) {
+    return static_cast<std::uint64_t>(state.iterations());
 }
 
 /// One duration per call of something.

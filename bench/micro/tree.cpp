@@ -54,9 +54,9 @@ void common_prefix(benchmark::State& state) {
     }
     state.counters["common_prefix_us"] = each.median_us();
     state.counters["ceiling_memcmp_us"] = ceiling.median_us();
-    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations() * tokens));
-    state.SetBytesProcessed(static_cast<std::int64_t>(2 * state.iterations() * tokens * 4));
-    expect_equal(state, same, state.iterations() * (tokens - 1), "tokens in common");
+    state.SetItemsProcessed(static_cast<std::int64_t>(iterations(state) * tokens));
+    state.SetBytesProcessed(static_cast<std::int64_t>(2 * iterations(state) * tokens * 4));
+    expect_equal(state, same, iterations(state) * (tokens - 1), "tokens in common");
     expect_equal(state, static_cast<std::size_t>(difference), 200, "differences");
 }
 BENCHMARK(common_prefix)
@@ -91,8 +91,8 @@ void split_and_merge(benchmark::State& state) {
     }
     state.counters["split_us"] = splits.median_us();
     state.counters["merge_us"] = merges.median_us();
-    state.SetItemsProcessed(static_cast<std::int64_t>(2 * state.iterations()));
-    expect_equal(state, halves, state.iterations() * (tokens / 2), "tokens in upper halves");
+    state.SetItemsProcessed(static_cast<std::int64_t>(2 * iterations(state)));
+    expect_equal(state, halves, iterations(state) * (tokens / 2), "tokens in upper halves");
     expect_equal(state, tree.tokens(leaf).size(), tokens, "tokens of the merged edge");
 }
 BENCHMARK(split_and_merge)->Arg(64)->Arg(30'000)->UseManualTime()->Unit(benchmark::kMicrosecond);
@@ -125,9 +125,9 @@ void merge_across_segments(benchmark::State& state) {
     }
     state.counters["merge_us"] = merges.median_us();
     state.counters["ceiling_memcpy_us"] = copies.median_us();
-    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
-    state.SetBytesProcessed(static_cast<std::int64_t>(state.iterations() * cut * 4));
-    expect_equal(state, merged, state.iterations() * tokens, "tokens of merged edges");
+    state.SetItemsProcessed(static_cast<std::int64_t>(iterations(state)));
+    state.SetBytesProcessed(static_cast<std::int64_t>(iterations(state) * cut * 4));
+    expect_equal(state, merged, iterations(state) * tokens, "tokens of merged edges");
 }
 BENCHMARK(merge_across_segments)
     ->Arg(64)

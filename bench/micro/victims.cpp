@@ -72,8 +72,8 @@ void victims(benchmark::State& state, model_kind model, std::size_t nodes) {
     state.counters["evictions"] = static_cast<double>(cache.stats().evictions() - before);
     state.counters["candidates"] = static_cast<double>(cache.holds().candidates);
     state.counters["nodes"] = static_cast<double>(cache.holds().nodes);
-    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
-    expect_equal(state, freed, state.iterations(), "evictions that freed something");
+    state.SetItemsProcessed(static_cast<std::int64_t>(iterations(state)));
+    expect_equal(state, freed, iterations(state), "evictions that freed something");
 }
 
 template <class Eviction>

@@ -16,6 +16,8 @@
 #include <marconi/memory/rank_memory.hpp>
 #include <marconi/memory/relay_store.hpp>
 #include <marconi/memory/tensors.hpp>
+#include <marconi/model/bytes.hpp>
+#include <marconi/model/flops.hpp>
 #include <marconi/model/presets.hpp>
 #include <marconi/policy/admission/always.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>

@@ -270,8 +270,9 @@ TEST_CASE("a block table goes on from any block") {
     (void)cache.reserve(lease, 22_tokens);
     auto const whole = cache.block_table(lease);
     REQUIRE(whole.size() == 6);
-    for (std::size_t first = 0; first <= whole.size(); ++first)
-        CHECK(cache.block_table(lease, first) == table{whole.begin() + first, whole.end()});
+    for (std::ptrdiff_t first = 0; first <= std::ssize(whole); ++first)
+        CHECK(cache.block_table(lease, static_cast<std::size_t>(first)) ==
+              table{whole.begin() + first, whole.end()});
     CHECK(cache.block_table(lease, 7).empty());
     CHECK(cache.block_table(lease, std::size_t{1} << 40).empty());
 }

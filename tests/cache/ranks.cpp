@@ -200,9 +200,9 @@ private:
             for (std::size_t l = 0; l < model_.kv_layers.size(); ++l) {
                 auto const page = store.page(table[t / 4]);
                 std::ranges::copy(request.own.row(seen, t, l, 0),
-                                  page.begin() + layout.key_offset(l, t % 4));
+                                  page.data() + layout.key_offset(l, t % 4));
                 std::ranges::copy(request.own.row(seen, t, l, 1),
-                                  page.begin() + layout.value_offset(l, t % 4));
+                                  page.data() + layout.value_offset(l, t % 4));
             }
     }
 

@@ -178,8 +178,8 @@ TEST_CASE_METHOD(fixture, "nobody waits for what is done, and its events are use
     CHECK(o.done({}));
     CHECK(o.open() == 0);
     CHECK(read(2, {0}) == "");
-    for (int i = 0; i < 100; ++i) {
-        write(1 + i % 3, {static_cast<std::uint32_t>(i)});
+    for (std::uint32_t i = 0; i < 100; ++i) {
+        write(1 + i % 3, {i});
         all_done();
     }
     CHECK(o.events() < 8);

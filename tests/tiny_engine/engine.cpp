@@ -98,13 +98,13 @@ TEST_CASE("an aborted request leaves what it committed and nothing else") {
 
 TEST_CASE("a preempted request goes on where it was") {
     for (kv_memory const memory : {kv_memory::copy, kv_memory::in_place})
-        for (int const steps : {1, 3, 8, 12}) {
+        for (std::size_t const steps : {1u, 3u, 8u, 12u}) {
             CAPTURE(steps);
             request const asked{.in = {}, .prompt = counting(50), .answer_tokens = 10};
             auto const right = set_up{memory}.answer(asked);
             set_up on{memory};
             auto const id = on.serves.submit(asked);
-            for (int i = 0; i < steps; ++i)
+            for (std::size_t i = 0; i < steps; ++i)
                 on.serves.step();
             on.serves.preempt(id);
             CHECK(on.serves.running_ids().empty());

@@ -88,6 +88,7 @@ TEST_CASE("what an alpha saved counts by the requests' weights") {
     }
     REQUIRE(cache.tuning().state == tuning_state::done);
     CHECK(cache.tuning().replays.scores.back().saved == flop_count{2 * 3 * 8100.0});
+    CHECK(cache.tuning().replays.asked == flop_count{2 * (3 * 8100.0 + 7 * 100)});
 }
 
 TEST_CASE("alpha stays 0 where a short text returns among long ones") {

@@ -26,7 +26,7 @@ struct entry {
     std::uint32_t kv_pins = 0;
     std::uint32_t checkpoint_pins = 0;
     std::uint32_t ranked_pages = unranked; ///< pages the policy was told evicting it would free
-    float weight = 1;                      ///< the largest of the requests that stored or used it
+    float weight = 1;                      ///< the largest of those who published or touched it
     History history{};
 };
 

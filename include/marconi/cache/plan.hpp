@@ -45,8 +45,9 @@ struct request_plan {
     match_result match;
     policy::capture_rule captures;
     /// What a FLOP saved for this request is worth, in FLOPs saved for one of weight 1: 0 to
-    /// largest_weight. What the request stores and uses has it from then on, or more from others.
-    /// Eviction policies that go by compute saved per byte multiply by it; lru minds it not.
+    /// largest_weight. What the request resumes from and what it publishes have it from then on,
+    /// or a larger one of others'; what lies above keeps its own. The library's eviction policies
+    /// multiply compute saved per byte by it; lru minds it not.
     double weight = 1;
 
     [[nodiscard]] token_count resume_at() const { return match.resumable; }

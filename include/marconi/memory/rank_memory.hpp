@@ -48,9 +48,9 @@ public:
     /// order has any; `state_at(position)` answers with the state_view of its state for a load, and
     /// for a save of the copy that it took there; the arrays of both may go when this returns.
     ///
-    /// Throws, before it copies, contract_violation where orders before this one are missing, and
-    /// invalid_argument where the order is of another layout, says something impossible, or does
-    /// not fit a view. O(bytes), or on a device O(pages) on the host.
+    /// Throws, before it copies, contract_violation where orders before this one are missing or it
+    /// came before, and invalid_argument where the order is of another layout, says something
+    /// impossible, or does not fit a view. O(bytes), or on a device O(pages) on the host.
     template <std::invocable<token_count> StateAt>
     void carry_out(copy_order const& order, kv_view kv, StateAt&& state_at,
                    stream const& on = unnamed()) {

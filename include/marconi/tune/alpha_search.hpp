@@ -33,14 +33,14 @@ static_assert(tunable<policy::flop_aware>);
 /// What one alpha would have saved in the window.
 struct alpha_score {
     double alpha = 0;
-    flop_count saved; ///< each request's by its weight
+    flop_count saved; ///< each request's times its weight
 };
 
 /// What replays of a window found.
 struct alpha_comparison {
     double best = 0;
     std::vector<alpha_score> scores; ///< by ascending alpha
-    flop_count asked;                ///< by the window's prompts
+    flop_count asked;                ///< by the window's prompts, each times its weight
     cache::occupancy start;          ///< what each replay held when the window began
 };
 
@@ -89,8 +89,9 @@ public:
             cache.eviction().set_alpha(alpha);
             for (std::size_t i = log.window_start(); i < log.size(); ++i) {
                 if (stop) return std::nullopt;
-                replayed const r = replay(cache, log[i]);
-                result.asked += r.asked;
+                replay_request<Token> const request = log[i];
+                replayed const r = replay(cache, request);
+                result.asked += r.asked * request.weight;
                 score.saved += r.worth;
             }
             result.scores.push_back(score);

@@ -24,9 +24,9 @@ struct learning_options {
     /// Requests after which what was seen counts half. At least 1.
     std::uint64_t half_life = 4096;
     /// What was learned rules at first, and greedy-dual (policy::gdsf) once and while it would have
-    /// saved more, what either saved counting half after so many requests. It takes 2 % more to
-    /// change hands. Two more indexes on the host, beside shadow_memory. 0: what was learned always
-    /// rules, and there are no such indexes.
+    /// saved more, each request's FLOPs times its weight, counting half after so many requests. It
+    /// takes 2 % more to change hands. Two more indexes on the host, beside shadow_memory. 0: what
+    /// was learned always rules, and there are no such indexes.
     std::uint64_t duel_half_life = 64;
 };
 
@@ -41,7 +41,7 @@ struct learning_report {
     cache::occupancy shadow_now;
     /// What this cache would have saved if what was learned, or greedy-dual, had always ruled and
     /// requests had come one at a time (what leases pin while they live is not modelled), and how
-    /// often the rule changed hands. Nothing without a duel.
+    /// often the rule changed hands. FLOPs are counted plain. Nothing without a duel.
     cache::counters by_odds, by_gdsf;
     std::uint64_t changes = 0;
     byte_count memory;   ///< for all of this, on the host, but for what policies keep

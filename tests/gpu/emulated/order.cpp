@@ -143,7 +143,7 @@ TEST_CASE("one stream waits for nothing, and leaves few events and buffers behin
     std::vector<page_id> pages(8);
     store.pages().allocate(pages);
     gpu::owned_stream const on;
-    for (int i = 0; i < 500; ++i) {
+    for (unsigned i = 0; i < 500; ++i) {
         store.copy_block(pages[i % 7], pages[7], on);
         if (i % 4 == 3) emulated::finish_all();
     }
@@ -250,7 +250,7 @@ TEST_CASE("streams that come and go leave no trace") {
     device_store store = small_store(8);
     std::vector<page_id> pages(8);
     store.pages().allocate(pages);
-    for (int i = 0; i < 300; ++i) {
+    for (unsigned i = 0; i < 300; ++i) {
         gpu::owned_stream const on;
         store.copy_block(pages[i % 8], pages[(i + 3) % 8], on);
         if (i % 4 == 3) emulated::finish_all();

@@ -40,16 +40,16 @@ TEST_CASE("ranks on devices load what they saved, whatever streams the orders go
                 streams[sent++ % streams.size()]);
         }}};
 
-    constexpr std::int32_t turns = 30;
+    constexpr std::uint32_t turns = 30;
     std::vector<gpu_tests::device_engine_memory> restored, captured;
-    for (std::int32_t turn = 0; turn < turns; ++turn) {
+    for (std::uint32_t turn = 0; turn < turns; ++turn) {
         restored.emplace_back(bytes(700));
         captured.emplace_back(random_bytes(700, turn));
     }
     std::uint64_t const waits_before = emulated::counts().host_waits;
     std::vector<std::int32_t> tokens;
-    for (std::int32_t turn = 0; turn < turns; ++turn) {
-        tokens.insert(tokens.end(), 3, turn);
+    for (std::uint32_t turn = 0; turn < turns; ++turn) {
+        tokens.insert(tokens.end(), 3, static_cast<std::int32_t>(turn));
         auto lease = index.acquire(index.plan(index.match({}, tokens)));
         CHECK(lease.resume_at().value() == tokens.size() - 3);
         state = restored[turn].data();
@@ -61,6 +61,6 @@ TEST_CASE("ranks on devices load what they saved, whatever streams the orders go
     CHECK(emulated::counts().host_waits == waits_before);
     emulated::finish_all();
     CHECK(sent == 2 * turns - 1);
-    for (std::int32_t turn = 1; turn < turns; ++turn)
+    for (std::uint32_t turn = 1; turn < turns; ++turn)
         CHECK(restored[turn].contents() == random_bytes(700, turn - 1));
 }

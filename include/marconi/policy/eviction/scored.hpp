@@ -23,7 +23,7 @@ concept score_function = std::copyable<F> &&
     { score(h, facts, now) } -> std::convertible_to<double>;
 };
 
-/// Any score makes a policy:
+/// Any score makes a policy; a lambda, if it captures nothing:
 ///
 /// ```
 /// scored newest_first{[](usage const& h, candidate_facts const&, tick now) {
