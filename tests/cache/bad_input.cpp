@@ -418,13 +418,17 @@ TEST_CASE("a weight of 0 to a million") {
     tick const now = cache.internals().now();
     for (double const weight : {-1.0, std::nextafter(cache::largest_weight, HUGE_VAL), HUGE_VAL,
                                 std::numeric_limits<double>::quiet_NaN()}) {
-        plan.weight = weight;
+        std::string const why = "weight is ";
+        CHECK_THAT(refusal<invalid_argument>(
+                       cache, [&] { (void)cache.match({}, text("abcde"), {.weight = weight}); }),
+                   Catch::StartsWith(why));
+        plan.match.weight = weight;
         CHECK_THAT(refusal<invalid_argument>(cache, [&] { (void)cache.acquire(plan); }),
-                   Catch::StartsWith("weight is ") && Catch::EndsWith("; expected 0 to 1,000,000"));
+                   Catch::StartsWith(why) && Catch::EndsWith("; expected 0 to 1,000,000"));
     }
     CHECK(cache.internals().now() == now);
     for (double const weight : {-0.0, 1e-300, cache::largest_weight}) {
-        plan.weight = weight;
+        plan.match.weight = weight;
         CHECK(cache.acquire(plan).resume_at() == token_count{4});
     }
 }

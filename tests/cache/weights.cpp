@@ -16,9 +16,7 @@ namespace {
 
 template <class Cache>
 void serve_weighing(Cache& cache, double weight, std::string_view letters) {
-    cache::request_plan plan = cache.plan(cache.match({}, text(letters)));
-    plan.weight = weight;
-    auto const lease = cache.acquire(plan);
+    auto const lease = acquire(cache, text(letters), {}, {.weight = weight});
     commit(cache, lease, text(letters), {letters.size()});
 }
 
@@ -72,11 +70,9 @@ TEST_CASE("a use adds weight, and none takes it away") {
     counting_cache<mostly_flops> cache{room_for(hybrid(), 26)};
     serve_weighing(cache, 1, "aaaaaaaaaa");
     double const heavier = GENERATE(1.0, 20.0);
-    cache::match_options const whole{.limit = token_count{10}};
     for (double const weight : {heavier, 0.0}) {
-        auto plan = cache.plan(cache.match({}, text("aaaaaaaaaa"), whole));
-        plan.weight = weight;
-        CHECK(cache.acquire(plan).resume_at() == token_count{10});
+        cache::match_options const whole{.limit = token_count{10}, .weight = weight};
+        CHECK(acquire(cache, text("aaaaaaaaaa"), {}, whole).resume_at() == token_count{10});
     }
     serve_weighing(cache, 5, "bbbbbbbbbb");
     serve_weighing(cache, 1, "cccccccccc");

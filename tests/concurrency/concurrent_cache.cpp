@@ -211,8 +211,8 @@ TEST_CASE("open is match, plan and acquire as one; a lease moves, and lets go ea
 
     sequence longer = prompt;
     longer.push_back(10);
-    CHECK_THROWS_AS(cache.open({}, longer, {}, -1), invalid_argument);
-    auto lease = cache.open({}, longer, {}, 2);
+    CHECK_THROWS_AS(cache.open({}, longer, {.weight = -1}), invalid_argument);
+    auto lease = cache.open({}, longer, {.weight = 2});
     CHECK(lease.resume_at() == 9_tokens);
     CHECK(cache.block_table(lease).size() == 3);
     CHECK(cache.block_table(lease, 2).size() == 1);

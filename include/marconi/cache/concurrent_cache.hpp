@@ -55,11 +55,9 @@ public:
     }
     /// match, plan and acquire as one: the lease is never stale.
     [[nodiscard]] lease open(scope const& in, std::span<token_type const> prompt,
-                             match_options options = {}, double weight = 1) {
+                             match_options options = {}) {
         std::unique_lock const held{mutex_};
-        request_plan plan = cache_.plan(cache_.match(in, prompt, options));
-        plan.weight = weight;
-        return {*this, cache_.acquire(plan)};
+        return {*this, cache_.acquire(cache_.plan(cache_.match(in, prompt, options)))};
     }
 
     /// On a store without streams the copies are done beside other readers.
@@ -122,8 +120,8 @@ public:
         return beside_readers([&](Cache const& c) { return c.obtainable(wanted); });
     }
 
-    /// For all else: work(cache) alone, or beside other readers. It must not use leases or calls of
-    /// this class, which would wait for themselves.
+    /// For all else, audit(cache) say: work(cache) alone, or beside other readers. It must not use
+    /// leases or calls of this class, which would wait for themselves.
     template <class Work>
     decltype(auto) alone(Work&& work) {
         std::unique_lock const held{mutex_};

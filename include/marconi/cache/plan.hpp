@@ -11,10 +11,17 @@
 
 namespace marconi::cache {
 
+inline constexpr double largest_weight = 1e6;
+
 struct match_options {
     /// Deepest position to resume from; by default all tokens but one, since an engine has to
     /// compute at least one token to obtain logits.
     std::optional<token_count> limit = {};
+    /// What a FLOP saved for this request is worth, in FLOPs saved for one of weight 1: 0 to
+    /// largest_weight, kept as a float. What the request resumes from and what it publishes have it
+    /// from then on, or a larger one of others'; what lies above keeps its own. The library's
+    /// eviction policies multiply compute saved per byte by it; lru minds it not.
+    double weight = 1;
 };
 
 /// How much of a prompt is in the cache, by kind of state, and why not more of it can be used.
@@ -32,11 +39,10 @@ struct match_result {
         return std::min(matched, limit) - resumable;
     }
 
+    double weight = 1;         ///< of the request
     node_ref resume_node = {}; ///< where `resumable` is; meaningless if that is 0
     std::uint64_t cache = 0;   ///< the identity of the cache that answered
 };
-
-inline constexpr double largest_weight = 1e6;
 
 /// What will be reused of a match, and where the engine is to capture the recurrent state.
 /// Positions of one's own may be added to the captures (where a user marks the end of a shared
@@ -44,11 +50,6 @@ inline constexpr double largest_weight = 1e6;
 struct request_plan {
     match_result match;
     policy::capture_rule captures;
-    /// What a FLOP saved for this request is worth, in FLOPs saved for one of weight 1: 0 to
-    /// largest_weight. What the request resumes from and what it publishes have it from then on,
-    /// or a larger one of others'; what lies above keeps its own. The library's eviction policies
-    /// multiply compute saved per byte by it; lru minds it not.
-    double weight = 1;
 
     [[nodiscard]] token_count resume_at() const { return match.resumable; }
 };

@@ -62,7 +62,8 @@ public:
     ~prefix_cache() { stop_if_leased(leases_); }
 
     /// How much of a prompt is here. Changes nothing: no split, no recency, no allocation.
-    /// O(tokens + depth). Throws invalid_argument if the limit is more than the prompt has.
+    /// O(tokens + depth). Throws invalid_argument if the limit is more than the prompt has, or
+    /// a weight out of range.
     [[nodiscard]] match_result match(scope const& in, std::span<Token const> prompt,
                                      match_options options = {}) const {
         auto const use = threads_.reading("match");
@@ -82,7 +83,7 @@ public:
         auto const use = threads_.writing("acquire");
         if (plan.match.cache != identity_)
             throw contract_violation{"acquire: the plan was not made by this cache"};
-        check_weight(plan.weight);
+        check_weight(plan.match.weight);
         entries_.advance_clock();
         if (!still_there(entries_, plan.match)) {
             ++entries_.counts().stale;

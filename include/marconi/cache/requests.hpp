@@ -22,12 +22,17 @@
 
 namespace marconi::cache {
 
+inline void check_weight(double weight) {
+    MARCONI_EXPECT(weight >= 0 && weight <= largest_weight, "weight", weight, "0 to 1,000,000");
+}
+
 /// Follows a prompt down its scope's tree and notes the deepest point to resume from.
 template <class Entries, class Token>
 [[nodiscard]] match_result find_match(Entries const& entries, scope const& in,
                                       std::span<Token const> prompt, match_options options,
                                       std::uint64_t cache) {
     auto const size = token_count{prompt.size()};
+    check_weight(options.weight);
     MARCONI_EXPECT(prompt.size() <= most_tokens, "prompt.size()", prompt.size(), "less than 2^31");
     token_count const all_but_one = size - token_count{prompt.empty() ? 0u : 1u};
     match_result found{.in = in,
@@ -35,6 +40,7 @@ template <class Entries, class Token>
                        .limit = options.limit.value_or(all_but_one),
                        .matched = {},
                        .resumable = {},
+                       .weight = options.weight,
                        .resume_node = {},
                        .cache = cache};
     MARCONI_EXPECT(found.limit <= size, "limit", found.limit.value(),
@@ -97,10 +103,6 @@ decide_captures(Entries const& entries, Admission const& admission, cache_option
     return rule;
 }
 
-inline void check_weight(double weight) {
-    MARCONI_EXPECT(weight >= 0 && weight <= largest_weight, "weight", weight, "0 to 1,000,000");
-}
-
 /// Whether what a match found to resume from still lives.
 template <class Entries>
 [[nodiscard]] bool still_there(Entries const& entries, match_result const& match) {
@@ -120,7 +122,7 @@ template <class Entries>
     lease.resume_at = plan.match.resumable;
     lease.prompt = plan.match.tokens;
     lease.limit = plan.match.limit;
-    lease.weight = static_cast<float>(plan.weight);
+    lease.weight = static_cast<float>(plan.match.weight);
     if (entries.needs_checkpoint()) {
         lease.captures = plan.captures;
         keep_passed(lease.captures.at, plan.match);

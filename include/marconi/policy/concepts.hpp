@@ -29,7 +29,7 @@ concept admission_policy = std::copyable<P> && requires(P const policy, request_
 ///
 ///   history          what the policy remembers of a node: a small regular type, copied at will.
 ///   created(now)     the history of a node published now.
-///   used(h, now)     a request resumed from the node, or published what was there already.
+///   used(h, now)     a request resumed from the node, or brought just what was there already.
 ///   merged(c, p)     parent `p` merges into child `c`: the history of the surviving child.
 ///                    A split copies the history to both halves; no call is made.
 ///   insert(n, h, f)  node n became a candidate. n is not in the index.

@@ -39,7 +39,7 @@ struct candidate_facts {
     token_count resume_above; ///< the nearest position above that can be resumed from
     bool is_leaf = false;
     bool has_checkpoint = false;
-    double weight = 1; ///< the largest of those who published it or resumed here: see request_plan
+    double weight = 1; ///< the largest of those who published it or resumed here: see match_options
 
     /// FLOPs saved per byte, times the weight: at a weight of 1 the paper's FLOP efficiency. A
     /// candidate that saves something and frees nothing (its only block is shared with its parent)

@@ -90,11 +90,12 @@ template <class Cache>
 [[nodiscard]] prepared_replay prepare(Cache const& cache,
                                       replay_request<typename Cache::token_type> const& request) {
     auto const prompt = request.tokens.first(request.prompt.value());
-    prepared_replay ready{.plan = cache.plan(cache.match(
-                              request.in, prompt, cache::match_options{.limit = request.limit})),
-                          .captured = {}};
+    prepared_replay ready{
+        .plan = cache.plan(
+            cache.match(request.in, prompt,
+                        cache::match_options{.limit = request.limit, .weight = request.weight})),
+        .captured = {}};
     ready.plan.captures.tail = ready.plan.captures.tail && request.ended;
-    ready.plan.weight = request.weight;
     ready.captured = captures_of(ready.plan, token_count{request.tokens.size()});
     token_count const from = ready.plan.resume_at();
     auto const add = [&](token_count position) {

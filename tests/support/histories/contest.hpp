@@ -267,7 +267,7 @@ private:
         planned const& p = plans_.at(c.plan);
         opened o;
         marconi::cache::request_plan plan = p.plan;
-        plan.weight = c.weight;
+        plan.match.weight = c.weight;
         call_cache(c.what, [&] { o.lease = cache_.acquire(plan); });
         bool const got = right_.acquire(c.lease, p.right, c.weight);
         agree("stale", o.lease.stale(), !got);
