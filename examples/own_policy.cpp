@@ -42,7 +42,7 @@ int main() {
         for (std::int32_t i = 0; i < 100 + 50 * (request % 7); ++i) // and a question of its own
             prompt.push_back(1'000 * request + i);
 
-        auto lease = cache.acquire(cache.plan(cache.match({}, prompt)));
+        auto lease = cache.open({}, prompt);
         std::vector<captured_state> captured; // a ledger counts: positions are all it needs
         for (token_count const position : lease.capture_at())
             captured.push_back({position});

@@ -113,7 +113,7 @@ int main() {
     std::vector<std::byte*> const pieces{state.data()};
 
     {
-        auto lease = cache.acquire(cache.plan(cache.match({}, prompt)));
+        auto lease = cache.open({}, prompt);
         std::vector<captured_state> const tail{{token_count{prompt.size()}, {pieces}}};
         cache.commit(lease, prompt, {.kv = {layers}, .checkpoints = tail});
     }
@@ -121,7 +121,7 @@ int main() {
     longer.resize(150, 6);
     std::fill(kv.begin(), kv.end(), std::byte{0});
     std::fill(state.begin(), state.end(), std::byte{0});
-    auto lease = cache.acquire(cache.plan(cache.match({}, longer)));
+    auto lease = cache.open({}, longer);
     cache.restore(lease, {layers}, {pieces});
 
     bool const right = lease.resume_at() == 100_tokens && kv[0] == std::byte{3} &&

@@ -160,7 +160,7 @@ int main() {
         int const knows = known[1] > known[0];
         int const idle = second.stats().requests < first.stats().requests;
         engine_cache& chosen = *caches[known[knows] > chat.size() / 3 ? knows : idle];
-        auto lease = chosen.acquire(chosen.plan(chosen.match(in, chat)));
+        auto lease = chosen.open(in, chat);
         std::vector<captured_state> captured;
         for (token_count const position : lease.capture_at())
             captured.push_back({position});

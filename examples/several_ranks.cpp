@@ -133,7 +133,7 @@ int main() {
     for (auto const& prompt : prompts) {
         ++request.value;
         token_count const end{prompt.size()};
-        auto lease = index.acquire(index.plan(index.match({}, prompt)));
+        auto lease = index.open({}, prompt);
         index.restore(lease, {}, {}, request);
         if (index.reserve(lease, end, request) < end) return 1; // a real engine would preempt
 

@@ -93,10 +93,8 @@ public:
         }
     };
 
-    /// Nothing is called between a match and its acquire: the leases are never stale.
     [[nodiscard]] lease open(token_list const& prompt) {
-        return {fast_.acquire(fast_.plan(fast_.match({}, prompt))),
-                slow_.acquire(slow_.plan(slow_.match({}, prompt)))};
+        return {fast_.open({}, prompt), slow_.open({}, prompt)};
     }
 
     /// Copies what the better tier holds into the engine's memory, and from there to the other one.

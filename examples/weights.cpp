@@ -31,7 +31,7 @@ struct tally {
 /// One turn of a conversation, as an engine serves it; only the weight is said here.
 template <class Cache>
 void serve(Cache& cache, conversation& turns, double weight, tally& count) {
-    auto lease = cache.acquire(cache.plan(cache.match({}, turns, {.weight = weight})));
+    auto lease = cache.open({}, turns, {.weight = weight});
     flop_curve const& flops = cache.store().layout().model().flops;
     count.asked += flops.up_to(token_count{turns.size()}).value();
     count.saved += flops.up_to(lease.resume_at()).value();

@@ -4,8 +4,8 @@
 // prompt or one token of its answer, and a prefix cache.
 //
 //     submit ──► waiting ──admit──► running ──step, step, ...──► finished
-//                   ▲    match, acquire, │   commit after the
-//                   │    restore         │   prefill and at the end
+//                   ▲    open, restore   │   commit after the
+//                   │                    │   prefill and at the end
 //                   └──────preempt───────┘
 //
 // One thread runs all of it. The lines that call the cache are those that say `cache_`.
@@ -224,9 +224,7 @@ private:
         if (!cache_) return;
         marconi::match_options from;
         if (r.of.starts_over) from.limit = marconi::token_count{};
-        while (r.lease.stale()) // until nothing was evicted between looking and pinning
-            r.lease =
-                cache_->acquire(cache_->plan(cache_->match(scope_of(r.of), r.of.tokens, from)));
+        r.lease = cache_->open(scope_of(r.of), r.of.tokens, from);
         cache_->restore(r.lease, {views(r.slot)}, r.state.view());
         r.lease.let_go_checkpoint(); // the model goes on in its copy
         r.computed = r.of.resumed = r.lease.resume_at().value();

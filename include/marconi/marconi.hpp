@@ -49,6 +49,7 @@ using cache::no_observer;
 using cache::occupancy;
 using cache::prefix_cache;
 using cache::request_plan;
+using cache::scope_occupancy;
 using memory::as_blocks;
 using memory::copy_order;
 using memory::head_order;

@@ -15,6 +15,13 @@ TEST_CASE("scopes share nothing but the budget") {
     CHECK(cache.holds().scopes == 5);
     CHECK(cache.holds().nodes == 5);
     CHECK(pages_used(cache) == 60);
+    for (scope const& in : scopes)
+        CHECK(cache.holds(in) == cache::scope_occupancy{.tokens = 10_tokens,
+                                                        .kv = 10 * 256_B,
+                                                        .checkpoints = 2 * 256_B,
+                                                        .nodes = 1,
+                                                        .checkpoint_count = 1});
+    CHECK(cache.holds({.tenant = 99}) == cache::scope_occupancy{});
     CHECK_SOUND(cache);
 
     auto lease = acquire(cache, text("0123456789ab"), scopes[1]);
@@ -35,5 +42,21 @@ TEST_CASE("scopes share nothing but the budget") {
     for (std::int32_t i = 0; i < 20; ++i) // each evicts from another's
         serve(cache, numbered(i, 18), {.tenant = static_cast<std::uint64_t>(i)});
     CHECK(cache.holds().scopes == 5);
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("of a scope each page counts once, in however many nodes it is, and no lease's own") {
+    small_cache cache{room_for(hybrid(), 100, 4)};
+    serve(cache, "0123456789"); // three blocks, of which the second is cut inside
+    auto const lease = acquire(cache, text("012345abcd"));
+    (void)cache.reserve(lease, 30_tokens);
+    commit(cache, lease, text("012345abcd"), {6});
+    cache::scope_occupancy const all = cache.holds({});
+    CHECK(all.tokens == 14_tokens);
+    CHECK(all.nodes == 3);
+    CHECK(all.checkpoint_count == 2);
+    // The first two blocks, the last of the first text, and two of the second's.
+    CHECK(all.kv == 5 * cache.store().layout().page_bytes());
+    CHECK(all.kv < cache.holds().kv_and_leased);
     CHECK_SOUND(cache);
 }

@@ -16,7 +16,7 @@ namespace {
 
 template <class Cache>
 void serve_weighing(Cache& cache, double weight, std::string_view letters) {
-    auto const lease = acquire(cache, text(letters), {}, {.weight = weight});
+    auto const lease = cache.open({}, text(letters), {.weight = weight});
     commit(cache, lease, text(letters), {letters.size()});
 }
 
@@ -72,7 +72,7 @@ TEST_CASE("a use adds weight, and none takes it away") {
     double const heavier = GENERATE(1.0, 20.0);
     for (double const weight : {heavier, 0.0}) {
         cache::match_options const whole{.limit = token_count{10}, .weight = weight};
-        CHECK(acquire(cache, text("aaaaaaaaaa"), {}, whole).resume_at() == token_count{10});
+        CHECK(cache.open({}, text("aaaaaaaaaa"), whole).resume_at() == token_count{10});
     }
     serve_weighing(cache, 5, "bbbbbbbbbb");
     serve_weighing(cache, 1, "cccccccccc");

@@ -152,7 +152,7 @@ TEST_CASE("the page's lines for KV in place reserve, write and give way") {
     engine_of_the_page engine;
     auto const& layout = engine.cache.store().layout();
     request_in_the_snippets request{layout.model(), support::sequence(20, 5)};
-    request.lease = engine.cache.acquire(engine.cache.plan(engine.cache.match({}, request.tokens)));
+    request.lease = engine.cache.open({}, request.tokens);
     engine.step_in_place(request, 20);
     CHECK(request.computed == 20);
     CHECK(request.pages.size() == 5);
@@ -176,7 +176,7 @@ TEST_CASE("the policy of one function evicts") {
 #include "snippet_7.inc"
     for (std::int32_t i = 0; i < 10; ++i) {
         std::vector<std::int32_t> const prompt(1000, i);
-        auto lease = cache.acquire(cache.plan(cache.match({}, prompt)));
+        auto lease = cache.open({}, prompt);
         std::vector<marconi::captured_state> const tail{{1000_tokens}};
         CHECK(cache.commit(lease, prompt, {.checkpoints = tail}).complete());
     }

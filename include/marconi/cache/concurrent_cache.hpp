@@ -53,11 +53,11 @@ public:
         std::unique_lock const held{mutex_};
         return {*this, cache_.acquire(plan)};
     }
-    /// match, plan and acquire as one: the lease is never stale.
+    /// match, plan and acquire with no other call in between: the lease is not stale.
     [[nodiscard]] lease open(scope const& in, std::span<token_type const> prompt,
                              match_options options = {}) {
         std::unique_lock const held{mutex_};
-        return {*this, cache_.acquire(cache_.plan(cache_.match(in, prompt, options)))};
+        return {*this, cache_.open(in, prompt, options)};
     }
 
     /// On a store without streams the copies are done beside other readers.
@@ -115,7 +115,9 @@ public:
     [[nodiscard]] occupancy holds() const {
         return beside_readers([](Cache const& c) { return c.holds(); });
     }
-
+    [[nodiscard]] scope_occupancy holds(scope const& in) const {
+        return beside_readers([&](Cache const& c) { return c.holds(in); });
+    }
     [[nodiscard]] byte_count obtainable(byte_count wanted) const {
         return beside_readers([&](Cache const& c) { return c.obtainable(wanted); });
     }

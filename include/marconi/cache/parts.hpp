@@ -2,6 +2,7 @@
 
 #include <marconi/cache/entries.hpp>
 #include <marconi/cache/evict.hpp>
+#include <marconi/cache/holdings.hpp>
 #include <marconi/cache/lease.hpp>
 #include <marconi/cache/lease_streams.hpp>
 #include <marconi/cache/options.hpp>
@@ -45,6 +46,11 @@ public:
     [[nodiscard]] occupancy holds() const {
         auto const use = threads_.reading("holds");
         return count_holdings(entries_, leases_.size(), peak_pages_);
+    }
+    /// What is here of one scope: of a tenant, say. O(its nodes and pages).
+    [[nodiscard]] scope_occupancy holds(scope const& in) const {
+        auto const use = threads_.reading("holds");
+        return count_scope(entries_, in);
     }
     /// How many bytes can be had at all: free ones, and those of what no lease holds. Where that is
     /// `wanted` or more, an underestimate will do. What a request is about to resume from counts

@@ -97,6 +97,11 @@ public:
         count_request(entries_, plan.match);
         return lease{*this, id};
     }
+    /// match, plan and acquire as one: the lease is not stale.
+    [[nodiscard]] lease open(scope const& in, std::span<Token const> prompt,
+                             match_options options = {}) {
+        return acquire(plan(match(in, prompt, options)));
+    }
 
     /// Copies the KV of tokens [from, resume_at) and the checkpoint there into the engine's memory,
     /// in one launch on the stream; `from` is for an engine that has rows already. One that reads

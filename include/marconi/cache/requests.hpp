@@ -196,24 +196,4 @@ void count_commit(Entries& entries, commit_outcome const& outcome) {
     c.checkpoints_stored += outcome.stored_checkpoints;
 }
 
-template <class Entries>
-[[nodiscard]] occupancy count_holdings(Entries const& entries, std::size_t leases,
-                                       std::uint64_t peak_pages) {
-    auto const& pool = entries.store().pages();
-    byte_count const page = entries.store().layout().page_bytes();
-    occupancy o;
-    o.capacity = page * pool.capacity();
-    o.used = page * pool.used();
-    o.checkpoints = page * entries.checkpoint_pages();
-    o.kv_and_leased = o.used - o.checkpoints;
-    o.peak = page * peak_pages;
-    o.nodes = entries.tree().size() - entries.tree().roots().size();
-    o.checkpoint_count = entries.checkpoint_count();
-    o.candidates = entries.eviction().size();
-    o.leases = leases;
-    o.scopes = entries.tree().roots().size();
-    o.metadata = byte_count{entries.tree().bytes() + entries.checkpoint_table_bytes()};
-    return o;
-}
-
 } // namespace marconi::cache

@@ -86,4 +86,15 @@ struct occupancy {
     byte_count metadata; ///< host memory of the tree, tokens and page ids included
 };
 
+/// What it holds of one scope. Pages that only leases own are not counted.
+struct scope_occupancy {
+    token_count tokens; ///< on edges, each once
+    byte_count kv;
+    byte_count checkpoints;
+    std::uint64_t nodes = 0;
+    std::uint64_t checkpoint_count = 0;
+
+    friend bool operator==(scope_occupancy const&, scope_occupancy const&) = default;
+};
+
 } // namespace marconi::cache

@@ -13,6 +13,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <set>
 #include <span>
 #include <string>
 #include <vector>
@@ -231,6 +232,29 @@ private:
         agree("nodes", o.nodes, right_.nodes.size() - roots);
         agree("scopes", o.scopes, roots);
         agree("open leases", o.leases, right_.leases.size());
+        for (char const in : {'A', 'B'})
+            compare_scope(in);
+    }
+
+    void compare_scope(char in) {
+        std::uint64_t tokens = 0, nodes = 0, checkpoints = 0, checkpoint_pages = 0;
+        std::set<reference::page> kv;
+        for (auto const& [key, n] : right_.nodes) {
+            if (key[0] != in || reference::depth_of(key) == 0) continue;
+            ++nodes;
+            tokens += reference::depth_of(key) - n.start;
+            kv.insert(n.pages.begin(), n.pages.end());
+            checkpoints += n.checkpoint.has_value();
+            if (n.checkpoint) checkpoint_pages += n.checkpoint->size();
+        }
+        auto const o = cache_.holds({.tenant = static_cast<std::uint64_t>(in)});
+        auto const page = right_.layout->page_bytes();
+        agree("tokens of a scope", o.tokens.value(), tokens);
+        agree("bytes of a scope's KV", o.kv.value(), (page * kv.size()).value());
+        agree("bytes of a scope's checkpoints", o.checkpoints.value(),
+              (page * checkpoint_pages).value());
+        agree("nodes of a scope", o.nodes, nodes);
+        agree("checkpoint count of a scope", o.checkpoint_count, checkpoints);
     }
 
     tested_cache const& cache_;

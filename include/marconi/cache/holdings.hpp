@@ -1,0 +1,58 @@
+#pragma once
+
+#include <marconi/cache/stats.hpp>
+#include <marconi/core/types.hpp>
+
+#include <cstddef>
+#include <cstdint>
+#include <vector>
+
+namespace marconi::cache {
+
+template <class Entries>
+[[nodiscard]] occupancy count_holdings(Entries const& entries, std::size_t leases,
+                                       std::uint64_t peak_pages) {
+    auto const& pool = entries.store().pages();
+    byte_count const page = entries.store().layout().page_bytes();
+    occupancy o;
+    o.capacity = page * pool.capacity();
+    o.used = page * pool.used();
+    o.checkpoints = page * entries.checkpoint_pages();
+    o.kv_and_leased = o.used - o.checkpoints;
+    o.peak = page * peak_pages;
+    o.nodes = entries.tree().size() - entries.tree().roots().size();
+    o.checkpoint_count = entries.checkpoint_count();
+    o.candidates = entries.eviction().size();
+    o.leases = leases;
+    o.scopes = entries.tree().roots().size();
+    o.metadata = byte_count{entries.tree().bytes() + entries.checkpoint_table_bytes()};
+    return o;
+}
+
+/// O(nodes and pages of the scope), and a bit for each page of the cache.
+template <class Entries>
+[[nodiscard]] scope_occupancy count_scope(Entries const& entries, scope const& in) {
+    scope_occupancy o;
+    auto const& tree = entries.tree();
+    node_id const root = tree.find_root(in);
+    if (!root) return o;
+    byte_count const page = entries.store().layout().page_bytes();
+    // Nodes that touch one block may share its page.
+    std::vector<bool> seen(entries.store().pages().touched());
+    tree.each_below(root, [&](node_id id) {
+        ++o.nodes;
+        o.tokens += token_count{tree[id].length};
+        for (page_id const p : entries.pages(tree[id])) {
+            if (!seen[p.value()]) o.kv += page;
+            seen[p.value()] = true;
+        }
+        if (entries.has_checkpoint(id)) {
+            ++o.checkpoint_count;
+            o.checkpoints += page * entries.checkpoint(id).pages().size();
+        }
+        return true;
+    });
+    return o;
+}
+
+} // namespace marconi::cache
