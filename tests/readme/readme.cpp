@@ -87,7 +87,7 @@ struct engine_of_the_page {
     void step_in_place(request_in_the_snippets& request, std::size_t end) {
 #include "snippet_5.inc"
         for (; request.computed < end; ++request.computed)
-            for (std::size_t layer : {0, 1})
+            for (std::size_t layer : {0u, 1u})
                 std::ranges::copy(request.memory.row(request.tokens, request.computed, layer, 0),
                                   key_of(layer, request.computed));
         auto const first = request.memory.row(request.tokens, 0, 1, 0);
