@@ -60,7 +60,7 @@ void asked_again(benchmark::State& state, model_kind model, std::size_t block, s
     state.counters["request_hit_us"] = again.request.median_us();
     state.counters["request_new_us"] = first.request.median_us();
     report_ceilings(state, prompts[0]);
-    state.SetItemsProcessed(static_cast<std::int64_t>(iterations(state)));
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
     state.SetBytesProcessed(static_cast<std::int64_t>((matched + stored) * 4));
     expect_equal(state, matched, count * 32768 * (repeats - 1), "tokens matched");
     expect_equal(state, stored, count * 32768, "tokens stored");
@@ -113,7 +113,7 @@ void one_request(benchmark::State& state, model_kind model, std::size_t block, k
     clocked.report(state);
     report_ceilings(state, texts[0]);
     state.counters["evictions"] = static_cast<double>(cache->stats().evictions());
-    state.SetItemsProcessed(static_cast<std::int64_t>(iterations(state)));
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
     state.SetBytesProcessed(static_cast<std::int64_t>(iterations(state) * request_tokens * 4));
     expect_equal(state, wrong, 0, "requests that found or stored too little");
 }

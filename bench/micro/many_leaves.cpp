@@ -70,7 +70,7 @@ void leaves_come_and_go(benchmark::State& state, model_kind model, std::size_t b
     clocked.report(state);
     state.counters["evict_us"] = evictions.median_us();
     state.counters["ceiling_us"] = dependent_load_us();
-    state.SetItemsProcessed(static_cast<std::int64_t>(2 * iterations(state)));
+    state.SetItemsProcessed(static_cast<std::int64_t>(2 * state.iterations()));
     expect_equal(state, cache->stats().evictions() - evicted, iterations(state), "evictions");
     expect_equal(state, stored, iterations(state) * many_leaves::leaf_tokens, "tokens stored");
 }

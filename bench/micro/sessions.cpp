@@ -50,7 +50,7 @@ void all_kept(benchmark::State& state, model_kind model, std::size_t block, std:
     }
     report_memory(state, *cache, heap_bytes() - heap_before - clocked.bytes(), stored);
     clocked.report(state);
-    state.SetItemsProcessed(static_cast<std::int64_t>(iterations(state)));
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
     state.SetBytesProcessed(static_cast<std::int64_t>(tokens * 4));
     state.counters["ceiling_match_us"] = compare_us(sessions, count);
     expect_equal(state, matched, sessions.known_tokens(), "tokens matched");
@@ -87,7 +87,7 @@ void a_fifth_kept(benchmark::State& state, model_kind model, std::size_t block, 
     clocked.report(state);
     state.counters["evict_2400_tokens_us"] = evictions.median_us();
     state.counters["evictions"] = static_cast<double>(cache->stats().evictions());
-    state.SetItemsProcessed(static_cast<std::int64_t>(iterations(state)));
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
     expect_equal(state, published, tokens, "tokens published");
     expect_equal(state, freed, made, "calls that freed what they were asked for");
 }

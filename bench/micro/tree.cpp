@@ -91,7 +91,7 @@ void split_and_merge(benchmark::State& state) {
     }
     state.counters["split_us"] = splits.median_us();
     state.counters["merge_us"] = merges.median_us();
-    state.SetItemsProcessed(static_cast<std::int64_t>(2 * iterations(state)));
+    state.SetItemsProcessed(static_cast<std::int64_t>(2 * state.iterations()));
     expect_equal(state, halves, iterations(state) * (tokens / 2), "tokens in upper halves");
     expect_equal(state, tree.tokens(leaf).size(), tokens, "tokens of the merged edge");
 }
@@ -125,7 +125,7 @@ void merge_across_segments(benchmark::State& state) {
     }
     state.counters["merge_us"] = merges.median_us();
     state.counters["ceiling_memcpy_us"] = copies.median_us();
-    state.SetItemsProcessed(static_cast<std::int64_t>(iterations(state)));
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
     state.SetBytesProcessed(static_cast<std::int64_t>(iterations(state) * cut * 4));
     expect_equal(state, merged, iterations(state) * tokens, "tokens of merged edges");
 }

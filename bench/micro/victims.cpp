@@ -72,7 +72,7 @@ void victims(benchmark::State& state, model_kind model, std::size_t nodes) {
     state.counters["evictions"] = static_cast<double>(cache.stats().evictions() - before);
     state.counters["candidates"] = static_cast<double>(cache.holds().candidates);
     state.counters["nodes"] = static_cast<double>(cache.holds().nodes);
-    state.SetItemsProcessed(static_cast<std::int64_t>(iterations(state)));
+    state.SetItemsProcessed(static_cast<std::int64_t>(state.iterations()));
     expect_equal(state, freed, iterations(state), "evictions that freed something");
 }
 

@@ -95,7 +95,7 @@ inline std::vector<cache::captured_state> states_at(std::vector<std::uint64_t> c
 template <class Cache>
 typename Cache::lease acquire(Cache& cache, sequence const& prompt, scope const& in = {},
                               cache::match_options options = {}) {
-    return cache.acquire(cache.plan(cache.match(in, prompt, options)));
+    return cache.open(in, prompt, options);
 }
 
 template <class Cache>

@@ -1,5 +1,7 @@
 #pragma once
 
+// What a cache holds, counted: its holds() functions.
+
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/types.hpp>
 
@@ -9,6 +11,7 @@
 
 namespace marconi::cache {
 
+/// Of everything. O(1).
 template <class Entries>
 [[nodiscard]] occupancy count_holdings(Entries const& entries, std::size_t leases,
                                        std::uint64_t peak_pages) {
@@ -29,7 +32,7 @@ template <class Entries>
     return o;
 }
 
-/// O(nodes and pages of the scope), and a bit for each page of the cache.
+/// Of one scope. O(its nodes and pages), and a bit for each page of the cache.
 template <class Entries>
 [[nodiscard]] scope_occupancy count_scope(Entries const& entries, scope const& in) {
     scope_occupancy o;

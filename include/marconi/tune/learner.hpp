@@ -79,7 +79,7 @@ public:
                                            cache_options, std::move(admission),
                                            options.shadow_memory)} {}
 
-    /// What a commit that is to be made shows of its request, if that is anything to learn from.
+    /// What a commit that is to be made shows of its request, if there is anything to learn.
     template <class Entries>
     [[nodiscard]] std::optional<replay_request<Token>>
     shown_by(cache::lease_record const& lease, std::span<Token const> tokens,
