@@ -1,0 +1,298 @@
+"""The C interface of marconi_c.h, for Python, by nothing but ctypes.
+
+    library = marconi.load("libmarconi_c.so")
+    cache = marconi.Cache(library, preset="nemotron-h-8b", memory=pool.data_ptr(), capacity=pool.nbytes)
+    lease = cache.open(tokens, tenant=7)
+    lease.restore(state=[tensor.data_ptr() for tensor in states])
+
+Tokens are a list, or without a copy a buffer of int32: an array.array("i"), a numpy array, a
+memoryview of part of one. Addresses are plain integers: a tensor's data_ptr(),
+ctypes.addressof(buffer). marconi_c.h says what each call promises. What fails raises marconi.Error. A lease ends with close(), its with block, or
+when nothing names it any more; a cache is destroyed only after its leases.
+"""
+
+import array
+import ctypes
+from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int32, c_size_t, c_ssize_t
+from ctypes import c_uint32, c_uint64, c_void_p
+
+FAILURES = {1: "invalid argument", 2: "contract violation", 3: "out of memory", 4: "failure"}
+ALL_BUT_ONE = 2**64 - 1
+
+
+class Error(RuntimeError):
+    def __init__(self, kind, message):
+        super().__init__(f"{FAILURES.get(kind, kind)}: {message}")
+        self.kind = kind
+
+
+class _Record(ctypes.Structure):
+    def __repr__(self):
+        members = ", ".join(f"{name}={getattr(self, name)}" for name, _ in self._fields_)
+        return f"{type(self).__name__}({members})"
+
+
+def _record(name, members):
+    return type(name, (_Record,), {"_fields_": members})
+
+
+def _counts(names):
+    return [(name, c_uint64) for name in names.split()]
+
+
+KvLayer = _record("KvLayer", _counts("key_bytes value_bytes"))
+StatePiece = _record("StatePiece", _counts("fixed_bytes window bytes_per_window_token"))
+WindowFlops = _record("WindowFlops", [("window", c_uint64), ("per_pair", c_double)])
+Options = _record("Options", [
+    ("preset", c_char_p), ("tensor_parallel", c_uint64),
+    ("kv_layers", POINTER(KvLayer)), ("kv_layer_count", c_size_t),
+    ("state_pieces", POINTER(StatePiece)), ("state_piece_count", c_size_t),
+    ("flops_per_token", c_double), ("flops_per_pair", c_double),
+    ("window_flops", POINTER(WindowFlops)), ("window_flops_count", c_size_t),
+    *_counts("block_tokens page_bytes checkpoint_grid"),
+    ("memory", c_void_p), ("capacity", c_uint64), ("multiprocessors", c_uint64)])
+Pages = _record("Pages", [
+    ("memory", c_void_p), *_counts("page_bytes count block_tokens"),
+    ("kv_layer_count", c_size_t), ("state_piece_count", c_size_t)])
+LayerPlace = _record("LayerPlace", [*_counts("key_offset value_offset"), ("bytes", KvLayer)])
+Scope = _record("Scope", _counts("tenant adapter revision"))
+KvView = _record("KvView", [
+    ("key", c_void_p), ("key_stride", c_ssize_t), ("value", c_void_p), ("value_stride", c_ssize_t)])
+Captured = _record("Captured", [("position", c_uint64), ("state", POINTER(c_void_p))])
+Outcome = _record("Outcome", _counts(
+    "position stored_tokens declined_tokens stored_checkpoints known_checkpoints"
+    " declined_checkpoints evicted_entries evicted_bytes"))
+Stats = _record("Stats", [
+    *_counts("requests hits tokens_asked tokens_matched tokens_resumed"),
+    ("flops_asked", c_double), ("flops_saved", c_double),
+    *_counts("commits declined_commits evictions capacity_bytes used_bytes kv_bytes"
+             " checkpoint_bytes nodes checkpoints leases")])
+
+_CACHE = _LEASE = _STREAM = c_void_p
+_TOKENS = POINTER(c_int32)
+_CAN_FAIL = {
+    "create": [POINTER(Options), POINTER(_CACHE)],
+    "destroy": [_CACHE],
+    "describe_pages": [_CACHE, POINTER(Pages)],
+    "describe_layer": [_CACHE, c_size_t, POINTER(LayerPlace)],
+    "describe_state": [_CACHE, c_size_t, POINTER(StatePiece)],
+    "open": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, c_double, POINTER(_LEASE)],
+    "restore": [_LEASE, POINTER(KvView), POINTER(c_void_p), _STREAM],
+    "reserve": [_LEASE, c_uint64, _STREAM, POINTER(c_uint64)],
+    "unreserve": [_LEASE, c_uint64],
+    "block_table": [_LEASE, c_size_t, POINTER(c_uint32), c_size_t, POINTER(c_size_t)],
+    "used_on": [_LEASE, _STREAM],
+    "deduplicate": [_LEASE, POINTER(c_uint64)],
+    "commit": [_LEASE, _TOKENS, c_size_t, POINTER(KvView), POINTER(Captured), c_size_t,
+               _STREAM, POINTER(Outcome)],
+    "obtainable": [_CACHE, c_uint64, POINTER(c_uint64)],
+    "evict": [_CACHE, c_uint64, POINTER(c_uint64)],
+    "clear": [_CACHE, POINTER(Scope)],
+    "read_stats": [_CACHE, POINTER(Stats)],
+    "audit": [_CACHE],
+}
+_CANNOT_FAIL = {
+    "last_error": (c_char_p, []),
+    "close": (None, [_LEASE]),
+    "resume_at": (c_uint64, [_LEASE]),
+    "position": (c_uint64, [_LEASE]),
+    "capture_at": (c_size_t, [_LEASE, POINTER(c_uint64), c_size_t]),
+    "should_capture": (c_int, [_LEASE, c_uint64, c_int]),
+    "let_go_checkpoint": (None, [_LEASE]),
+    "let_go_kv": (None, [_LEASE]),
+}
+
+
+def load(path):
+    """The library at a path, its functions declared; those that can fail raise Error."""
+    library = ctypes.CDLL(path)
+
+    def check(status, _function, _arguments):
+        if status != 0:
+            raise Error(status, library.marconi_last_error().decode(errors="replace"))
+
+    for name, arguments in _CAN_FAIL.items():
+        function = getattr(library, "marconi_" + name)
+        function.argtypes, function.restype, function.errcheck = arguments, c_int, check
+    for name, (result, arguments) in _CANNOT_FAIL.items():
+        function = getattr(library, "marconi_" + name)
+        function.argtypes, function.restype = arguments, result
+    return library
+
+
+def _array(kind, items):
+    items = list(items)
+    return (kind * len(items))(*items)
+
+
+def _tokens(tokens):
+    """Where the first is, and how many: of a writable buffer of int32 without a copy."""
+    try:
+        view = memoryview(tokens)
+    except TypeError:
+        view = memoryview(array.array("i", tokens))
+    if view.format != "i" or view.ndim != 1 or not view.contiguous:
+        raise Error(1, f"tokens of format {view.format!r}; expected contiguous int32")
+    if view.readonly:
+        view = memoryview(bytearray(view)).cast("i")
+    return byref(c_int32.from_buffer(view)) if len(view) else None, len(view)
+
+
+class Cache:
+    """A preset's model, or one by hand: kv_layers of (key_bytes, value_bytes), state_pieces of
+    (fixed_bytes, window, bytes_per_window_token), window_flops of (window, per_pair)."""
+
+    def __init__(self, library, *, capacity, memory=None, preset=None, tensor_parallel=0,
+                 kv_layers=(), state_pieces=(), flops_per_token=0.0, flops_per_pair=0.0,
+                 window_flops=(), block_tokens=0, page_bytes=0, checkpoint_grid=0,
+                 multiprocessors=0):
+        self._library, self._handle = library, _CACHE()
+        layers, pieces = _array(KvLayer, kv_layers), _array(StatePiece, state_pieces)
+        windows = _array(WindowFlops, window_flops)
+        library.marconi_create(byref(Options(
+            preset=preset.encode() if preset else None, tensor_parallel=tensor_parallel,
+            kv_layers=layers, kv_layer_count=len(layers),
+            state_pieces=pieces, state_piece_count=len(pieces),
+            flops_per_token=flops_per_token, flops_per_pair=flops_per_pair,
+            window_flops=windows, window_flops_count=len(windows),
+            block_tokens=block_tokens, page_bytes=page_bytes, checkpoint_grid=checkpoint_grid,
+            memory=memory, capacity=capacity, multiprocessors=multiprocessors)), byref(self._handle))
+        self.pages = self._read("describe_pages", Pages)
+        self.layers = [self._read("describe_layer", LayerPlace, i)
+                       for i in range(self.pages.kv_layer_count)]
+        self.state_pieces = [self._read("describe_state", StatePiece, i)
+                             for i in range(self.pages.state_piece_count)]
+
+    def _read(self, what, kind, *arguments):
+        found = kind()
+        getattr(self._library, "marconi_" + what)(self._handle, *arguments, byref(found))
+        return found
+
+    def open(self, tokens, *, tenant=0, adapter=0, revision=0, limit=ALL_BUT_ONE, weight=1.0):
+        first, count = _tokens(tokens)
+        handle = _LEASE()
+        self._library.marconi_open(self._handle, byref(Scope(tenant, adapter, revision)), first,
+                                   count, limit, weight, byref(handle))
+        return Lease(self._library, self, handle)
+
+    def obtainable(self, wanted):
+        return self._read("obtainable", c_uint64, wanted).value
+
+    def evict(self, size):
+        return self._read("evict", c_uint64, size).value
+
+    def clear(self, scope=None):
+        """Forgets a scope, (tenant, adapter, revision), or all."""
+        self._library.marconi_clear(self._handle, byref(Scope(*scope)) if scope else None)
+
+    def stats(self):
+        return self._read("read_stats", Stats)
+
+    def audit(self):
+        self._library.marconi_audit(self._handle)
+
+    def destroy(self):
+        self._library.marconi_destroy(self._handle)
+        self._handle = _CACHE()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.destroy()
+
+
+class Lease:
+    """What Cache.open() gives. `state` is a list of addresses, one for each state piece; `kv` a list
+    of (key, key_stride, value, value_stride), one for each layer, or None in place; on a device a
+    `stream` is torch.cuda.Stream.cuda_stream."""
+
+    def __init__(self, library, cache, handle):
+        self._library, self._cache, self._handle = library, cache, handle
+
+    @property
+    def resume_at(self):
+        return self._library.marconi_resume_at(self._handle)
+
+    @property
+    def position(self):
+        return self._library.marconi_position(self._handle)
+
+    def capture_at(self):
+        room = self._library.marconi_capture_at(self._handle, None, 0)
+        positions = (c_uint64 * room)()
+        self._library.marconi_capture_at(self._handle, positions, room)
+        return list(positions)
+
+    def should_capture(self, position, last=False):
+        return self._library.marconi_should_capture(self._handle, position, last) != 0
+
+    def restore(self, state, kv=None, stream=None):
+        self._library.marconi_restore(self._handle, self._views(kv), self._state(state), stream)
+
+    def reserve(self, tokens, stream=None):
+        covered = c_uint64()
+        self._library.marconi_reserve(self._handle, tokens, stream, byref(covered))
+        return covered.value
+
+    def unreserve(self, tokens):
+        self._library.marconi_unreserve(self._handle, tokens)
+
+    def block_table(self, first=0):
+        count = c_size_t()
+        self._library.marconi_block_table(self._handle, first, None, 0, byref(count))
+        pages = (c_uint32 * count.value)()
+        self._library.marconi_block_table(self._handle, first, pages, len(pages), byref(count))
+        return list(pages)
+
+    def used_on(self, stream):
+        self._library.marconi_used_on(self._handle, stream)
+
+    def deduplicate(self):
+        freed = c_uint64()
+        self._library.marconi_deduplicate(self._handle, byref(freed))
+        return freed.value
+
+    def commit(self, tokens, captured=(), kv=None, stream=None):
+        """`captured`: (position, state) for each copy, ascending."""
+        first, count = _tokens(tokens)
+        copies = _array(Captured, ((at, self._state(state)) for at, state in captured))
+        outcome = Outcome()
+        self._library.marconi_commit(self._handle, first, count, self._views(kv), copies,
+                                     len(copies), stream, byref(outcome))
+        return outcome
+
+    def let_go_checkpoint(self):
+        self._library.marconi_let_go_checkpoint(self._handle)
+
+    def let_go_kv(self):
+        self._library.marconi_let_go_kv(self._handle)
+
+    def close(self):
+        self._library.marconi_close(self._handle)
+        self._handle = _LEASE()
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()
+
+    def __del__(self):
+        self.close()
+
+    def _state(self, addresses):
+        _expect_one_each(addresses, self._cache.state_pieces, "addresses of state pieces")
+        return ctypes.cast(_array(c_void_p, addresses), POINTER(c_void_p))
+
+    def _views(self, kv):
+        if kv is None:
+            return None
+        _expect_one_each(kv, self._cache.layers, "views of KV layers")
+        return _array(KvView, kv)
+
+
+def _expect_one_each(given, wanted, what):
+    """C cannot see how long an array is."""
+    if len(given) != len(wanted):
+        raise Error(1, f"{len(given)} {what}; expected {len(wanted)}")

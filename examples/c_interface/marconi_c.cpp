@@ -1,0 +1,385 @@
+// The C functions of marconi_c.h, each a call of the same name in C++ behind a guard that turns
+// exceptions into answers.
+
+#include "marconi_c.h"
+
+#include <marconi/marconi.hpp>
+
+#ifndef MARCONI_C_PAGES // marconi_c.cu puts them on a device
+#include "on_host.hpp"
+#define MARCONI_C_PAGES c_interface::on_host
+#endif
+
+#include <algorithm>
+#include <cstddef>
+#include <cstdint>
+#include <cstdio>
+#include <exception>
+#include <new>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace {
+
+using namespace marconi;
+
+using pages_place = MARCONI_C_PAGES;
+using store_type = pages_place::store_type;
+using cache_type = concurrent_cache<learning_cache<store_type>>;
+
+thread_local char last_error[1024] = "";
+
+int failed(marconi_failure kind, char const* message) {
+    std::snprintf(last_error, sizeof last_error, "%s", message);
+    return kind;
+}
+
+/// Does the work; what it throws becomes the answer.
+template <class Work>
+int guarded(Work&& work) noexcept {
+    try {
+        std::forward<Work>(work)();
+        return MARCONI_OK;
+    } catch (invalid_argument const& e) {
+        return failed(MARCONI_INVALID_ARGUMENT, e.what());
+    } catch (size_overflow const& e) {
+        return failed(MARCONI_INVALID_ARGUMENT, e.what());
+    } catch (contract_violation const& e) {
+        return failed(MARCONI_CONTRACT_VIOLATION, e.what());
+    } catch (std::bad_alloc const&) {
+        return failed(MARCONI_OUT_OF_MEMORY, "out of memory");
+    } catch (std::exception const& e) {
+        return failed(MARCONI_OTHER_FAILURE, e.what());
+    }
+}
+
+template <class T>
+T& needed(T* pointer, char const* name) {
+    if (!pointer) throw invalid_argument{std::string{name} + " is null"};
+    return *pointer;
+}
+
+template <class T>
+std::span<T> array(T* first, std::size_t count, char const* name) {
+    if (count != 0) (void)needed(first, name);
+    return {first, count};
+}
+
+scope scope_of(marconi_scope const& in) { return {in.tenant, in.adapter, in.revision}; }
+
+footprint footprint_of(marconi_options const& options) {
+    if (options.preset) {
+        if (options.kv_layer_count != 0 || options.state_piece_count != 0)
+            throw invalid_argument{"options: a preset, or layers and pieces, but not both"};
+        std::uint64_t const ranks = options.tensor_parallel ? options.tensor_parallel : 1;
+        return model::find_preset(options.preset).footprint({.tensor_parallel = ranks});
+    }
+    footprint model{.flops = {options.flops_per_token, options.flops_per_pair}};
+    for (auto const& layer : array(options.kv_layers, options.kv_layer_count, "kv_layers"))
+        model.kv_layers.push_back({layer.key_bytes, layer.value_bytes});
+    for (auto const& piece : array(options.state_pieces, options.state_piece_count, "state_pieces"))
+        model.state_pieces.push_back(
+            {piece.fixed_bytes, piece.window, piece.bytes_per_window_token});
+    for (auto const& term : array(options.window_flops, options.window_flops_count, "window_flops"))
+        model.flops.windows.push_back({term.window, term.per_pair});
+    return model;
+}
+
+store_type store_of(marconi_options const& options) {
+    memory::page_options pages;
+    if (options.block_tokens) pages.block_tokens = token_count{options.block_tokens};
+    if (options.page_bytes) pages.page_bytes = byte_count{options.page_bytes};
+    return pages_place::make_store(footprint_of(options), options, pages);
+}
+
+cache_options cache_options_of(marconi_options const& options) {
+    return {.checkpoint_grid = token_count{options.checkpoint_grid ? options.checkpoint_grid : 1}};
+}
+
+} // namespace
+
+struct marconi_cache {
+    cache_type cache;
+
+    /// It does not change: no lock is needed to read it.
+    [[nodiscard]] store_type const& store() const {
+        return cache.beside_readers([](auto const& inner) -> auto const& { return inner.store(); });
+    }
+    [[nodiscard]] footprint const& model() const { return store().layout().model(); }
+};
+
+struct marconi_lease {
+    marconi_cache& of;
+    cache_type::lease inner;
+};
+
+namespace {
+
+/// Views of the arrays that a caller hands over, for as long as a call takes.
+class views_of {
+public:
+    explicit views_of(marconi_cache const& cache) : model_{cache.model()} {}
+
+    memory::kv_view kv(marconi_kv_view const* layers) {
+        if (!layers) return {};
+        for (marconi_kv_view const& view : std::span{layers, model_.kv_layers.size()})
+            layers_.push_back({.key = static_cast<std::byte*>(view.key),
+                               .key_stride = view.key_stride,
+                               .value = static_cast<std::byte*>(view.value),
+                               .value_stride = view.value_stride});
+        return {layers_};
+    }
+
+    /// The states of some copies, or of the one that is restored to.
+    std::vector<captured_state> states(std::span<marconi_captured const> copies) {
+        std::size_t const each = model_.state_pieces.size();
+        pieces_.reserve(copies.size() * each); // the views point into it
+        std::vector<captured_state> all;
+        for (marconi_captured const& copy : copies) {
+            auto const begin = pieces_.size();
+            for (void* piece : array(copy.state, each, "state"))
+                pieces_.push_back(static_cast<std::byte*>(piece));
+            all.push_back({.position = token_count{copy.position},
+                           .state = {std::span{pieces_}.subspan(begin)}});
+        }
+        return all;
+    }
+
+private:
+    footprint const& model_;
+    std::vector<memory::kv_layer_view> layers_;
+    std::vector<std::byte*> pieces_;
+};
+
+} // namespace
+
+char const* marconi_last_error() { return last_error; }
+
+int marconi_create(marconi_options const* options, marconi_cache** made) {
+    return guarded([&] {
+        auto const& wanted = needed(options, "options");
+        marconi_cache*& to = needed(made, "made");
+        to = new marconi_cache{cache_type{store_of(wanted), cache_options_of(wanted)}};
+    });
+}
+
+int marconi_destroy(marconi_cache* cache) {
+    if (!cache) return MARCONI_OK;
+    if (cache->cache.holds().leases != 0)
+        return failed(MARCONI_CONTRACT_VIOLATION, "marconi_destroy: leases are open");
+    delete cache;
+    return MARCONI_OK;
+}
+
+int marconi_describe_pages(marconi_cache const* cache, marconi_pages* found) {
+    return guarded([&] {
+        store_type const& store = needed(cache, "cache").store();
+        auto const& layout = store.layout();
+        needed(found, "found") =
+            marconi_pages{.memory = store.page(page_id{0}).data(),
+                          .page_bytes = layout.page_bytes().value(),
+                          .count = store.pages().capacity(),
+                          .block_tokens = layout.block_tokens(),
+                          .kv_layer_count = layout.model().kv_layers.size(),
+                          .state_piece_count = layout.model().state_pieces.size()};
+    });
+}
+
+int marconi_describe_layer(marconi_cache const* cache, size_t layer, marconi_layer_place* found) {
+    return guarded([&] {
+        auto const& layout = needed(cache, "cache").store().layout();
+        auto const& layers = layout.model().kv_layers;
+        MARCONI_EXPECT(layer < layers.size(), "layer", layer,
+                       "less than " + std::to_string(layers.size()));
+        needed(found, "found") =
+            marconi_layer_place{.key_offset = layout.key_offset(layer, 0),
+                                .value_offset = layout.value_offset(layer, 0),
+                                .bytes = {layers[layer].key_bytes, layers[layer].value_bytes}};
+    });
+}
+
+int marconi_describe_state(marconi_cache const* cache, size_t piece, marconi_state_piece* found) {
+    return guarded([&] {
+        auto const& pieces = needed(cache, "cache").model().state_pieces;
+        MARCONI_EXPECT(piece < pieces.size(), "piece", piece,
+                       "less than " + std::to_string(pieces.size()));
+        needed(found, "found") = marconi_state_piece{
+            pieces[piece].fixed_bytes, pieces[piece].window, pieces[piece].bytes_per_window_token};
+    });
+}
+
+int marconi_open(marconi_cache* cache, marconi_scope const* in, int32_t const* tokens, size_t count,
+                 uint64_t limit, double weight, marconi_lease** opened) {
+    return guarded([&] {
+        marconi_cache& of = needed(cache, "cache");
+        marconi_lease*& to = needed(opened, "opened");
+        match_options options{.weight = weight};
+        if (limit != MARCONI_ALL_BUT_ONE) options.limit = token_count{limit};
+        scope const whose = scope_of(needed(in, "in"));
+        to = new marconi_lease{of, of.cache.open(whose, array(tokens, count, "tokens"), options)};
+    });
+}
+
+void marconi_close(marconi_lease* lease) { delete lease; }
+
+uint64_t marconi_resume_at(marconi_lease const* lease) {
+    return lease ? lease->inner.resume_at().value() : 0;
+}
+
+uint64_t marconi_position(marconi_lease const* lease) {
+    return lease ? lease->inner.position().value() : 0;
+}
+
+size_t marconi_capture_at(marconi_lease const* lease, uint64_t* positions, size_t room) {
+    if (!lease) return 0;
+    auto const wanted = lease->inner.capture_at();
+    for (std::size_t i = 0; i < std::min(room, wanted.size()); ++i)
+        positions[i] = wanted[i].value();
+    return wanted.size();
+}
+
+int marconi_should_capture(marconi_lease const* lease, uint64_t position, int last) {
+    return lease && lease->inner.should_capture(token_count{position}, last != 0);
+}
+
+int marconi_restore(marconi_lease const* lease, marconi_kv_view const* kv, void* const* state,
+                    void* stream) {
+    return guarded([&] {
+        marconi_lease const& from = needed(lease, "lease");
+        views_of views{from.of};
+        marconi_captured const place{marconi_resume_at(lease), state};
+        auto const states = views.states({&place, 1});
+        from.of.cache.restore(from.inner, views.kv(kv), states.front().state,
+                              pages_place::stream_of(stream));
+    });
+}
+
+int marconi_reserve(marconi_lease* lease, uint64_t tokens, void* stream, uint64_t* covered) {
+    return guarded([&] {
+        marconi_lease& of = needed(lease, "lease");
+        std::uint64_t& answer = needed(covered, "covered");
+        answer = of.of.cache.reserve(of.inner, token_count{tokens}, pages_place::stream_of(stream))
+                     .value();
+    });
+}
+
+int marconi_unreserve(marconi_lease* lease, uint64_t tokens) {
+    return guarded([&] {
+        marconi_lease& of = needed(lease, "lease");
+        of.of.cache.unreserve(of.inner, token_count{tokens});
+    });
+}
+
+int marconi_block_table(marconi_lease const* lease, size_t first, uint32_t* pages, size_t room,
+                        size_t* count) {
+    return guarded([&] {
+        marconi_lease const& of = needed(lease, "lease");
+        std::span<std::uint32_t> const to = array(pages, room, "pages");
+        auto const table = of.of.cache.block_table(of.inner, first);
+        needed(count, "count") = table.size();
+        for (std::size_t i = 0; i < std::min(to.size(), table.size()); ++i)
+            to[i] = table[i].value();
+    });
+}
+
+int marconi_used_on(marconi_lease* lease, void* stream) {
+    return guarded([&] { needed(lease, "lease").inner.used_on(pages_place::stream_of(stream)); });
+}
+
+int marconi_deduplicate(marconi_lease* lease, uint64_t* freed) {
+    return guarded([&] {
+        marconi_lease& of = needed(lease, "lease");
+        byte_count const went = of.of.cache.deduplicate(of.inner);
+        if (freed) *freed = went.value();
+    });
+}
+
+int marconi_commit(marconi_lease* lease, int32_t const* tokens, size_t count,
+                   marconi_kv_view const* kv, marconi_captured const* captured,
+                   size_t captured_count, void* stream, marconi_outcome* outcome) {
+    return guarded([&] {
+        marconi_lease& of = needed(lease, "lease");
+        views_of views{of.of};
+        auto const states = views.states(array(captured, captured_count, "captured"));
+        commit_outcome const done = of.of.cache.commit(of.inner, array(tokens, count, "tokens"),
+                                                       {.kv = views.kv(kv), .checkpoints = states},
+                                                       pages_place::stream_of(stream));
+        if (!outcome) return;
+        *outcome = marconi_outcome{.position = done.position.value(),
+                                   .stored_tokens = done.stored_tokens.value(),
+                                   .declined_tokens = done.declined_tokens.value(),
+                                   .stored_checkpoints = done.stored_checkpoints,
+                                   .known_checkpoints = done.known_checkpoints,
+                                   .declined_checkpoints = done.declined_checkpoints,
+                                   .evicted_entries = done.evicted_entries,
+                                   .evicted_bytes = done.evicted_bytes.value()};
+    });
+}
+
+void marconi_let_go_checkpoint(marconi_lease* lease) {
+    if (lease) lease->inner.let_go_checkpoint();
+}
+
+void marconi_let_go_kv(marconi_lease* lease) {
+    if (lease) lease->inner.let_go_kv();
+}
+
+int marconi_obtainable(marconi_cache const* cache, uint64_t wanted, uint64_t* bytes) {
+    return guarded([&] {
+        marconi_cache const& of = needed(cache, "cache");
+        needed(bytes, "bytes") = of.cache.obtainable(byte_count{wanted}).value();
+    });
+}
+
+int marconi_evict(marconi_cache* cache, uint64_t bytes, uint64_t* freed) {
+    return guarded([&] {
+        byte_count const went = needed(cache, "cache").cache.evict(byte_count{bytes});
+        if (freed) *freed = went.value();
+    });
+}
+
+int marconi_clear(marconi_cache* cache, marconi_scope const* only) {
+    return guarded([&] {
+        marconi_cache& of = needed(cache, "cache");
+        if (only)
+            of.cache.clear(scope_of(*only));
+        else
+            of.cache.clear();
+    });
+}
+
+int marconi_read_stats(marconi_cache const* cache, marconi_stats* found) {
+    return guarded([&] {
+        marconi_cache const& of = needed(cache, "cache");
+        counters const did = of.cache.stats();
+        occupancy const has = of.cache.holds();
+        needed(found, "found") = marconi_stats{.requests = did.requests,
+                                               .hits = did.hits,
+                                               .tokens_asked = did.tokens_asked.value(),
+                                               .tokens_matched = did.tokens_matched.value(),
+                                               .tokens_resumed = did.tokens_resumed.value(),
+                                               .flops_asked = did.flops_asked.value(),
+                                               .flops_saved = did.flops_saved.value(),
+                                               .commits = did.commits,
+                                               .declined_commits = did.declined_commits,
+                                               .evictions = did.evictions(),
+                                               .capacity_bytes = has.capacity.value(),
+                                               .used_bytes = has.used.value(),
+                                               .kv_bytes = has.kv_and_leased.value(),
+                                               .checkpoint_bytes = has.checkpoints.value(),
+                                               .nodes = has.nodes,
+                                               .checkpoints = has.checkpoint_count,
+                                               .leases = has.leases};
+    });
+}
+
+int marconi_audit(marconi_cache const* cache) {
+    return guarded([&] {
+        auto const faults = needed(cache, "cache").cache.beside_readers([](auto const& inner) {
+            return audit(inner);
+        });
+        if (!faults.empty()) throw error{faults.front()};
+    });
+}

@@ -1,0 +1,219 @@
+#ifndef MARCONI_C_H
+#define MARCONI_C_H
+
+/* A cache behind C functions, for engines in languages that call C: Python (marconi.py), Rust, Go.
+ *
+ *     open ──► restore ──►  prefill + decode  ──► commit ──► close
+ *     lease    copies        (the engine's)        publish    unpin
+ *
+ * It is a concurrent_cache over a learning_cache. marconi_c.cpp has its pages in the host's memory,
+ * marconi_c.cu in that of the current CUDA device; the memory is the engine's own if it hands some
+ * in. README.md tells an engine's side of these calls, <marconi/cache/prefix_cache.hpp> what each
+ * promises.
+ *
+ * Functions that return an int can fail: they answer MARCONI_OK, or what went wrong, and
+ * marconi_last_error() says it in words. A call that failed has changed nothing but what it had
+ * evicted to make room. Any thread may call; a lease is used by one at a time. Arrays and what they
+ * point to are the caller's, and read or written before the call returns. A position is the number
+ * of tokens before it.
+ *
+ * Streams are a cudaStream_t each, null CUDA's default one: on a device, calls that name one
+ * enqueue there and return, views point to memory that the device reaches, and a stream lives as
+ * long as the leases that were given it. On the host copies are done when their call returns, and
+ * streams are not looked at. */
+
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct marconi_cache marconi_cache;
+typedef struct marconi_lease marconi_lease;
+
+enum marconi_failure {
+    MARCONI_OK = 0,
+    MARCONI_INVALID_ARGUMENT = 1,   /* outside its range, a null pointer included */
+    MARCONI_CONTRACT_VIOLATION = 2, /* a call that does not fit those before it */
+    MARCONI_OUT_OF_MEMORY = 3,      /* of the host's, for what is kept about entries */
+    MARCONI_OTHER_FAILURE = 4
+};
+
+/* The message of this thread's last failure; valid until the next one. */
+char const* marconi_last_error(void);
+
+/* ---- The model, and its cache ---- */
+
+/* A full-attention layer: bytes of a token's key and value. */
+typedef struct marconi_kv_layer {
+    uint64_t key_bytes, value_bytes;
+} marconi_kv_layer;
+
+/* A tensor of per-position state: bytes that are always there, and a row for each of the last
+ * min(position, window) tokens, oldest first. */
+typedef struct marconi_state_piece {
+    uint64_t fixed_bytes, window, bytes_per_window_token;
+} marconi_state_piece;
+
+/* FLOPs of the pairs of tokens that sliding-window layers of one window see. */
+typedef struct marconi_window_flops {
+    uint64_t window;
+    double per_pair;
+} marconi_window_flops;
+
+/* Members that are 0 have their default. */
+typedef struct marconi_options {
+    char const* preset;       /* a model that the library knows, "nemotron-h-8b" say, ... */
+    uint64_t tensor_parallel; /* ... one rank of so many; default 1 */
+
+    marconi_kv_layer const* kv_layers; /* or one by hand: bytes on one rank */
+    size_t kv_layer_count;
+    marconi_state_piece const* state_pieces;
+    size_t state_piece_count;
+    double flops_per_token; /* FLOPs of L tokens: per_token * L + per_pair * L^2 + windows' */
+    double flops_per_pair;
+    marconi_window_flops const* window_flops;
+    size_t window_flops_count;
+
+    uint64_t block_tokens;    /* of the attention kernel, 1 to 256; default 16 */
+    uint64_t page_bytes;      /* for models without full attention; default 65,536 */
+    uint64_t checkpoint_grid; /* step between positions where a state can be had; default 1 */
+
+    void* memory;      /* for the pages, until marconi_destroy; null: the cache's own */
+    uint64_t capacity; /* its bytes, or how many to take */
+
+    uint64_t multiprocessors; /* on a device, that a copy may take at most; default all */
+} marconi_options;
+
+int marconi_create(marconi_options const* options, marconi_cache** made);
+/* Fails with MARCONI_CONTRACT_VIOLATION while leases are open. Null does nothing. */
+int marconi_destroy(marconi_cache* cache);
+
+typedef struct marconi_pages {
+    void* memory; /* page i is at memory + i * page_bytes */
+    uint64_t page_bytes;
+    uint64_t count;
+    uint64_t block_tokens; /* a page holds a block: row s of each layer is that of its token s */
+    size_t kv_layer_count;
+    size_t state_piece_count;
+} marconi_pages;
+
+/* Where a layer's rows are in a page: key of row s at key_offset + s * bytes.key_bytes. */
+typedef struct marconi_layer_place {
+    uint64_t key_offset, value_offset;
+    marconi_kv_layer bytes;
+} marconi_layer_place;
+
+int marconi_describe_pages(marconi_cache const* cache, marconi_pages* found);
+int marconi_describe_layer(marconi_cache const* cache, size_t layer, marconi_layer_place* found);
+int marconi_describe_state(marconi_cache const* cache, size_t piece, marconi_state_piece* found);
+
+/* ---- A request ---- */
+
+/* Nothing is shared between two that differ. */
+typedef struct marconi_scope {
+    uint64_t tenant, adapter, revision;
+} marconi_scope;
+
+/* The limit that leaves one token to compute, for its logits. */
+#define MARCONI_ALL_BUT_ONE UINT64_MAX
+
+/* Looks a prompt up and pins what can be resumed, up to `limit`. `weight` is what a FLOP saved for
+ * this request is worth beside others: 1 for most, 0 to 1,000,000. */
+int marconi_open(marconi_cache* cache, marconi_scope const* in, int32_t const* tokens, size_t count,
+                 uint64_t limit, double weight, marconi_lease** opened);
+/* Gives back all but what was committed. Null does nothing. */
+void marconi_close(marconi_lease* lease);
+
+/* Position to start the prefill at. */
+uint64_t marconi_resume_at(marconi_lease const* lease);
+/* Tokens published so far on the request's path. */
+uint64_t marconi_position(marconi_lease const* lease);
+/* Positions in the prompt where the prefill is to copy the state, ascending: writes at most `room`
+ * of them and returns how many there are. */
+size_t marconi_capture_at(marconi_lease const* lease, uint64_t* positions, size_t room);
+/* 1 if the state at `position` is to be copied; `last`: no token will be processed after it. */
+int marconi_should_capture(marconi_lease const* lease, uint64_t position, int last);
+
+/* The engine's own KV of one layer: token t's key is at key + t * key_stride; a stride of 0: rows
+ * without a gap. */
+typedef struct marconi_kv_view {
+    void* key;
+    ptrdiff_t key_stride;
+    void* value;
+    ptrdiff_t value_stride;
+} marconi_kv_view;
+
+/* Copies the state at resume_at() to state[i], one for each state piece, and, unless `kv` is null,
+ * the KV before it: a view for each layer. Writes nothing where there is nothing to resume. */
+int marconi_restore(marconi_lease const* lease, marconi_kv_view const* kv, void* const* state,
+                    void* stream);
+
+/* In place: has pages for the request's first `tokens` tokens; `covered` of them, in fact. */
+int marconi_reserve(marconi_lease* lease, uint64_t tokens, void* stream, uint64_t* covered);
+/* Gives back reserved pages past `tokens`. */
+int marconi_unreserve(marconi_lease* lease, uint64_t tokens);
+/* The pages of blocks `first` and on: writes at most `room` and says how many there are. */
+int marconi_block_table(marconi_lease const* lease, size_t first, uint32_t* pages, size_t room,
+                        size_t* count);
+/* The engine is about to read pages of a block table on a stream that neither restore (with no kv)
+ * nor reserve has named for this lease. */
+int marconi_used_on(marconi_lease* lease, void* stream);
+/* Gives back pages of tokens that others published first: tables taken before are void. `freed`, in
+ * bytes, may be null. */
+int marconi_deduplicate(marconi_lease* lease, uint64_t* freed);
+
+/* A copy of the state at one position: state[i] is its piece i. */
+typedef struct marconi_captured {
+    uint64_t position;
+    void* const* state;
+} marconi_captured;
+
+typedef struct marconi_outcome {
+    uint64_t position; /* tokens of the sequence that are in the cache now */
+    uint64_t stored_tokens, declined_tokens;
+    uint64_t stored_checkpoints, known_checkpoints, declined_checkpoints;
+    uint64_t evicted_entries, evicted_bytes;
+} marconi_outcome;
+
+/* Publishes the tokens that went through the model, and the states captured since the last commit.
+ * `kv` is null where the engine works in place; `outcome` may be. What finds no room is declined,
+ * which is no failure. */
+int marconi_commit(marconi_lease* lease, int32_t const* tokens, size_t count,
+                   marconi_kv_view const* kv, marconi_captured const* captured,
+                   size_t captured_count, void* stream, marconi_outcome* outcome);
+
+/* Early: the checkpoint once it was restored; KV and reserved pages where they were copied. */
+void marconi_let_go_checkpoint(marconi_lease* lease);
+void marconi_let_go_kv(marconi_lease* lease);
+
+/* ---- The whole ---- */
+
+/* Bytes that are free or could be, as far as `wanted`; evicts nothing. */
+int marconi_obtainable(marconi_cache const* cache, uint64_t wanted, uint64_t* bytes);
+/* Evicts in the policy's order until so many bytes are freed, or all that may go is gone. `freed`
+ * may be null. */
+int marconi_evict(marconi_cache* cache, uint64_t bytes, uint64_t* freed);
+/* Forgets a scope, or all (null), but for what leases hold. */
+int marconi_clear(marconi_cache* cache, marconi_scope const* only);
+
+typedef struct marconi_stats {
+    uint64_t requests, hits;
+    uint64_t tokens_asked, tokens_matched, tokens_resumed;
+    double flops_asked, flops_saved;
+    uint64_t commits, declined_commits, evictions;
+    uint64_t capacity_bytes, used_bytes, kv_bytes, checkpoint_bytes; /* now */
+    uint64_t nodes, checkpoints, leases;
+} marconi_stats;
+
+int marconi_read_stats(marconi_cache const* cache, marconi_stats* found);
+/* Recomputes all that must hold, O(all that is cached), and fails with the first thing that does
+ * not: MARCONI_OTHER_FAILURE. */
+int marconi_audit(marconi_cache const* cache);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif

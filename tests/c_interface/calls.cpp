@@ -1,0 +1,341 @@
+// The example's C interface, by C's means: what goes in comes out, and what does not fit is an
+// answer.
+
+#include <marconi_c.h>
+
+#include <support/catch.hpp>
+
+#include <array>
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#ifdef MARCONI_HAS_C
+extern "C" size_t size_of_options_in_c(void);
+#endif
+
+namespace {
+
+marconi_scope const nobody{};
+
+/// Two layers with 8 bytes of key and of value a token, 16 bytes of state and a window of four
+/// tokens, 4 bytes each.
+struct by_hand {
+    std::array<marconi_kv_layer, 2> layers{{{8, 8}, {8, 8}}};
+    std::array<marconi_state_piece, 2> pieces{{{16, 0, 0}, {0, 4, 4}}};
+    marconi_options options{.kv_layers = layers.data(),
+                            .kv_layer_count = layers.size(),
+                            .state_pieces = pieces.data(),
+                            .state_piece_count = pieces.size(),
+                            .flops_per_token = 1e6,
+                            .flops_per_pair = 1e3,
+                            .capacity = 64 << 10};
+};
+
+struct opened {
+    explicit opened(marconi_options const& options = by_hand{}.options) {
+        REQUIRE(marconi_create(&options, &cache) == MARCONI_OK);
+    }
+    opened(opened const&) = delete;
+    opened& operator=(opened const&) = delete;
+    ~opened() { CHECK(marconi_destroy(cache) == MARCONI_OK); }
+
+    marconi_lease* open(std::vector<std::int32_t> const& tokens, marconi_scope in = {}) const {
+        marconi_lease* lease = nullptr;
+        REQUIRE(marconi_open(cache, &in, tokens.data(), tokens.size(), MARCONI_ALL_BUT_ONE, 1,
+                             &lease) == MARCONI_OK);
+        return lease;
+    }
+
+    marconi_cache* cache = nullptr;
+};
+
+std::vector<std::int32_t> counting(std::size_t count) {
+    std::vector<std::int32_t> tokens(count);
+    std::iota(tokens.begin(), tokens.end(), 1);
+    return tokens;
+}
+
+/// An engine's own KV and state of up to 100 tokens, filled from a seed, or with zeros.
+struct engine_memory {
+    explicit engine_memory(unsigned char seed = 0) {
+        unsigned char next = seed;
+        for (auto* part : {&kv, &state})
+            for (auto& byte : *part)
+                byte = seed ? next = static_cast<unsigned char>(next * 5 + 1) : 0;
+    }
+    std::vector<unsigned char> kv = std::vector<unsigned char>(100 * 32);
+    std::vector<unsigned char> state = std::vector<unsigned char>(16 + 4 * 4);
+    std::array<marconi_kv_view, 2> views{
+        {{kv.data(), 16, kv.data() + 8, 16}, {kv.data() + 1600, 16, kv.data() + 1608, 16}}};
+    std::array<void*, 2> pieces{state.data(), state.data() + 16};
+};
+
+/// In place without an engine's own KV.
+int commit(marconi_lease* lease, std::vector<std::int32_t> const& tokens, engine_memory const* from,
+           std::vector<marconi_captured> const& captured = {}, marconi_outcome* outcome = nullptr) {
+    return marconi_commit(lease, tokens.data(), tokens.size(), from ? from->views.data() : nullptr,
+                          captured.data(), captured.size(), nullptr, outcome);
+}
+int restore(marconi_lease const* lease, engine_memory& to) {
+    return marconi_restore(lease, to.views.data(), to.pieces.data(), nullptr);
+}
+
+std::string last_error() { return marconi_last_error(); }
+
+} // namespace
+
+TEST_CASE("KV and states come back as they were committed") {
+    opened const with;
+    engine_memory const brought{7};
+    auto const tokens = counting(40);
+
+    marconi_lease* first = with.open(tokens);
+    CHECK(marconi_resume_at(first) == 0);
+    CHECK(marconi_should_capture(first, 40, /*last=*/1) == 1);
+    CHECK(marconi_should_capture(first, 17, 0) == 0);
+    marconi_captured const end{40, brought.pieces.data()};
+    marconi_outcome outcome{};
+    REQUIRE(commit(first, tokens, &brought, {end}, &outcome) == MARCONI_OK);
+    CHECK(outcome.position == 40);
+    CHECK(outcome.stored_tokens == 40);
+    CHECK(outcome.stored_checkpoints == 1);
+    CHECK(outcome.declined_tokens + outcome.declined_checkpoints == 0);
+    CHECK(marconi_position(first) == 40);
+    marconi_close(first);
+
+    marconi_lease* next = with.open(counting(50));
+    REQUIRE(marconi_resume_at(next) == 40);
+    engine_memory found;
+    REQUIRE(restore(next, found) == MARCONI_OK);
+    for (std::size_t layer : {0u, 1600u})
+        CHECK(std::memcmp(found.kv.data() + layer, brought.kv.data() + layer, 40 * 16) == 0);
+    CHECK(found.kv[40 * 16] == 0);
+    CHECK(found.state == brought.state);
+    marconi_close(next);
+
+    marconi_lease* elsewhere = with.open(counting(50), {.tenant = 1});
+    CHECK(marconi_resume_at(elsewhere) == 0);
+    marconi_close(elsewhere);
+
+    marconi_stats stats{};
+    REQUIRE(marconi_read_stats(with.cache, &stats) == MARCONI_OK);
+    CHECK(stats.requests == 3);
+    CHECK(stats.hits == 1);
+    CHECK(stats.tokens_asked == 140);
+    CHECK(stats.tokens_resumed == 40);
+    CHECK(stats.flops_saved == 40 * 1e6 + 1600 * 1e3);
+    CHECK(stats.capacity_bytes == 64 << 10);
+    CHECK(stats.used_bytes == stats.kv_bytes + stats.checkpoint_bytes);
+    CHECK(stats.nodes == 1);
+    CHECK(stats.checkpoints == 1);
+    CHECK(stats.leases == 0);
+    CHECK(marconi_audit(with.cache) == MARCONI_OK);
+}
+
+TEST_CASE("where prompts part, the prefill is asked for the state") {
+    opened const with;
+    engine_memory const brought{7};
+    auto tokens = counting(40);
+    marconi_lease* first = with.open(tokens);
+    REQUIRE(commit(first, tokens, &brought) == MARCONI_OK);
+    marconi_close(first);
+
+    tokens[32] = 99;
+    marconi_lease* second = with.open(tokens);
+    std::uint64_t position = 0;
+    CHECK(marconi_capture_at(second, nullptr, 0) == 1);
+    CHECK(marconi_capture_at(second, &position, 1) == 1);
+    CHECK(position == 32);
+    CHECK(marconi_should_capture(second, 32, 0) == 1);
+    marconi_close(second);
+}
+
+TEST_CASE("KV in place is in the engine's own memory") {
+    std::vector<unsigned char> pool(16 << 10);
+    by_hand model;
+    model.options.memory = pool.data();
+    model.options.capacity = pool.size();
+    model.options.block_tokens = 4;
+    opened const with{model.options};
+    marconi_pages pages{};
+    REQUIRE(marconi_describe_pages(with.cache, &pages) == MARCONI_OK);
+    CHECK(pages.memory == pool.data());
+    CHECK(pages.page_bytes == 256);
+    CHECK(pages.count == 64);
+    CHECK(pages.block_tokens == 4);
+    CHECK(pages.kv_layer_count == 2);
+    CHECK(pages.state_piece_count == 2);
+    marconi_layer_place place{};
+    REQUIRE(marconi_describe_layer(with.cache, 1, &place) == MARCONI_OK);
+    CHECK(place.key_offset == 64);
+    CHECK(place.value_offset == 96);
+    CHECK(place.bytes.key_bytes == 8);
+    marconi_state_piece piece{};
+    REQUIRE(marconi_describe_state(with.cache, 1, &piece) == MARCONI_OK);
+    CHECK(piece.window == 4);
+    CHECK(piece.bytes_per_window_token == 4);
+
+    auto const tokens = counting(10);
+    marconi_lease* lease = with.open(tokens);
+    std::uint64_t covered = 0;
+    REQUIRE(marconi_reserve(lease, 20, nullptr, &covered) == MARCONI_OK);
+    CHECK(covered == 20);
+    REQUIRE(marconi_unreserve(lease, 10) == MARCONI_OK);
+    std::array<std::uint32_t, 8> table{};
+    std::size_t count = 0;
+    REQUIRE(marconi_block_table(lease, 0, table.data(), table.size(), &count) == MARCONI_OK);
+    REQUIRE(count == 3);
+    std::size_t const row = table[2] * pages.page_bytes + place.key_offset + 1 * 8; // token 9
+    std::memset(pool.data() + row, 0xAB, 8);
+    engine_memory const brought{7};
+    marconi_captured const end{10, brought.pieces.data()};
+    REQUIRE(commit(lease, tokens, nullptr, {end}) == MARCONI_OK);
+    marconi_let_go_checkpoint(lease);
+    marconi_let_go_kv(lease);
+    std::uint64_t bytes = 0;
+    REQUIRE(marconi_deduplicate(lease, &bytes) == MARCONI_OK);
+    CHECK(bytes == 0);
+    marconi_close(lease);
+
+    marconi_lease* next = with.open(counting(11));
+    REQUIRE(marconi_resume_at(next) == 10);
+    engine_memory found;
+    REQUIRE(restore(next, found) == MARCONI_OK);
+    CHECK(found.kv[1600 + 9 * 16] == 0xAB);
+    marconi_close(next);
+
+    REQUIRE(marconi_obtainable(with.cache, pool.size(), &bytes) == MARCONI_OK);
+    CHECK(bytes == pool.size());
+    REQUIRE(marconi_evict(with.cache, pool.size(), &bytes) == MARCONI_OK);
+    CHECK(bytes == 4 * 256); // three blocks, a checkpoint
+}
+
+TEST_CASE("a scope, or all, is forgotten") {
+    opened const with;
+    engine_memory const brought{7};
+    auto const tokens = counting(20);
+    for (std::uint64_t tenant : {1u, 2u, 3u}) {
+        marconi_lease* lease = with.open(tokens, {.tenant = tenant});
+        REQUIRE(commit(lease, tokens, &brought) == MARCONI_OK);
+        marconi_close(lease);
+    }
+    auto const nodes = [&] {
+        marconi_stats stats{};
+        REQUIRE(marconi_read_stats(with.cache, &stats) == MARCONI_OK);
+        return stats.nodes;
+    };
+    marconi_scope const second{.tenant = 2};
+    CHECK(nodes() == 3);
+    CHECK(marconi_clear(with.cache, &second) == MARCONI_OK);
+    CHECK(nodes() == 2);
+    CHECK(marconi_clear(with.cache, nullptr) == MARCONI_OK);
+    CHECK(nodes() == 0);
+}
+
+TEST_CASE("a preset is a model by its name, on one rank of several") {
+    auto const page_bytes_on = [](std::uint64_t ranks) {
+        marconi_options const options{
+            .preset = "nemotron-h-8b", .tensor_parallel = ranks, .capacity = 8 << 20};
+        opened const with{options};
+        marconi_pages pages{};
+        REQUIRE(marconi_describe_pages(with.cache, &pages) == MARCONI_OK);
+        return pages.page_bytes;
+    };
+    CHECK(page_bytes_on(0) == page_bytes_on(1));
+    CHECK(page_bytes_on(2) == page_bytes_on(1) / 2);
+}
+
+TEST_CASE("what does not fit is answered, in words") {
+    marconi_cache* cache = nullptr;
+    CHECK(marconi_create(nullptr, &cache) == MARCONI_INVALID_ARGUMENT);
+    CHECK(last_error() == "options is null");
+    by_hand model;
+    CHECK(marconi_create(&model.options, nullptr) == MARCONI_INVALID_ARGUMENT);
+
+    auto const refused = [&](marconi_options const& options) {
+        CHECK(marconi_create(&options, &cache) == MARCONI_INVALID_ARGUMENT);
+        CHECK(cache == nullptr);
+        return last_error();
+    };
+    auto options = model.options;
+    options.block_tokens = 300;
+    CHECK(refused(options) == "block_tokens is 300; expected 1 to 256");
+    options = model.options;
+    options.capacity = 1;
+    CHECK(refused(options).find("capacity in bytes is 1") == 0);
+    options.preset = "nemotron-h-8b";
+    CHECK(refused(options).find("not both") != std::string::npos);
+    CHECK(refused({.preset = "gpt-2", .capacity = 1 << 20}).find("preset is gpt-2") == 0);
+    options = model.options;
+    options.kv_layers = nullptr;
+    CHECK(refused(options) == "kv_layers is null");
+    std::array huge{marconi_kv_layer{std::numeric_limits<std::uint64_t>::max(), 1}};
+    options.kv_layers = huge.data();
+    options.kv_layer_count = 1;
+    CHECK_FALSE(refused(options).empty());
+
+    opened const with;
+    auto const tokens = counting(40);
+    marconi_lease* lease = nullptr;
+    CHECK(marconi_open(nullptr, &nobody, tokens.data(), 40, MARCONI_ALL_BUT_ONE, 1, &lease) ==
+          MARCONI_INVALID_ARGUMENT);
+    CHECK(marconi_open(with.cache, &nobody, nullptr, 40, MARCONI_ALL_BUT_ONE, 1, &lease) ==
+          MARCONI_INVALID_ARGUMENT);
+    CHECK(marconi_open(with.cache, &nobody, tokens.data(), 40, 41, 1, &lease) ==
+          MARCONI_INVALID_ARGUMENT);
+    CHECK(marconi_open(with.cache, &nobody, tokens.data(), 40, 40, -1, &lease) ==
+          MARCONI_INVALID_ARGUMENT);
+    CHECK(lease == nullptr);
+    CHECK(marconi_reserve(nullptr, 1, nullptr, nullptr) == MARCONI_INVALID_ARGUMENT);
+    marconi_layer_place place{};
+    CHECK(marconi_describe_layer(with.cache, 2, &place) == MARCONI_INVALID_ARGUMENT);
+    CHECK(last_error() == "layer is 2; expected less than 2");
+    marconi_state_piece piece{};
+    CHECK(marconi_describe_state(with.cache, 2, &piece) == MARCONI_INVALID_ARGUMENT);
+
+    marconi_close(nullptr);
+    CHECK(marconi_destroy(nullptr) == MARCONI_OK);
+    CHECK(marconi_resume_at(nullptr) == 0);
+    CHECK(marconi_capture_at(nullptr, nullptr, 0) == 0);
+    CHECK(marconi_should_capture(nullptr, 1, 1) == 0);
+}
+
+TEST_CASE("a call that does not fit those before it is a contract's violation") {
+    opened const with;
+    engine_memory const brought{7};
+    auto const tokens = counting(40);
+    marconi_lease* lease = with.open(tokens);
+    CHECK(marconi_destroy(with.cache) == MARCONI_CONTRACT_VIOLATION);
+    CHECK(last_error() == "marconi_destroy: leases are open");
+
+    marconi_captured const end{40, brought.pieces.data()};
+    REQUIRE(commit(lease, tokens, &brought, {end}) == MARCONI_OK);
+    CHECK(commit(lease, counting(30), &brought) == MARCONI_INVALID_ARGUMENT);
+    CHECK_FALSE(last_error().empty());
+    marconi_captured const late{41, brought.pieces.data()};
+    CHECK(commit(lease, tokens, &brought, {late}) != MARCONI_OK);
+    marconi_captured const nowhere{40, nullptr};
+    CHECK(commit(lease, tokens, &brought, {nowhere}) == MARCONI_INVALID_ARGUMENT);
+    marconi_close(lease);
+
+    lease = with.open(counting(41));
+    REQUIRE(marconi_resume_at(lease) == 40);
+    marconi_let_go_checkpoint(lease);
+    engine_memory found;
+    CHECK(restore(lease, found) == MARCONI_CONTRACT_VIOLATION);
+    CHECK_FALSE(last_error().empty());
+    CHECK(found.state == engine_memory{}.state);
+    marconi_close(lease);
+    CHECK(marconi_audit(with.cache) == MARCONI_OK);
+}
+
+#ifdef MARCONI_HAS_C
+TEST_CASE("C sees the records as C++ does") {
+    CHECK(size_of_options_in_c() == sizeof(marconi_options));
+}
+#endif
