@@ -1,34 +1,68 @@
 """The C interface of marconi_c.h, for Python, by nothing but ctypes.
 
     library = marconi.load("libmarconi_c.so")
-    cache = marconi.Cache(library, preset="nemotron-h-8b", memory=pool.data_ptr(), capacity=pool.nbytes)
+    cache = marconi.Cache(library, preset="nemotron-h-8b",
+                          memory=pool.data_ptr(), capacity=pool.nbytes)
     lease = cache.open(tokens, tenant=7)
     lease.restore(state=[tensor.data_ptr() for tensor in states])
 
-Tokens are a list, or without a copy a buffer of int32: an array.array("i"), a numpy array, a
-memoryview of part of one. Addresses are plain integers: a tensor's data_ptr(),
-ctypes.addressof(buffer). marconi_c.h says what each call promises. What fails raises marconi.Error. A lease ends with close(), its with block, or
-when nothing names it any more; a cache is destroyed only after its leases.
+marconi_c.h says what each call promises. Tokens are a writable buffer of int32, which is not copied
+(an array.array("i"), a numpy array, a memoryview of part of one), or a list, which is: 22 ns a
+token. Addresses are integers: a tensor's data_ptr(), ctypes.addressof(buffer). What the cache
+refuses raises marconi.Error. A lease is used by one thread at a time; it ends with close(), its
+with block, or when nothing names it any more. destroy() comes after all other calls.
 """
 
 import array
 import ctypes
+import operator
 from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int32, c_size_t, c_ssize_t
 from ctypes import c_uint32, c_uint64, c_void_p
 
 FAILURES = {1: "invalid argument", 2: "contract violation", 3: "out of memory", 4: "failure"}
+INVALID_ARGUMENT = 1
 ALL_BUT_ONE = 2**64 - 1
 
 
 class Error(RuntimeError):
     def __init__(self, kind, message):
-        super().__init__(f"{FAILURES.get(kind, kind)}: {message}")
-        self.kind = kind
+        super().__init__(kind, message)
+        self.kind, self.message = kind, message
+
+    def __str__(self):
+        return f"{FAILURES.get(self.kind, self.kind)}: {self.message}"
+
+
+def _count(value, name):
+    """ctypes takes integers modulo 2^64: what does not fit would be another value."""
+    number = operator.index(value)
+    if not 0 <= number < 2**64:
+        raise Error(INVALID_ARGUMENT, f"{name} is {number}; expected 0 to 2^64 - 1")
+    return number
+
+
+# ---- Records ----
 
 
 class _Record(ctypes.Structure):
+    def __init__(self, *values, **named):
+        named.update(zip((name for name, _ in self._fields_), values, strict=False))
+        kinds = dict(self._fields_)
+        for name, value in named.items():
+            if kinds[name] in (c_uint64, c_size_t):
+                named[name] = _count(value, name)
+            elif kinds[name] in (c_void_p, c_ssize_t) and value is not None:
+                named[name] = operator.index(value)
+        super().__init__(**named)
+
+    def _values(self):
+        return [(name, getattr(self, name)) for name, _ in self._fields_]
+
+    def __eq__(self, other):
+        return type(self) is type(other) and self._values() == other._values()
+
     def __repr__(self):
-        members = ", ".join(f"{name}={getattr(self, name)}" for name, _ in self._fields_)
+        members = ", ".join(f"{name}={value}" for name, value in self._values())
         return f"{type(self).__name__}({members})"
 
 
@@ -50,7 +84,7 @@ Options = _record("Options", [
     ("flops_per_token", c_double), ("flops_per_pair", c_double),
     ("window_flops", POINTER(WindowFlops)), ("window_flops_count", c_size_t),
     *_counts("block_tokens page_bytes checkpoint_grid"),
-    ("memory", c_void_p), ("capacity", c_uint64), ("multiprocessors", c_uint64)])
+    ("memory", c_void_p), *_counts("capacity multiprocessors")])
 Pages = _record("Pages", [
     ("memory", c_void_p), *_counts("page_bytes count block_tokens"),
     ("kv_layer_count", c_size_t), ("state_piece_count", c_size_t)])
@@ -62,11 +96,14 @@ Captured = _record("Captured", [("position", c_uint64), ("state", POINTER(c_void
 Outcome = _record("Outcome", _counts(
     "position stored_tokens declined_tokens stored_checkpoints known_checkpoints"
     " declined_checkpoints evicted_entries evicted_bytes"))
+Holdings = _record("Holdings", _counts("tokens kv_bytes checkpoint_bytes nodes checkpoints"))
 Stats = _record("Stats", [
     *_counts("requests hits tokens_asked tokens_matched tokens_resumed"),
     ("flops_asked", c_double), ("flops_saved", c_double),
     *_counts("commits declined_commits evictions capacity_bytes used_bytes kv_bytes"
              " checkpoint_bytes nodes checkpoints leases")])
+
+# ---- Functions ----
 
 _CACHE = _LEASE = _STREAM = c_void_p
 _TOKENS = POINTER(c_int32)
@@ -80,14 +117,15 @@ _CAN_FAIL = {
     "restore": [_LEASE, POINTER(KvView), POINTER(c_void_p), _STREAM],
     "reserve": [_LEASE, c_uint64, _STREAM, POINTER(c_uint64)],
     "unreserve": [_LEASE, c_uint64],
-    "block_table": [_LEASE, c_size_t, POINTER(c_uint32), c_size_t, POINTER(c_size_t)],
+    "block_table": [_LEASE, c_uint64, POINTER(c_uint32), c_size_t, POINTER(c_size_t)],
     "used_on": [_LEASE, _STREAM],
     "deduplicate": [_LEASE, POINTER(c_uint64)],
-    "commit": [_LEASE, _TOKENS, c_size_t, POINTER(KvView), POINTER(Captured), c_size_t,
-               _STREAM, POINTER(Outcome)],
+    "commit": [_LEASE, _TOKENS, c_size_t, POINTER(KvView), POINTER(Captured), c_size_t, _STREAM,
+               POINTER(Outcome)],
     "obtainable": [_CACHE, c_uint64, POINTER(c_uint64)],
     "evict": [_CACHE, c_uint64, POINTER(c_uint64)],
     "clear": [_CACHE, POINTER(Scope)],
+    "holds": [_CACHE, POINTER(Scope), POINTER(Holdings)],
     "read_stats": [_CACHE, POINTER(Stats)],
     "audit": [_CACHE],
 }
@@ -125,30 +163,55 @@ def _array(kind, items):
     return (kind * len(items))(*items)
 
 
+def _records(kind, items):
+    return _array(kind, (kind(*item) for item in items))
+
+
 def _tokens(tokens):
-    """Where the first is, and how many: of a writable buffer of int32 without a copy."""
+    """Where the first is, and how many."""
     try:
         view = memoryview(tokens)
     except TypeError:
         view = memoryview(array.array("i", tokens))
-    if view.format != "i" or view.ndim != 1 or not view.contiguous:
-        raise Error(1, f"tokens of format {view.format!r}; expected contiguous int32")
+    if view.format not in ("i", "<i", "=i") or view.ndim != 1 or not view.contiguous:
+        raise Error(INVALID_ARGUMENT,
+                    f"tokens have format {view.format!r}, shape {view.shape} and strides"
+                    f" {view.strides}; expected int32 in one row without gaps")
     if view.readonly:
-        view = memoryview(bytearray(view)).cast("i")
-    return byref(c_int32.from_buffer(view)) if len(view) else None, len(view)
+        view = memoryview(bytearray(view))
+    return (byref(c_int32.from_buffer(view)) if len(view) else None), view.nbytes // 4
 
 
-class Cache:
+def _address_of(memory):
+    """An address as it is; that of a writable buffer."""
+    if memory is None or hasattr(memory, "__index__"):
+        return memory
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+
+
+class _Handle:
+    """What C made is given back once."""
+
+    def __reduce_ex__(self, _protocol):
+        raise TypeError(f"a {type(self).__name__} can be neither copied nor pickled")
+
+    def _taken(self):
+        handle, self._handle = self._handle, c_void_p()
+        return handle
+
+
+class Cache(_Handle):
     """A preset's model, or one by hand: kv_layers of (key_bytes, value_bytes), state_pieces of
-    (fixed_bytes, window, bytes_per_window_token), window_flops of (window, per_pair)."""
+    (fixed_bytes, window, bytes_per_window_token), window_flops of (window, per_pair). `memory` is
+    an address, which must stay good until destroy(), or a writable buffer, which is kept."""
 
     def __init__(self, library, *, capacity, memory=None, preset=None, tensor_parallel=0,
                  kv_layers=(), state_pieces=(), flops_per_token=0.0, flops_per_pair=0.0,
                  window_flops=(), block_tokens=0, page_bytes=0, checkpoint_grid=0,
                  multiprocessors=0):
-        self._library, self._handle = library, _CACHE()
-        layers, pieces = _array(KvLayer, kv_layers), _array(StatePiece, state_pieces)
-        windows = _array(WindowFlops, window_flops)
+        self._library, self._handle, self._memory = library, _CACHE(), memory
+        layers, pieces = _records(KvLayer, kv_layers), _records(StatePiece, state_pieces)
+        windows = _records(WindowFlops, window_flops)
         library.marconi_create(byref(Options(
             preset=preset.encode() if preset else None, tensor_parallel=tensor_parallel,
             kv_layers=layers, kv_layer_count=len(layers),
@@ -156,7 +219,8 @@ class Cache:
             flops_per_token=flops_per_token, flops_per_pair=flops_per_pair,
             window_flops=windows, window_flops_count=len(windows),
             block_tokens=block_tokens, page_bytes=page_bytes, checkpoint_grid=checkpoint_grid,
-            memory=memory, capacity=capacity, multiprocessors=multiprocessors)), byref(self._handle))
+            memory=_address_of(memory), capacity=capacity, multiprocessors=multiprocessors)),
+            byref(self._handle))
         self.pages = self._read("describe_pages", Pages)
         self.layers = [self._read("describe_layer", LayerPlace, i)
                        for i in range(self.pages.kv_layer_count)]
@@ -172,18 +236,27 @@ class Cache:
         first, count = _tokens(tokens)
         handle = _LEASE()
         self._library.marconi_open(self._handle, byref(Scope(tenant, adapter, revision)), first,
-                                   count, limit, weight, byref(handle))
+                                   count, _count(limit, "limit"), weight, byref(handle))
         return Lease(self._library, self, handle)
 
+    def kv_views(self, layers):
+        """Views of an engine's own KV, (key, key_stride, value, value_stride) for each layer: what
+        restore and commit take, made once for many calls."""
+        _expect_one_each(layers, self.layers, "views of KV layers")
+        return _records(KvView, layers)
+
     def obtainable(self, wanted):
-        return self._read("obtainable", c_uint64, wanted).value
+        return self._read("obtainable", c_uint64, _count(wanted, "wanted")).value
 
     def evict(self, size):
-        return self._read("evict", c_uint64, size).value
+        return self._read("evict", c_uint64, _count(size, "size")).value
 
     def clear(self, scope=None):
         """Forgets a scope, (tenant, adapter, revision), or all."""
-        self._library.marconi_clear(self._handle, byref(Scope(*scope)) if scope else None)
+        self._library.marconi_clear(self._handle, None if scope is None else byref(Scope(*scope)))
+
+    def holds(self, scope):
+        return self._read("holds", Holdings, byref(Scope(*scope)))
 
     def stats(self):
         return self._read("read_stats", Stats)
@@ -192,58 +265,73 @@ class Cache:
         self._library.marconi_audit(self._handle)
 
     def destroy(self):
-        self._library.marconi_destroy(self._handle)
-        self._handle = _CACHE()
+        self._library.marconi_destroy(self._handle)  # which refuses while leases are open
+        self._taken()
+        self._memory = None
 
     def __enter__(self):
         return self
 
-    def __exit__(self, *_):
-        self.destroy()
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.destroy()  # else when nothing names it any more
+
+    def __del__(self):  # leases keep their cache
+        if self._handle:
+            self.destroy()
 
 
-class Lease:
-    """What Cache.open() gives. `state` is a list of addresses, one for each state piece; `kv` a list
-    of (key, key_stride, value, value_stride), one for each layer, or None in place; on a device a
-    `stream` is torch.cuda.Stream.cuda_stream."""
+class Lease(_Handle):
+    """What Cache.open() gives. `state` is a list of addresses, one for each state piece; `kv` what
+    Cache.kv_views() takes, or has made, or None in place; on a device a `stream` is
+    torch.cuda.Stream.cuda_stream."""
 
     def __init__(self, library, cache, handle):
         self._library, self._cache, self._handle = library, cache, handle
+        self._table = (c_uint32 * 64)()
+
+    @property
+    def closed(self):
+        return not self._handle
 
     @property
     def resume_at(self):
-        return self._library.marconi_resume_at(self._handle)
+        return self._library.marconi_resume_at(self._opened())
 
     @property
     def position(self):
-        return self._library.marconi_position(self._handle)
+        return self._library.marconi_position(self._opened())
 
     def capture_at(self):
-        room = self._library.marconi_capture_at(self._handle, None, 0)
+        room = self._library.marconi_capture_at(self._opened(), None, 0)
         positions = (c_uint64 * room)()
         self._library.marconi_capture_at(self._handle, positions, room)
-        return list(positions)
+        return positions[:]
 
     def should_capture(self, position, last=False):
-        return self._library.marconi_should_capture(self._handle, position, last) != 0
+        return self._library.marconi_should_capture(
+            self._opened(), _count(position, "position"), last) != 0
 
     def restore(self, state, kv=None, stream=None):
         self._library.marconi_restore(self._handle, self._views(kv), self._state(state), stream)
 
     def reserve(self, tokens, stream=None):
         covered = c_uint64()
-        self._library.marconi_reserve(self._handle, tokens, stream, byref(covered))
+        self._library.marconi_reserve(self._handle, _count(tokens, "tokens"), stream,
+                                      byref(covered))
         return covered.value
 
     def unreserve(self, tokens):
-        self._library.marconi_unreserve(self._handle, tokens)
+        self._library.marconi_unreserve(self._handle, _count(tokens, "tokens"))
 
     def block_table(self, first=0):
-        count = c_size_t()
-        self._library.marconi_block_table(self._handle, first, None, 0, byref(count))
-        pages = (c_uint32 * count.value)()
-        self._library.marconi_block_table(self._handle, first, pages, len(pages), byref(count))
-        return list(pages)
+        first, count = _count(first, "first"), c_size_t()
+        while True:
+            self._library.marconi_block_table(self._handle, first, self._table, len(self._table),
+                                              byref(count))
+            if count.value <= len(self._table):
+                return self._table[:count.value]
+            self._table = (c_uint32 * (2 * count.value))()
 
     def used_on(self, stream):
         self._library.marconi_used_on(self._handle, stream)
@@ -256,7 +344,7 @@ class Lease:
     def commit(self, tokens, captured=(), kv=None, stream=None):
         """`captured`: (position, state) for each copy, ascending."""
         first, count = _tokens(tokens)
-        copies = _array(Captured, ((at, self._state(state)) for at, state in captured))
+        copies = _records(Captured, ((at, self._state(state)) for at, state in captured))
         outcome = Outcome()
         self._library.marconi_commit(self._handle, first, count, self._views(kv), copies,
                                      len(copies), stream, byref(outcome))
@@ -269,8 +357,7 @@ class Lease:
         self._library.marconi_let_go_kv(self._handle)
 
     def close(self):
-        self._library.marconi_close(self._handle)
-        self._handle = _LEASE()
+        self._library.marconi_close(self._taken())
 
     def __enter__(self):
         return self
@@ -281,18 +368,22 @@ class Lease:
     def __del__(self):
         self.close()
 
+    def _opened(self):
+        if self.closed:
+            raise Error(INVALID_ARGUMENT, "lease is closed")
+        return self._handle
+
     def _state(self, addresses):
         _expect_one_each(addresses, self._cache.state_pieces, "addresses of state pieces")
-        return ctypes.cast(_array(c_void_p, addresses), POINTER(c_void_p))
+        return ctypes.cast(_array(c_void_p, map(operator.index, addresses)), POINTER(c_void_p))
 
     def _views(self, kv):
-        if kv is None:
-            return None
-        _expect_one_each(kv, self._cache.layers, "views of KV layers")
-        return _array(KvView, kv)
+        if kv is None or isinstance(kv, KvView * len(self._cache.layers)):
+            return kv
+        return self._cache.kv_views(kv)
 
 
 def _expect_one_each(given, wanted, what):
     """C cannot see how long an array is."""
     if len(given) != len(wanted):
-        raise Error(1, f"{len(given)} {what}; expected {len(wanted)}")
+        raise Error(INVALID_ARGUMENT, f"{len(given)} {what}; expected {len(wanted)}")

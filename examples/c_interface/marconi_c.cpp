@@ -235,7 +235,7 @@ uint64_t marconi_position(marconi_lease const* lease) {
 size_t marconi_capture_at(marconi_lease const* lease, uint64_t* positions, size_t room) {
     if (!lease) return 0;
     auto const wanted = lease->inner.capture_at();
-    for (std::size_t i = 0; i < std::min(room, wanted.size()); ++i)
+    for (std::size_t i = 0; positions && i < std::min(room, wanted.size()); ++i)
         positions[i] = wanted[i].value();
     return wanted.size();
 }
@@ -347,6 +347,17 @@ int marconi_clear(marconi_cache* cache, marconi_scope const* only) {
             of.cache.clear(scope_of(*only));
         else
             of.cache.clear();
+    });
+}
+
+int marconi_holds(marconi_cache const* cache, marconi_scope const* in, marconi_holdings* found) {
+    return guarded([&] {
+        scope_occupancy const has = needed(cache, "cache").cache.holds(scope_of(needed(in, "in")));
+        needed(found, "found") = marconi_holdings{.tokens = has.tokens.value(),
+                                                  .kv_bytes = has.kv.value(),
+                                                  .checkpoint_bytes = has.checkpoints.value(),
+                                                  .nodes = has.nodes,
+                                                  .checkpoints = has.checkpoint_count};
     });
 }
 

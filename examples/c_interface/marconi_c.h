@@ -13,20 +13,28 @@
  *
  * Functions that return an int can fail: they answer MARCONI_OK, or what went wrong, and
  * marconi_last_error() says it in words. A call that failed has changed nothing but what it had
- * evicted to make room. Any thread may call; a lease is used by one at a time. Arrays and what they
- * point to are the caller's, and read or written before the call returns. A position is the number
- * of tokens before it.
+ * evicted to make room. Any thread may call; a lease is used by one at a time, and marconi_destroy
+ * comes after all other calls. Arrays and what they point to are the caller's, and read or written
+ * before the call returns. A position is the number of tokens before it.
  *
  * Streams are a cudaStream_t each, null CUDA's default one: on a device, calls that name one
  * enqueue there and return, views point to memory that the device reaches, and a stream lives as
  * long as the leases that were given it. On the host copies are done when their call returns, and
- * streams are not looked at. */
+ * streams are not looked at.
+ *
+ * Built beside the other examples, into build/lib, or by hand:
+ *
+ *     c++ -std=c++20 -O2 -shared -fPIC -fvisibility=hidden -I include \
+ *         examples/c_interface/marconi_c.cpp -o libmarconi_c.so */
 
 #include <stddef.h>
 #include <stdint.h>
 
 #ifdef __cplusplus
 extern "C" {
+#endif
+#ifdef __GNUC__ /* all that the shared library shows */
+#pragma GCC visibility push(default)
 #endif
 
 typedef struct marconi_cache marconi_cache;
@@ -36,7 +44,7 @@ enum marconi_failure {
     MARCONI_OK = 0,
     MARCONI_INVALID_ARGUMENT = 1,   /* outside its range, a null pointer included */
     MARCONI_CONTRACT_VIOLATION = 2, /* a call that does not fit those before it */
-    MARCONI_OUT_OF_MEMORY = 3,      /* of the host's, for what is kept about entries */
+    MARCONI_OUT_OF_MEMORY = 3,      /* for pages, or for what is kept about them */
     MARCONI_OTHER_FAILURE = 4
 };
 
@@ -50,8 +58,9 @@ typedef struct marconi_kv_layer {
     uint64_t key_bytes, value_bytes;
 } marconi_kv_layer;
 
-/* A tensor of per-position state: bytes that are always there, and a row for each of the last
- * min(position, window) tokens, oldest first. */
+/* A tensor of per-position state: bytes that are always there, then a row for each of the last
+ * min(position, window) tokens, oldest first and without a gap. No more of it is read or written.
+ */
 typedef struct marconi_state_piece {
     uint64_t fixed_bytes, window, bytes_per_window_token;
 } marconi_state_piece;
@@ -64,8 +73,9 @@ typedef struct marconi_window_flops {
 
 /* Members that are 0 have their default. */
 typedef struct marconi_options {
-    char const* preset;       /* a model that the library knows, "nemotron-h-8b" say, ... */
-    uint64_t tensor_parallel; /* ... one rank of so many; default 1 */
+    char const* preset;       /* a model that the library knows, "nemotron-h-8b" say; a layer's */
+                              /* state pieces are those of its kind in model/layers/ */
+    uint64_t tensor_parallel; /* one rank of so many; default 1 */
 
     marconi_kv_layer const* kv_layers; /* or one by hand: bytes on one rank */
     size_t kv_layer_count;
@@ -78,7 +88,7 @@ typedef struct marconi_options {
 
     uint64_t block_tokens;    /* of the attention kernel, 1 to 256; default 16 */
     uint64_t page_bytes;      /* for models without full attention; default 65,536 */
-    uint64_t checkpoint_grid; /* step between positions where a state can be had; default 1 */
+    uint64_t checkpoint_grid; /* marconi_capture_at() names multiples of it; default 1 */
 
     void* memory;      /* for the pages, until marconi_destroy; null: the cache's own */
     uint64_t capacity; /* its bytes, or how many to take */
@@ -119,8 +129,9 @@ typedef struct marconi_scope {
 /* The limit that leaves one token to compute, for its logits. */
 #define MARCONI_ALL_BUT_ONE UINT64_MAX
 
-/* Looks a prompt up and pins what can be resumed, up to `limit`. `weight` is what a FLOP saved for
- * this request is worth beside others: 1 for most, 0 to 1,000,000. */
+/* Looks a prompt up and pins what can be resumed, up to `limit`: MARCONI_ALL_BUT_ONE, or at most
+ * `count`, for a further answer to one prompt. `weight` is what a FLOP saved for this request is
+ * worth beside others: 1 for most, 0 to 1,000,000. */
 int marconi_open(marconi_cache* cache, marconi_scope const* in, int32_t const* tokens, size_t count,
                  uint64_t limit, double weight, marconi_lease** opened);
 /* Gives back all but what was committed. Null does nothing. */
@@ -133,11 +144,13 @@ uint64_t marconi_position(marconi_lease const* lease);
 /* Positions in the prompt where the prefill is to copy the state, ascending: writes at most `room`
  * of them and returns how many there are. */
 size_t marconi_capture_at(marconi_lease const* lease, uint64_t* positions, size_t room);
-/* 1 if the state at `position` is to be copied; `last`: no token will be processed after it. */
+/* 1 if the state at `position` is to be copied; `last`: no token will be processed after it. The
+ * last position is on no grid: where its state cannot be had, none is copied. */
 int marconi_should_capture(marconi_lease const* lease, uint64_t position, int last);
 
-/* The engine's own KV of one layer: token t's key is at key + t * key_stride; a stride of 0: rows
- * without a gap. */
+/* The engine's own KV of one layer: token t's key is at key + t * key_stride, counted from the
+ * request's first token after a resume, too; a stride of 0: rows without a gap. A commit reads rows
+ * from the start of the block that marconi_position() is in on, after let_go_kv any. */
 typedef struct marconi_kv_view {
     void* key;
     ptrdiff_t key_stride;
@@ -177,15 +190,17 @@ typedef struct marconi_outcome {
     uint64_t evicted_entries, evicted_bytes;
 } marconi_outcome;
 
-/* Publishes the tokens that went through the model, and the states captured since the last commit.
- * `kv` is null where the engine works in place; `outcome` may be. What finds no room is declined,
- * which is no failure. */
+/* Publishes the tokens that went through the model, those of earlier commits included, and the
+ * states captured since the last commit, ascending. `kv` is null where the engine works in place;
+ * `outcome` may be. What finds no room is declined, which is no failure. */
 int marconi_commit(marconi_lease* lease, int32_t const* tokens, size_t count,
                    marconi_kv_view const* kv, marconi_captured const* captured,
                    size_t captured_count, void* stream, marconi_outcome* outcome);
 
-/* Early: the checkpoint once it was restored; KV and reserved pages where they were copied. */
+/* Lets the checkpoint go early, once it was restored. */
 void marconi_let_go_checkpoint(marconi_lease* lease);
+/* For an engine that has its own copy of all rows: others may evict what was published; the next
+ * commit stores again what is missing, and the position may be less after it. */
 void marconi_let_go_kv(marconi_lease* lease);
 
 /* ---- The whole ---- */
@@ -197,6 +212,13 @@ int marconi_obtainable(marconi_cache const* cache, uint64_t wanted, uint64_t* by
 int marconi_evict(marconi_cache* cache, uint64_t bytes, uint64_t* freed);
 /* Forgets a scope, or all (null), but for what leases hold. */
 int marconi_clear(marconi_cache* cache, marconi_scope const* only);
+
+typedef struct marconi_holdings {
+    uint64_t tokens, kv_bytes, checkpoint_bytes, nodes, checkpoints;
+} marconi_holdings;
+
+/* What is here of a scope, but for pages that only leases have. O(its nodes). */
+int marconi_holds(marconi_cache const* cache, marconi_scope const* in, marconi_holdings* found);
 
 typedef struct marconi_stats {
     uint64_t requests, hits;
@@ -212,6 +234,9 @@ int marconi_read_stats(marconi_cache const* cache, marconi_stats* found);
  * not: MARCONI_OTHER_FAILURE. */
 int marconi_audit(marconi_cache const* cache);
 
+#ifdef __GNUC__
+#pragma GCC visibility pop
+#endif
 #ifdef __cplusplus
 }
 #endif

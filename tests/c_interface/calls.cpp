@@ -148,7 +148,7 @@ TEST_CASE("where prompts part, the prefill is asked for the state") {
     tokens[32] = 99;
     marconi_lease* second = with.open(tokens);
     std::uint64_t position = 0;
-    CHECK(marconi_capture_at(second, nullptr, 0) == 1);
+    CHECK(marconi_capture_at(second, nullptr, 5) == 1);
     CHECK(marconi_capture_at(second, &position, 1) == 1);
     CHECK(position == 32);
     CHECK(marconi_should_capture(second, 32, 0) == 1);
@@ -231,8 +231,16 @@ TEST_CASE("a scope, or all, is forgotten") {
     };
     marconi_scope const second{.tenant = 2};
     CHECK(nodes() == 3);
+    marconi_holdings held{};
+    REQUIRE(marconi_holds(with.cache, &second, &held) == MARCONI_OK);
+    CHECK(held.tokens == 20);
+    CHECK(held.kv_bytes == 2 * 512);
+    CHECK(held.nodes == 1);
+    CHECK(held.checkpoints + held.checkpoint_bytes == 0);
     CHECK(marconi_clear(with.cache, &second) == MARCONI_OK);
     CHECK(nodes() == 2);
+    REQUIRE(marconi_holds(with.cache, &second, &held) == MARCONI_OK);
+    CHECK(held.tokens == 0);
     CHECK(marconi_clear(with.cache, nullptr) == MARCONI_OK);
     CHECK(nodes() == 0);
 }

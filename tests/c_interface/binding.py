@@ -1,0 +1,154 @@
+"""The example's Python binding: what Python lets pass and C would not, or would take for another.
+
+usage: binding.py LIBRARY FOLDER, the folder of marconi.py
+"""
+
+import array
+import copy
+import ctypes
+import gc
+import pickle
+import sys
+import threading
+import unittest
+
+LIBRARY, FOLDER = sys.argv.pop(1), sys.argv.pop(1)
+sys.path.insert(0, FOLDER)
+import marconi  # noqa: E402
+
+LOADED = marconi.load(LIBRARY)
+MODEL = dict(kv_layers=[(8, 8)], state_pieces=[(16, 0, 0)], flops_per_token=1.0, capacity=1 << 16)
+
+
+class Binding(unittest.TestCase):
+    def setUp(self):
+        self.cache = marconi.Cache(LOADED, **MODEL)
+        self.kv = (ctypes.c_uint64 * 200)(*range(1, 201))
+        self.state = (ctypes.c_uint64 * 2)(7, 8)
+        key = ctypes.addressof(self.kv)
+        self.views = [(key, 16, key + 8, 16)]
+        self.at = [ctypes.addressof(self.state)]
+
+    def tearDown(self):
+        self.cache.audit()
+        self.cache.destroy()
+
+    def store(self, count, **scope):
+        with self.cache.open(range(count), **scope) as lease:
+            outcome = lease.commit(range(count), [(count, self.at)], self.views)
+        self.assertEqual(outcome, marconi.Outcome(position=count, stored_tokens=count,
+                                                  stored_checkpoints=1))
+
+    def refuses(self, call, words=""):
+        with self.assertRaises(marconi.Error) as raised:
+            call()
+        self.assertIn(words, str(raised.exception))
+
+    def resumes(self, tokens, **options):
+        with self.cache.open(tokens, **options) as lease:
+            return lease.resume_at
+
+    def test_comes_back_as_it_was(self):
+        self.store(40)
+        found, state = (ctypes.c_uint64 * 200)(), (ctypes.c_uint64 * 2)()
+        key = ctypes.addressof(found)
+        views = self.cache.kv_views([(key, 16, key + 8, 16)])
+        with self.cache.open(range(50)) as lease:
+            self.assertEqual(lease.resume_at, 40)
+            lease.restore([ctypes.addressof(state)], views)
+        self.assertEqual(found[:81], self.kv[:80] + [0])
+        self.assertEqual(state[:], self.state[:])
+
+    def test_tokens_in_any_buffer_of_int32(self):
+        self.store(40)
+        numbers = array.array("i", range(50))
+        for tokens in (numbers, list(numbers), (ctypes.c_int32 * 50)(*numbers),
+                       memoryview(bytes(numbers)).cast("i"), memoryview(numbers)[:45]):
+            self.assertEqual(self.resumes(tokens), 40)
+        self.assertEqual(self.resumes([]), 0)
+        self.refuses(lambda: self.cache.open(array.array("q", numbers)), "'q'")
+        self.refuses(lambda: self.cache.open(memoryview(numbers)[::2]), "strides (8,)")
+
+    def test_no_number_becomes_another(self):
+        self.store(40)
+        self.assertEqual(self.resumes(range(50), tenant=0), 40)
+        for scope in ({"tenant": 2**64}, {"adapter": -1}, {"revision": 2**65}):
+            self.refuses(lambda scope=scope: self.cache.open(range(50), **scope), "2^64")
+        self.refuses(lambda: self.cache.open(range(50), limit=-1))
+        self.refuses(lambda: self.cache.evict(-1))
+        self.refuses(lambda: marconi.Cache(LOADED, **MODEL, block_tokens=2**64 + 8))
+        self.assertEqual(self.cache.stats().nodes, 1)
+        with self.cache.open(range(50)) as lease:
+            self.refuses(lambda: lease.reserve(2**65 + 40))
+
+    def test_one_address_for_each_piece(self):
+        with self.cache.open(range(40)) as lease:
+            self.refuses(lambda: lease.restore([]), "0 addresses of state pieces; expected 1")
+            self.refuses(lambda: lease.commit(range(40), kv=self.views * 2), "2 views")
+
+    def test_a_lease_ends_once(self):
+        self.store(40)
+        lease = self.cache.open(range(50))
+        for takes in (copy.copy, copy.deepcopy, pickle.dumps):
+            self.assertRaises(TypeError, takes, lease)
+        self.refuses(self.cache.destroy, "leases are open")
+        threads = [threading.Thread(target=lease.close) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        self.assertTrue(lease.closed)
+        self.refuses(lambda: lease.resume_at, "closed")
+        self.refuses(lambda: lease.reserve(1), "null")
+
+        lease = self.cache.open(range(50))
+        self.assertEqual(self.cache.stats().leases, 1)
+        del lease
+        gc.collect()
+        self.assertEqual(self.cache.stats().leases, 0)
+
+    def test_pages_in_a_buffer_that_is_kept(self):
+        pool = bytearray(1 << 16)
+        kept = sys.getrefcount(pool)
+        cache = marconi.Cache(LOADED, **MODEL, memory=pool)
+        self.assertGreater(sys.getrefcount(pool), kept)
+        with cache.open(range(40)) as lease:
+            self.assertEqual(lease.reserve(40), 40)
+            self.assertEqual(len(lease.block_table()), 3)
+            self.assertEqual(lease.block_table(1), lease.block_table()[1:])
+            lease.commit(range(40), [(40, self.at)])
+        self.assertIn((7).to_bytes(8, "little") + (8).to_bytes(8, "little"), bytes(pool))
+        cache.destroy()
+        self.assertEqual(sys.getrefcount(pool), kept)
+
+    def test_long_block_tables(self):
+        cache = marconi.Cache(LOADED, **MODEL, block_tokens=1)
+        with cache.open(range(200)) as lease:
+            self.assertEqual(lease.reserve(200), 200)
+            self.assertEqual(len(set(lease.block_table())), 200)
+
+    def test_scopes_are_apart(self):
+        self.store(40, tenant=1)
+        self.store(40, tenant=2)
+        self.assertEqual(self.cache.holds((1, 0, 0)).tokens, 40)
+        self.cache.clear((1, 0, 0))
+        self.assertEqual(self.resumes(range(50), tenant=1), 0)
+        self.assertEqual(self.resumes(range(50), tenant=2), 40)
+        self.cache.clear(())  # the scope of zeros
+        self.assertEqual(self.resumes(range(50), tenant=2), 40)
+        self.cache.clear()
+        self.assertEqual(self.resumes(range(50), tenant=2), 0)
+
+    def test_what_the_body_raises_is_not_hidden(self):
+        with self.assertRaises(ZeroDivisionError):
+            with marconi.Cache(LOADED, **MODEL) as cache:
+                lease = cache.open(range(4))
+                lease.reserve(1 // 0)
+
+    def test_errors_travel(self):
+        raised = marconi.Error(1, "words")
+        self.assertEqual(str(pickle.loads(pickle.dumps(raised))), "invalid argument: words")
+
+
+if __name__ == "__main__":
+    unittest.main()
