@@ -8,8 +8,8 @@
  *
  * It is a concurrent_cache over a learning_cache. marconi_c.cpp has its pages in the host's memory,
  * marconi_c.cu in that of the current CUDA device; the memory is the engine's own if it hands some
- * in. README.md tells an engine's side of these calls, <marconi/cache/prefix_cache.hpp> what each
- * promises.
+ * in. examples/README.md tells an engine's side of these calls, <marconi/cache/prefix_cache.hpp>
+ * what each promises.
  *
  * Functions that return an int can fail: they answer MARCONI_OK, or what went wrong, and
  * marconi_last_error() says it in words. A call that failed has changed nothing but what it had

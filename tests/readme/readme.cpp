@@ -1,4 +1,4 @@
-// The snippets of README.md, with what they take for granted around them.
+// The snippets of README.md and of examples/README.md, with what they take for granted around them.
 
 #include <marconi/marconi.hpp>
 
@@ -73,19 +73,19 @@ struct engine_of_the_page {
         request.memory.compute(request.tokens, request.computed, until);
     }
     void admit(request_in_the_snippets& request) {
-#include "snippet_2.inc"
+#include "snippet_4.inc"
     }
     void step(request_in_the_snippets& request) {
         engine_of_the_page const& engine = *this;
-#include "snippet_3.inc"
+#include "snippet_5.inc"
     }
     void commit(request_in_the_snippets& request, bool finished) {
-#include "snippet_4.inc"
+#include "snippet_6.inc"
     }
     static void preempt(request_in_the_snippets& request) { request.lease.release(); }
     /// Writes the KV of the next tokens in place.
     void step_in_place(request_in_the_snippets& request, std::size_t end) {
-#include "snippet_5.inc"
+#include "snippet_7.inc"
         for (; request.computed < end; ++request.computed)
             for (std::size_t layer : {0u, 1u})
                 std::ranges::copy(request.memory.row(request.tokens, request.computed, layer, 0),
@@ -164,7 +164,7 @@ TEST_CASE("the page's lines for KV in place reserve, write and give way") {
 
 TEST_CASE("a cache that learns has a report") {
     marconi::footprint const model = marconi::model::find_preset("paper-7b").footprint();
-#include "snippet_6.inc"
+#include "snippet_2.inc"
     CHECK(by_odds);
     CHECK(learned.requests == 0);
     CHECK(possible == marconi::flop_count{});
@@ -173,7 +173,7 @@ TEST_CASE("a cache that learns has a report") {
 
 TEST_CASE("the policy of one function evicts") {
     marconi::ledger_store store{marconi::model::find_preset("paper-7b").footprint(), 200_MB};
-#include "snippet_7.inc"
+#include "snippet_3.inc"
     for (std::int32_t i = 0; i < 10; ++i) {
         std::vector<std::int32_t> const prompt(1000, i);
         auto lease = cache.open({}, prompt);
