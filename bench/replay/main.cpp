@@ -25,8 +25,12 @@ using namespace marconi::replay;
 /// Calls `use` with one trace after another: several at once might not fit the memory.
 template <class Use>
 void for_each_trace(options const& chosen, Use use) {
-    for (std::string const& path : chosen.traces)
-        use(read_trace(path, chosen.limit));
+    std::vector<std::string> const names = trace_names(chosen.traces);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        trace read = read_trace(chosen.traces[i], chosen.limit);
+        read.name = names[i];
+        use(std::move(read));
+    }
     for (workload const kind : chosen.synthetic) {
         trace made =
             make_synthetic({.kind = kind, .seed = chosen.seed, .sessions = chosen.sessions});

@@ -6,6 +6,7 @@
 #include <array>
 #include <sstream>
 #include <utility>
+#include <vector>
 
 namespace marconi::replay {
 
@@ -16,6 +17,16 @@ constexpr std::uint64_t largest_id = std::numeric_limits<std::uint32_t>::max();
 
 std::uint32_t read_id(json_line const& line, char const* field) {
     return static_cast<std::uint32_t>(line.count(field, 0, largest_id));
+}
+
+/// A path's name after the last `folders` of its folders; the path if it has fewer.
+std::string name_in(std::string const& path, std::size_t folders) {
+    std::vector<std::size_t> begins{0}; // of the folders, and of the file's own name
+    for (std::size_t at = 0; at < path.size(); ++at)
+        if (path[at] == '/') begins.push_back(at + 1);
+    if (folders >= begins.size()) return path;
+    std::size_t const begin = begins[begins.size() - 1 - folders];
+    return path.substr(begin, begins.back() - begin) + trace_name(path);
 }
 
 std::string seconds_text(double seconds) {
@@ -168,6 +179,24 @@ std::string trace_name(std::string const& path) {
         if (name.size() > suffix.size() && name.ends_with(suffix))
             name.resize(name.size() - suffix.size());
     return name;
+}
+
+std::vector<std::string> trace_names(std::vector<std::string> const& paths) {
+    std::vector<std::string> names;
+    for (std::string const& path : paths)
+        names.push_back(trace_name(path));
+    for (std::size_t folders = 1;; ++folders) {
+        std::vector<std::size_t> alike;
+        for (std::size_t i = 0; i < paths.size(); ++i)
+            for (std::size_t j = 0; j < paths.size(); ++j)
+                if (names[i] == names[j] && paths[i] != paths[j] && names[i] != paths[i]) {
+                    alike.push_back(i);
+                    break;
+                }
+        if (alike.empty()) return names;
+        for (std::size_t const i : alike)
+            names[i] = name_in(paths[i], folders);
+    }
 }
 
 } // namespace marconi::replay

@@ -17,6 +17,7 @@
 #include <limits>
 #include <string>
 #include <unordered_map>
+#include <vector>
 
 namespace marconi::replay {
 
@@ -71,5 +72,8 @@ inline constexpr std::uint64_t most_trace_tokens = std::uint64_t{1} << 31;
 
 /// "traces/taubench.compact.jsonl.gz" -> "taubench"; "-" -> "stdin".
 [[nodiscard]] std::string trace_name(std::string const& path);
+/// The name of each path; of those that share one, after as many of their folders as tell them
+/// apart ("monday/chats"), or the whole path.
+[[nodiscard]] std::vector<std::string> trace_names(std::vector<std::string> const& paths);
 
 } // namespace marconi::replay

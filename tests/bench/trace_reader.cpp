@@ -295,3 +295,17 @@ TEST_CASE("a trace is named after its file") {
     CHECK(trace_name(".gz") == ".gz");
     CHECK(trace_name("-") == "stdin");
 }
+
+TEST_CASE("traces of one name are told apart by their folders") {
+    using names = std::vector<std::string>;
+    CHECK(trace_names({"a/chats.jsonl", "b/agents.jsonl"}) == names{"chats", "agents"});
+    CHECK(trace_names({"a/chats.jsonl", "b/agents.json", "b/chats.jsonl.gz"}) ==
+          names{"a/chats", "agents", "b/chats"});
+    CHECK(trace_names({"/x/a/chats.json", "/y/a/chats.json", "/y/b/chats.json"}) ==
+          names{"x/a/chats", "y/a/chats", "b/chats"});
+    CHECK(trace_names({"a/chats.json", "chats.json"}) == names{"a/chats", "chats.json"});
+    CHECK(trace_names({"a/chats.json", "a/chats.jsonl"}) == names{"a/chats.json", "a/chats.jsonl"});
+    CHECK(trace_names({"a/chats.json", "a/chats.json"}) == names{"chats", "chats"});
+    CHECK(trace_names({"-", "a/stdin.json"}) == names{"-", "a/stdin"});
+    CHECK(trace_names({}).empty());
+}
