@@ -19,6 +19,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <new>
@@ -237,6 +238,66 @@ TEST_CASE("open is match, plan and acquire as one; a lease moves, and lets go ea
     left.release();
     cache.clear({});
     CHECK(cache.holds().used == byte_count{});
+}
+
+namespace {
+
+/// Host memory that does something else before it copies out.
+struct interrupted_store : memory::host_store {
+    using memory::host_store::host_store;
+    void load(memory::transfer const& t, memory::no_stream on) const {
+        if (auto const once = std::exchange(*before_load, {})) once();
+        memory::host_store::load(t, on);
+    }
+    std::unique_ptr<std::function<void()>> before_load = std::make_unique<std::function<void()>>();
+};
+static_assert(memory::store<interrupted_store>);
+
+} // namespace
+
+TEST_CASE("while one restores, others change the cache") {
+    footprint const model = support::hybrid_model();
+    interrupted_store store{model, byte_count{1 << 14}, {.block_tokens = 4_tokens}};
+    std::function<void()>& before_load = *store.before_load;
+    cache::concurrent_cache cache{std::move(store)};
+    using lease_type = decltype(cache)::lease;
+    sequence prompt(40, 1);
+    lease_type left;
+    REQUIRE(serve(cache, model, prompt, false, left));
+    left.release();
+
+    std::atomic<bool> changed{false};
+    std::atomic<int> wrong{0};
+    std::thread other;
+    before_load = [&] {
+        other = std::thread{[&] {
+            std::mt19937 random{1};
+            lease_type lease;
+            for (std::size_t fork = 39; fork > 2; fork -= 2) { // cuts the edge that is restored
+                sequence forked(fork, 1);
+                forked.push_back(2);
+                wrong += !serve(cache, model, forked, false, lease);
+            }
+            lease.release();
+            for (int i = 0; i < 50; ++i) // evicts the forks, which joins the edge again
+                wrong += !serve(cache, model, some_prompt(random), false, lease);
+            changed = true;
+        }};
+        auto const end = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+        while (!changed && std::chrono::steady_clock::now() < end)
+            std::this_thread::yield();
+        CHECK(changed);
+    };
+    prompt.push_back(3);
+    auto const lease = cache.open({}, prompt);
+    REQUIRE(lease.resume_at() == 40_tokens);
+    engine_request engine{model};
+    cache.restore(lease, engine.kv(), engine.state());
+    other.join();
+    CHECK(engine.holds(prompt, 40));
+    CHECK(wrong == 0);
+    CHECK(cache.stats().evictions() > 0);
+    CHECK(cache.stats().merges > 0);
 }
 
 TEST_CASE("a lease that another is assigned to lets go under the lock, when readers are out") {

@@ -10,6 +10,7 @@
 #include <marconi/cache/plan.hpp>
 #include <marconi/cache/release.hpp>
 #include <marconi/cache/requests.hpp>
+#include <marconi/cache/restoration.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/concepts.hpp>
@@ -40,13 +41,8 @@ template <memory::store Store, policy::admission_policy Admission = policy::bran
     requires observer<Observer, Token>
 class prefix_cache : public parts<Store, Admission, Eviction, Observer, Token> {
     using base = parts<Store, Admission, Eviction, Observer, Token>;
-    using base::admission_;
-    using base::entries_;
-    using base::identity_;
-    using base::leases_;
-    using base::options_;
-    using base::streams_;
-    using base::threads_;
+    using base::admission_, base::entries_, base::identity_, base::leases_, base::options_,
+        base::streams_, base::threads_;
 
 public:
     using lease = basic_lease<prefix_cache>;
@@ -111,9 +107,15 @@ public:
     void restore(lease const& held, memory::kv_view kv, memory::state_view state,
                  stream const& on = base::unnamed(), token_count from = {}) const {
         auto const use = threads_.calling("restore", memory::ordered_store<Store>);
-        lease_record const& r = record(held);
-        streams_.note_restore(entries_, r, held.id_, kv, on);
-        restore_lease(entries_, r, from, kv, state, on);
+        streams_.note_restore(entries_, record(held), held.id_, kv, on);
+        restoration{entries_, record(held), from, kv, state}.copy(this->store(), on);
+    }
+    /// The same in two: what this finds is copied, by its copy(store(), {}), while other threads
+    /// call the cache, but before the lease lets go. For stores without streams.
+    [[nodiscard]] restoration restore_later(lease const& held, memory::kv_view kv,
+                                            memory::state_view state, token_count from = {}) const {
+        auto const use = threads_.reading("restore_later");
+        return {entries_, record(held), from, kv, state};
     }
 
     /// The page of every block that the lease can read or has reserved, from block `first` on.

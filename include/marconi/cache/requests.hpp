@@ -2,7 +2,6 @@
 
 // The stages of a request, one function each; the facade strings them together.
 
-#include <marconi/cache/in_place.hpp>
 #include <marconi/cache/lease.hpp>
 #include <marconi/cache/options.hpp>
 #include <marconi/cache/outcome.hpp>
@@ -11,7 +10,6 @@
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/index/match.hpp>
-#include <marconi/memory/transfer.hpp>
 #include <marconi/policy/facts.hpp>
 
 #include <algorithm>
@@ -143,35 +141,6 @@ template <class Entries>
     }
     entries.touch(lease.node, lease.weight);
     return lease;
-}
-
-template <class Entries, class Stream>
-void restore_lease(Entries const& entries, lease_record const& lease, token_count from,
-                   memory::kv_view kv, memory::state_view state, Stream const& on) {
-    MARCONI_EXPECT(from <= lease.resume_at, "from", from.value(),
-                   "at most resume_at, " + std::to_string(lease.resume_at.value()));
-    if (lease.resume_at == token_count{}) return;
-    bool const with_kv = entries.has_kv() && !kv.layers.empty() && from < lease.resume_at;
-    if (with_kv && (!lease.kv_pinned || lease.position < lease.resume_at.value()))
-        throw contract_violation{"restore: the lease has let go of its KV"};
-    if (entries.needs_checkpoint() && !lease.checkpoint_node)
-        throw contract_violation{"restore: the lease has let go of its checkpoint, as a commit "
-                                 "does that goes on from it"};
-    auto const end = static_cast<std::uint32_t>(lease.resume_at.value());
-    std::vector<page_id> blocks;
-    memory::transfer work;
-    if (with_kv) {
-        std::uint32_t const block = entries.store().layout().block_tokens();
-        blocks = path_pages(entries, lease.node, end, from.value() / block);
-        work.kv = memory::kv_transfer{
-            .begin = from, .end = lease.resume_at, .pages = blocks, .engine = kv};
-    }
-    std::vector<memory::checkpoint_transfer> checkpoint;
-    if (entries.needs_checkpoint())
-        checkpoint.push_back(
-            {lease.resume_at, entries.checkpoint(lease.checkpoint_node).pages(), state});
-    work.checkpoints = checkpoint;
-    entries.store().load(work, on);
 }
 
 template <class Entries>
