@@ -73,7 +73,7 @@ class Engine:
     def __init__(self, library, capacity, most_in_flight):
         self.pool = (ctypes.c_uint64 * (capacity // 8))()  # pages for KV and checkpoints
         self.cache = marconi.Cache(library, **Model.FOOTPRINT, block_tokens=BLOCK,
-                                   memory=self.pool, capacity=capacity)
+                                   memory=self.pool)
         self.waiting, self.running = collections.deque(), []
         self.most_in_flight, self.preemptions = most_in_flight, 0
         self.admits = True  # False from when there was no room until a request has ended

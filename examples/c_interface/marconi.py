@@ -6,9 +6,9 @@
     lease = cache.open(tokens, tenant=7)
     lease.restore(state=[tensor.data_ptr() for tensor in states])
 
-marconi_c.h says what each call promises. Tokens are a writable buffer of int32, which is not copied
-(an array.array("i"), a numpy array, a memoryview of part of one), or a list, which is: 22 ns a
-token. Addresses are integers: a tensor's data_ptr(), ctypes.addressof(buffer). What the cache
+marconi_c.h says what each call promises. Tokens are a buffer of int32, which is not copied if it is
+writable (an array.array("i"), a numpy array, a memoryview of part of one), or a list, which is: 22
+ns a token. Addresses are integers: a tensor's data_ptr(), ctypes.addressof(buffer). What the cache
 refuses raises marconi.Error. A lease is used by one thread at a time; it ends with close(), its
 with block, or when nothing names it any more. destroy() comes after all other calls.
 """
@@ -46,8 +46,10 @@ def _count(value, name):
 
 class _Record(ctypes.Structure):
     def __init__(self, *values, **named):
-        named.update(zip((name for name, _ in self._fields_), values, strict=False))
         kinds = dict(self._fields_)
+        if len(values) > len(kinds):
+            raise Error(INVALID_ARGUMENT, f"{len(values)} values; expected {', '.join(kinds)}")
+        named.update(zip(kinds, values))
         for name, value in named.items():
             if kinds[name] in (c_uint64, c_size_t):
                 named[name] = _count(value, name)
@@ -117,7 +119,7 @@ _CAN_FAIL = {
     "restore": [_LEASE, POINTER(KvView), POINTER(c_void_p), _STREAM],
     "reserve": [_LEASE, c_uint64, _STREAM, POINTER(c_uint64)],
     "unreserve": [_LEASE, c_uint64],
-    "block_table": [_LEASE, c_uint64, POINTER(c_uint32), c_size_t, POINTER(c_size_t)],
+    "block_table": [_LEASE, c_size_t, POINTER(c_uint32), c_size_t, POINTER(c_size_t)],
     "used_on": [_LEASE, _STREAM],
     "deduplicate": [_LEASE, POINTER(c_uint64)],
     "commit": [_LEASE, _TOKENS, c_size_t, POINTER(KvView), POINTER(Captured), c_size_t, _STREAM,
@@ -182,34 +184,52 @@ def _tokens(tokens):
     return (byref(c_int32.from_buffer(view)) if len(view) else None), view.nbytes // 4
 
 
-def _address_of(memory):
-    """An address as it is; that of a writable buffer."""
-    if memory is None or hasattr(memory, "__index__"):
-        return memory
-    return ctypes.addressof(ctypes.c_char.from_buffer(memory))
+def _scope(scope):
+    if isinstance(scope, Scope):
+        return byref(scope)
+    if len(scope) != 3:
+        raise Error(INVALID_ARGUMENT, f"scope {scope!r}; expected (tenant, adapter, revision)")
+    return byref(Scope(*scope))
+
+
+def _pages_in(memory, capacity):
+    """The address of the pages' memory, its size, and what keeps a buffer where it is."""
+    try:
+        view = memoryview(memory)
+    except TypeError:
+        return (None if memory is None else operator.index(memory)), capacity, None
+    capacity = capacity or view.nbytes
+    if view.readonly or not view.contiguous or view.nbytes < capacity:
+        raise Error(INVALID_ARGUMENT, f"memory of {view.nbytes} bytes;"
+                                      f" expected {capacity}, writable and in one piece")
+    held = ctypes.c_char.from_buffer(memory)
+    return ctypes.addressof(held), capacity, held
 
 
 class _Handle:
-    """What C made is given back once."""
+    """What C made is given back once, whichever thread asks first."""
+
+    _handle = None  # when it is given back, or was not made
 
     def __reduce_ex__(self, _protocol):
         raise TypeError(f"a {type(self).__name__} can be neither copied nor pickled")
 
     def _taken(self):
-        handle, self._handle = self._handle, c_void_p()
-        return handle
+        return self.__dict__.pop("_handle", None)  # one step: no thread comes in between
 
 
 class Cache(_Handle):
     """A preset's model, or one by hand: kv_layers of (key_bytes, value_bytes), state_pieces of
     (fixed_bytes, window, bytes_per_window_token), window_flops of (window, per_pair). `memory` is
-    an address, which must stay good until destroy(), or a writable buffer, which is kept."""
+    an address, which must stay good until destroy(), or a writable buffer, which is kept, and whose
+    size is the default of `capacity`."""
 
-    def __init__(self, library, *, capacity, memory=None, preset=None, tensor_parallel=0,
+    def __init__(self, library, *, capacity=0, memory=None, preset=None, tensor_parallel=0,
                  kv_layers=(), state_pieces=(), flops_per_token=0.0, flops_per_pair=0.0,
                  window_flops=(), block_tokens=0, page_bytes=0, checkpoint_grid=0,
                  multiprocessors=0):
-        self._library, self._handle, self._memory = library, _CACHE(), memory
+        address, capacity, self._memory = _pages_in(memory, capacity)
+        self._library, handle = library, _CACHE()
         layers, pieces = _records(KvLayer, kv_layers), _records(StatePiece, state_pieces)
         windows = _records(WindowFlops, window_flops)
         library.marconi_create(byref(Options(
@@ -219,8 +239,8 @@ class Cache(_Handle):
             flops_per_token=flops_per_token, flops_per_pair=flops_per_pair,
             window_flops=windows, window_flops_count=len(windows),
             block_tokens=block_tokens, page_bytes=page_bytes, checkpoint_grid=checkpoint_grid,
-            memory=_address_of(memory), capacity=capacity, multiprocessors=multiprocessors)),
-            byref(self._handle))
+            memory=address, capacity=capacity, multiprocessors=multiprocessors)), byref(handle))
+        self._handle = handle
         self.pages = self._read("describe_pages", Pages)
         self.layers = [self._read("describe_layer", LayerPlace, i)
                        for i in range(self.pages.kv_layer_count)]
@@ -251,12 +271,15 @@ class Cache(_Handle):
     def evict(self, size):
         return self._read("evict", c_uint64, _count(size, "size")).value
 
-    def clear(self, scope=None):
-        """Forgets a scope, (tenant, adapter, revision), or all."""
-        self._library.marconi_clear(self._handle, None if scope is None else byref(Scope(*scope)))
+    def clear(self, scope):
+        """Forgets a scope: a Scope, or (tenant, adapter, revision)."""
+        self._library.marconi_clear(self._handle, _scope(scope))
+
+    def clear_all(self):
+        self._library.marconi_clear(self._handle, None)
 
     def holds(self, scope):
-        return self._read("holds", Holdings, byref(Scope(*scope)))
+        return self._read("holds", Holdings, _scope(scope))
 
     def stats(self):
         return self._read("read_stats", Stats)

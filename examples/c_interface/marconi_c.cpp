@@ -70,12 +70,16 @@ std::span<T> array(T* first, std::size_t count, char const* name) {
 scope scope_of(marconi_scope const& in) { return {in.tenant, in.adapter, in.revision}; }
 
 footprint footprint_of(marconi_options const& options) {
+    bool const by_hand = options.kv_layer_count || options.state_piece_count ||
+                         options.window_flops_count || options.flops_per_token != 0 ||
+                         options.flops_per_pair != 0;
     if (options.preset) {
-        if (options.kv_layer_count != 0 || options.state_piece_count != 0)
-            throw invalid_argument{"options: a preset, or layers and pieces, but not both"};
+        if (by_hand) throw invalid_argument{"options: a preset, or a model by hand, but not both"};
         std::uint64_t const ranks = options.tensor_parallel ? options.tensor_parallel : 1;
         return model::find_preset(options.preset).footprint({.tensor_parallel = ranks});
     }
+    MARCONI_EXPECT(options.tensor_parallel <= 1, "tensor_parallel", options.tensor_parallel,
+                   "0 or 1 without a preset: the bytes are one rank's");
     footprint model{.flops = {options.flops_per_token, options.flops_per_pair}};
     for (auto const& layer : array(options.kv_layers, options.kv_layer_count, "kv_layers"))
         model.kv_layers.push_back({layer.key_bytes, layer.value_bytes});
@@ -101,13 +105,13 @@ cache_options cache_options_of(marconi_options const& options) {
 } // namespace
 
 struct marconi_cache {
-    cache_type cache;
+    explicit marconi_cache(marconi_options const& options)
+        : cache{store_of(options), cache_options_of(options)} {}
 
-    /// It does not change: no lock is needed to read it.
-    [[nodiscard]] store_type const& store() const {
-        return cache.beside_readers([](auto const& inner) -> auto const& { return inner.store(); });
-    }
-    [[nodiscard]] footprint const& model() const { return store().layout().model(); }
+    cache_type cache;
+    /// Its layout and its memory stay as they are: no lock is needed to look at them.
+    store_type const& store =
+        cache.beside_readers([](auto const& inner) -> auto const& { return inner.store(); });
 };
 
 struct marconi_lease {
@@ -120,7 +124,7 @@ namespace {
 /// Views of the arrays that a caller hands over, for as long as a call takes.
 class views_of {
 public:
-    explicit views_of(marconi_cache const& cache) : model_{cache.model()} {}
+    explicit views_of(marconi_cache const& cache) : model_{cache.store.layout().model()} {}
 
     memory::kv_view kv(marconi_kv_view const* layers) {
         if (!layers) return {};
@@ -161,21 +165,21 @@ int marconi_create(marconi_options const* options, marconi_cache** made) {
     return guarded([&] {
         auto const& wanted = needed(options, "options");
         marconi_cache*& to = needed(made, "made");
-        to = new marconi_cache{cache_type{store_of(wanted), cache_options_of(wanted)}};
+        to = new marconi_cache{wanted};
     });
 }
 
 int marconi_destroy(marconi_cache* cache) {
-    if (!cache) return MARCONI_OK;
-    if (cache->cache.holds().leases != 0)
-        return failed(MARCONI_CONTRACT_VIOLATION, "marconi_destroy: leases are open");
-    delete cache;
-    return MARCONI_OK;
+    return guarded([&] {
+        if (cache && cache->cache.holds().leases != 0)
+            throw contract_violation{"marconi_destroy: leases are open"};
+        delete cache;
+    });
 }
 
 int marconi_describe_pages(marconi_cache const* cache, marconi_pages* found) {
     return guarded([&] {
-        store_type const& store = needed(cache, "cache").store();
+        store_type const& store = needed(cache, "cache").store;
         auto const& layout = store.layout();
         needed(found, "found") =
             marconi_pages{.memory = store.page(page_id{0}).data(),
@@ -189,7 +193,7 @@ int marconi_describe_pages(marconi_cache const* cache, marconi_pages* found) {
 
 int marconi_describe_layer(marconi_cache const* cache, size_t layer, marconi_layer_place* found) {
     return guarded([&] {
-        auto const& layout = needed(cache, "cache").store().layout();
+        auto const& layout = needed(cache, "cache").store.layout();
         auto const& layers = layout.model().kv_layers;
         MARCONI_EXPECT(layer < layers.size(), "layer", layer,
                        "less than " + std::to_string(layers.size()));
@@ -202,7 +206,7 @@ int marconi_describe_layer(marconi_cache const* cache, size_t layer, marconi_lay
 
 int marconi_describe_state(marconi_cache const* cache, size_t piece, marconi_state_piece* found) {
     return guarded([&] {
-        auto const& pieces = needed(cache, "cache").model().state_pieces;
+        auto const& pieces = needed(cache, "cache").store.layout().model().state_pieces;
         MARCONI_EXPECT(piece < pieces.size(), "piece", piece,
                        "less than " + std::to_string(pieces.size()));
         needed(found, "found") = marconi_state_piece{

@@ -11,16 +11,17 @@
  * in. examples/README.md tells an engine's side of these calls, <marconi/cache/prefix_cache.hpp>
  * what each promises.
  *
- * Functions that return an int can fail: they answer MARCONI_OK, or what went wrong, and
- * marconi_last_error() says it in words. A call that failed has changed nothing but what it had
- * evicted to make room. Any thread may call; a lease is used by one at a time, and marconi_destroy
- * comes after all other calls. Arrays and what they point to are the caller's, and read or written
- * before the call returns. A position is the number of tokens before it.
+ * Functions that return an int, marconi_should_capture apart, can fail: they answer MARCONI_OK, or
+ * what went wrong, and marconi_last_error() says it in words. A call that failed has changed
+ * nothing but what it had evicted to make room. Any thread may call; a lease is used by one at a
+ * time, and marconi_destroy comes after all other calls. Arrays and what they point to are the
+ * caller's, and read or written before the call returns. A position is the number of tokens before
+ * it.
  *
  * Streams are a cudaStream_t each, null CUDA's default one: on a device, calls that name one
  * enqueue there and return, views point to memory that the device reaches, and a stream lives as
- * long as the leases that were given it. On the host copies are done when their call returns, and
- * streams are not looked at.
+ * long as the leases that were given it; <marconi/gpu/basic_device_store.hpp> has the rest. On the
+ * host copies are done when their call returns, and streams are not looked at.
  *
  * Built beside the other examples, into build/lib, or by hand:
  *
@@ -81,7 +82,8 @@ typedef struct marconi_options {
     size_t kv_layer_count;
     marconi_state_piece const* state_pieces;
     size_t state_piece_count;
-    double flops_per_token; /* FLOPs of L tokens: per_token * L + per_pair * L^2 + windows' */
+    double flops_per_token; /* FLOPs of L tokens: per_token * L + per_pair * L^2 + windows';
+                             * without any the cache is plain LRU */
     double flops_per_pair;
     marconi_window_flops const* window_flops;
     size_t window_flops_count;
@@ -90,7 +92,8 @@ typedef struct marconi_options {
     uint64_t page_bytes;      /* for models without full attention; default 65,536 */
     uint64_t checkpoint_grid; /* marconi_capture_at() names multiples of it; default 1 */
 
-    void* memory;      /* for the pages, until marconi_destroy; null: the cache's own */
+    void* memory;      /* for the pages, until marconi_destroy; null: the cache's own. On a device
+                        * at a multiple of 256, in its memory or pinned on the host */
     uint64_t capacity; /* its bytes, or how many to take */
 
     uint64_t multiprocessors; /* on a device, that a copy may take at most; default all */

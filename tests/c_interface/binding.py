@@ -92,14 +92,21 @@ class Binding(unittest.TestCase):
         for takes in (copy.copy, copy.deepcopy, pickle.dumps):
             self.assertRaises(TypeError, takes, lease)
         self.refuses(self.cache.destroy, "leases are open")
-        threads = [threading.Thread(target=lease.close) for _ in range(4)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
+        lease.close()
         self.assertTrue(lease.closed)
         self.refuses(lambda: lease.resume_at, "closed")
         self.refuses(lambda: lease.reserve(1), "null")
+
+        before = sys.getswitchinterval()
+        sys.setswitchinterval(1e-6)
+        for _ in range(200):
+            lease = self.cache.open(range(50))
+            threads = [threading.Thread(target=lease.close) for _ in range(3)]
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+        sys.setswitchinterval(before)
 
         lease = self.cache.open(range(50))
         self.assertEqual(self.cache.stats().leases, 1)
@@ -109,9 +116,10 @@ class Binding(unittest.TestCase):
 
     def test_pages_in_a_buffer_that_is_kept(self):
         pool = bytearray(1 << 16)
-        kept = sys.getrefcount(pool)
-        cache = marconi.Cache(LOADED, **MODEL, memory=pool)
-        self.assertGreater(sys.getrefcount(pool), kept)
+        cache = marconi.Cache(LOADED, **{**MODEL, "capacity": 0}, memory=pool)
+        self.assertEqual(cache.stats().capacity_bytes, len(pool))
+        with self.assertRaises(BufferError):
+            pool.extend(b"more")  # would move it
         with cache.open(range(40)) as lease:
             self.assertEqual(lease.reserve(40), 40)
             self.assertEqual(len(lease.block_table()), 3)
@@ -119,7 +127,10 @@ class Binding(unittest.TestCase):
             lease.commit(range(40), [(40, self.at)])
         self.assertIn((7).to_bytes(8, "little") + (8).to_bytes(8, "little"), bytes(pool))
         cache.destroy()
-        self.assertEqual(sys.getrefcount(pool), kept)
+        pool.extend(b"more")
+        self.refuses(lambda: marconi.Cache(LOADED, **MODEL, memory=bytearray(100)), "100 bytes")
+        self.refuses(lambda: marconi.Cache(LOADED, **MODEL, memory=bytes(1 << 16)), "writable")
+        self.assertRaises(TypeError, lambda: marconi.Cache(LOADED, **MODEL, memory="here"))
 
     def test_long_block_tables(self):
         cache = marconi.Cache(LOADED, **MODEL, block_tokens=1)
@@ -134,9 +145,12 @@ class Binding(unittest.TestCase):
         self.cache.clear((1, 0, 0))
         self.assertEqual(self.resumes(range(50), tenant=1), 0)
         self.assertEqual(self.resumes(range(50), tenant=2), 40)
-        self.cache.clear(())  # the scope of zeros
+        self.cache.clear(marconi.Scope())
         self.assertEqual(self.resumes(range(50), tenant=2), 40)
-        self.cache.clear()
+        self.refuses(lambda: self.cache.clear(()), "expected (tenant, adapter, revision)")
+        self.refuses(lambda: self.cache.clear((2, 0, 0, 0)))
+        self.assertEqual(self.resumes(range(50), tenant=2), 40)
+        self.cache.clear_all()
         self.assertEqual(self.resumes(range(50), tenant=2), 0)
 
     def test_what_the_body_raises_is_not_hidden(self):

@@ -278,6 +278,9 @@ TEST_CASE("what does not fit is answered, in words") {
     CHECK(refused(options).find("capacity in bytes is 1") == 0);
     options.preset = "nemotron-h-8b";
     CHECK(refused(options).find("not both") != std::string::npos);
+    options = model.options;
+    options.tensor_parallel = 2;
+    CHECK(refused(options).find("tensor_parallel is 2") == 0);
     CHECK(refused({.preset = "gpt-2", .capacity = 1 << 20}).find("preset is gpt-2") == 0);
     options = model.options;
     options.kv_layers = nullptr;

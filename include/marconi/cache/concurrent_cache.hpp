@@ -60,16 +60,16 @@ public:
         return {*this, cache_.open(in, prompt, options)};
     }
 
-    /// On a store without streams the copies are done with no lock held.
+    /// Where memory::loads_beside_saves, as on the host, the copies are done with no lock held.
     void restore(lease const& l, memory::kv_view kv, memory::state_view state,
                  stream const& on = Cache::unnamed(), token_count from = {}) const {
-        if constexpr (memory::ordered_store<typename Cache::store_type>) {
-            std::unique_lock const held{mutex_}; // the store notes who waits for whom
-            cache_.restore(l.inner_, kv, state, on, from);
-        } else {
+        if constexpr (memory::loads_beside_saves<typename Cache::store_type>) {
             auto const found = beside_readers(
                 [&](Cache const& c) { return c.restore_later(l.inner_, kv, state, from); });
             found.copy(cache_.store(), on);
+        } else {
+            std::unique_lock const held{mutex_}; // an ordered store notes who waits for whom
+            cache_.restore(l.inner_, kv, state, on, from);
         }
     }
     [[nodiscard]] std::vector<page_id> block_table(lease const& l, std::size_t first = 0) const {

@@ -110,10 +110,11 @@ public:
         streams_.note_restore(entries_, record(held), held.id_, kv, on);
         restoration{entries_, record(held), from, kv, state}.copy(this->store(), on);
     }
-    /// The same in two: what this finds is copied, by its copy(store(), {}), while other threads
-    /// call the cache, but before the lease lets go. For stores without streams.
-    [[nodiscard]] restoration restore_later(lease const& held, memory::kv_view kv,
-                                            memory::state_view state, token_count from = {}) const {
+    /// The same in two, where memory::loads_beside_saves: what this finds is copied, by its
+    /// copy(store(), on), while other threads call the cache, but before the lease lets go.
+    [[nodiscard]] restoration
+    restore_later(lease const& held, memory::kv_view kv, memory::state_view state,
+                  token_count from = {}) const requires memory::loads_beside_saves<Store> {
         auto const use = threads_.reading("restore_later");
         return {entries_, record(held), from, kv, state};
     }
@@ -152,10 +153,9 @@ public:
     }
 
     /// Gives back the lease's own pages of whole blocks up to its position: what others published
-    /// first is then held once, however many computed it beside each other. How much came free is
-    /// returned. The block table names the others' pages from then on: take it again from its
-    /// beginning (and, on a store with streams, say used_on), when no kernel reads the old one any
-    /// more. O(nodes and pages of the path from the lease's first own block on).
+    /// first is then held once. Returns how much came free. The block table names the others' pages
+    /// from then on: take it again from its start (and, on a store with streams, say used_on), when
+    /// no kernel reads the old one. O(nodes and pages of the path from its first own block on).
     byte_count deduplicate(lease const& held) {
         auto const use = threads_.writing("deduplicate");
         return drop_whole_blocks(entries_, streams_, record_of(held), held.id_);
