@@ -34,12 +34,13 @@
 #ifdef __cplusplus
 extern "C" {
 #endif
-#ifdef __GNUC__ /* all that the shared library shows */
-#pragma GCC visibility push(default)
-#endif
 
 typedef struct marconi_cache marconi_cache;
 typedef struct marconi_lease marconi_lease;
+
+#ifdef __GNUC__ /* from here on, all that the shared library shows */
+#pragma GCC visibility push(default)
+#endif
 
 enum marconi_failure {
     MARCONI_OK = 0,
