@@ -8,6 +8,7 @@
 #include <marconi/cache/plan.hpp>
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/error.hpp>
+#include <marconi/core/footprint.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/index/match.hpp>
 #include <marconi/policy/facts.hpp>
