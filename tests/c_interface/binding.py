@@ -7,7 +7,9 @@ import array
 import copy
 import ctypes
 import gc
+import pathlib
 import pickle
+import re
 import sys
 import threading
 import unittest
@@ -18,6 +20,60 @@ import marconi  # noqa: E402
 
 LOADED = marconi.load(LIBRARY)
 MODEL = dict(kv_layers=[(8, 8)], state_pieces=[(16, 0, 0)], flops_per_token=1.0, capacity=1 << 16)
+
+
+class SameAsTheHeader(unittest.TestCase):
+    """Records and functions are declared twice: in marconi_c.h, and for ctypes."""
+
+    KINDS = {
+        "int": ctypes.c_int, "double": ctypes.c_double, "size_t": ctypes.c_size_t,
+        "ptrdiff_t": ctypes.c_ssize_t, "uint64_t": ctypes.c_uint64, "void*": ctypes.c_void_p,
+        "char const*": ctypes.c_char_p, "void": None,
+        "void* const*": ctypes.POINTER(ctypes.c_void_p),
+        "int32_t const*": marconi._TOKENS, "uint32_t*": ctypes.POINTER(ctypes.c_uint32)}
+
+    @classmethod
+    def setUpClass(cls):
+        text = pathlib.Path(FOLDER, "marconi_c.h").read_text("utf-8")
+        cls.header = re.sub(r"/\*.*?\*/|^#.*?$", "", text, flags=re.DOTALL | re.MULTILINE)
+
+    def kind(self, c):
+        """The ctypes class for a type of C's."""
+        c = " ".join(c.split())
+        if c in self.KINDS:
+            return self.KINDS[c]
+        if c.endswith("*"):
+            of = c[:-1].removesuffix(" const").strip()
+            if of in ("marconi_cache", "marconi_lease"):
+                return ctypes.c_void_p
+            return ctypes.POINTER(self.kind(of))
+        name = c.removeprefix("marconi_").title().replace("_", "")
+        return getattr(marconi, name)
+
+    def declared(self, text):
+        """(name, class) of each of "uint64_t a, b" or "void* memory"."""
+        kind, names = re.fullmatch(r"(.*?[\s*])(\w+(?:,\s*\w+)*)", text.strip(),
+                                   re.DOTALL).groups()
+        return [(name.strip(), self.kind(kind)) for name in names.split(",")]
+
+    def test_records(self):
+        found = re.findall(r"typedef struct (marconi_\w+) \{(.*?)\} \1;", self.header, re.DOTALL)
+        self.assertEqual(len(found), 12)
+        for name, members in found:
+            expected = [one for line in members.split(";") if line.strip()
+                        for one in self.declared(line)]
+            self.assertEqual(self.kind(name)._fields_, expected, name)
+
+    def test_functions(self):
+        found = re.findall(r"^(\w[\w* ]*?)(marconi_\w+)\(([^)]*)\);", self.header, re.MULTILINE)
+        declared = {**marconi._CAN_FAIL, **marconi._CANNOT_FAIL}
+        self.assertEqual({name for _, name, _ in found}, {"marconi_" + name for name in declared})
+        for result, name, arguments in found:
+            function = getattr(LOADED, name)
+            expected = [] if arguments == "void" else [
+                self.declared(one)[0][1] for one in arguments.split(",")]
+            self.assertEqual(function.argtypes, expected, name)
+            self.assertEqual(function.restype, self.kind(result), name)
 
 
 class Binding(unittest.TestCase):
