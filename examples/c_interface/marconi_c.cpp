@@ -115,8 +115,10 @@ struct marconi_cache {
 };
 
 struct marconi_lease {
-    marconi_cache& of;
+    marconi_cache& owner;
     cache_type::lease inner;
+
+    [[nodiscard]] cache_type& cache() const { return owner.cache; }
 };
 
 namespace {
@@ -251,37 +253,38 @@ int marconi_should_capture(marconi_lease const* lease, uint64_t position, int la
 int marconi_restore(marconi_lease const* lease, marconi_kv_view const* kv, void* const* state,
                     void* stream) {
     return guarded([&] {
-        marconi_lease const& from = needed(lease, "lease");
-        views_of views{from.of};
+        marconi_lease const& held = needed(lease, "lease");
+        views_of views{held.owner};
         marconi_captured const place{marconi_resume_at(lease), state};
         auto const states = views.states({&place, 1});
-        from.of.cache.restore(from.inner, views.kv(kv), states.front().state,
-                              pages_place::stream_of(stream));
+        held.cache().restore(held.inner, views.kv(kv), states.front().state,
+                             pages_place::stream_of(stream));
     });
 }
 
 int marconi_reserve(marconi_lease* lease, uint64_t tokens, void* stream, uint64_t* covered) {
     return guarded([&] {
-        marconi_lease& of = needed(lease, "lease");
+        marconi_lease& held = needed(lease, "lease");
         std::uint64_t& answer = needed(covered, "covered");
-        answer = of.of.cache.reserve(of.inner, token_count{tokens}, pages_place::stream_of(stream))
+        answer = held.cache()
+                     .reserve(held.inner, token_count{tokens}, pages_place::stream_of(stream))
                      .value();
     });
 }
 
 int marconi_unreserve(marconi_lease* lease, uint64_t tokens) {
     return guarded([&] {
-        marconi_lease& of = needed(lease, "lease");
-        of.of.cache.unreserve(of.inner, token_count{tokens});
+        marconi_lease& held = needed(lease, "lease");
+        held.cache().unreserve(held.inner, token_count{tokens});
     });
 }
 
 int marconi_block_table(marconi_lease const* lease, size_t first, uint32_t* pages, size_t room,
                         size_t* count) {
     return guarded([&] {
-        marconi_lease const& of = needed(lease, "lease");
+        marconi_lease const& held = needed(lease, "lease");
         std::span<std::uint32_t> const to = array(pages, room, "pages");
-        auto const table = of.of.cache.block_table(of.inner, first);
+        auto const table = held.cache().block_table(held.inner, first);
         needed(count, "count") = table.size();
         for (std::size_t i = 0; i < std::min(to.size(), table.size()); ++i)
             to[i] = table[i].value();
@@ -294,8 +297,8 @@ int marconi_used_on(marconi_lease* lease, void* stream) {
 
 int marconi_deduplicate(marconi_lease* lease, uint64_t* freed) {
     return guarded([&] {
-        marconi_lease& of = needed(lease, "lease");
-        byte_count const went = of.of.cache.deduplicate(of.inner);
+        marconi_lease& held = needed(lease, "lease");
+        byte_count const went = held.cache().deduplicate(held.inner);
         if (freed) *freed = went.value();
     });
 }
@@ -304,12 +307,12 @@ int marconi_commit(marconi_lease* lease, int32_t const* tokens, size_t count,
                    marconi_kv_view const* kv, marconi_captured const* captured,
                    size_t captured_count, void* stream, marconi_outcome* outcome) {
     return guarded([&] {
-        marconi_lease& of = needed(lease, "lease");
-        views_of views{of.of};
+        marconi_lease& held = needed(lease, "lease");
+        views_of views{held.owner};
         auto const states = views.states(array(captured, captured_count, "captured"));
-        commit_outcome const done = of.of.cache.commit(of.inner, array(tokens, count, "tokens"),
-                                                       {.kv = views.kv(kv), .checkpoints = states},
-                                                       pages_place::stream_of(stream));
+        commit_outcome const done = held.cache().commit(held.inner, array(tokens, count, "tokens"),
+                                                        {.kv = views.kv(kv), .checkpoints = states},
+                                                        pages_place::stream_of(stream));
         if (!outcome) return;
         *outcome = marconi_outcome{.position = done.position.value(),
                                    .stored_tokens = done.stored_tokens.value(),

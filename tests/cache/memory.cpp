@@ -102,8 +102,13 @@ TEST_CASE("memory of many scopes is told, too") {
             serve(cache, "one", {.tenant = i});
         return (testing::bytes_held() - before - cache.holds().metadata.value()) / scopes;
     };
+#ifdef _LIBCPP_VERSION
+    std::size_t const hashes = 2 * sizeof(std::size_t); // two maps keep each entry's, uncounted
+#else
+    std::size_t const hashes = 0;
+#endif
     // Pages' owners and the policy's index; with the scopes' maps it would be 200.
-    CHECK(left_out_a_scope(8192) < 150);
+    CHECK(left_out_a_scope(8192) < 120 + hashes);
 }
 
 TEST_CASE("a lease that let go of its KV holds no list of pages") {

@@ -19,8 +19,8 @@ inline double thread_seconds() {
 }
 
 /// How many times as long `work(2 * n)` takes as `work(n)`: the median of three pairs, each on a
-/// small stack, and of nine where three came near to what is no longer believed, as they do beside
-/// programs that take the memory's time. What is O(n log n) stays near 2, also where it outgrows a
+/// small stack, or of nine where three came to more than 2.6, which other programs at work on the
+/// same caches and memory can do. What is O(n log n) stays near 2, also where it outgrows a
 /// processor's caches; what is quadratic comes to 4.
 template <class Work>
 [[nodiscard]] double cost_of_doubling(std::size_t n, Work const& work) {
