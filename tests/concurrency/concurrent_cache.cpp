@@ -25,6 +25,7 @@
 #include <new>
 #include <random>
 #include <span>
+#include <stdexcept>
 #include <thread>
 #include <utility>
 #include <vector>
@@ -242,52 +243,67 @@ TEST_CASE("open is match, plan and acquire as one; a lease moves, and lets go ea
 
 namespace {
 
-/// Host memory that does something else before it copies out.
+/// Host memory that does something else, once, before it copies.
 struct interrupted_store : memory::host_store {
     using memory::host_store::host_store;
     void load(memory::transfer const& t, memory::no_stream on) const {
-        if (auto const once = std::exchange(*before_load, {})) once();
+        interrupt();
         memory::host_store::load(t, on);
     }
-    std::unique_ptr<std::function<void()>> before_load = std::make_unique<std::function<void()>>();
+    void save(memory::transfer const& t, memory::no_stream on) {
+        interrupt();
+        memory::host_store::save(t, on);
+    }
+    void interrupt() const {
+        if (auto const once = std::exchange(*before_copy, {})) once();
+    }
+    std::unique_ptr<std::function<void()>> before_copy = std::make_unique<std::function<void()>>();
 };
 static_assert(memory::store<interrupted_store>);
+
+using interrupted_cache = cache::concurrent_cache<cache::prefix_cache<interrupted_store>>;
+
+/// Has another thread serve requests that fork from `prompt` at every second token, and then some
+/// that push these out again. Answers with how many of them got back something wrong, or all if
+/// they were not done in 20 seconds.
+int others_call(interrupted_cache& cache, footprint const& model, sequence const& prompt,
+                std::thread& thread) {
+    auto const wrong = std::make_shared<std::atomic<int>>(0);
+    auto const done = std::make_shared<std::atomic<bool>>(false);
+    thread = std::thread{[=, &cache, &model] {
+        std::mt19937 random{1};
+        interrupted_cache::lease lease;
+        for (std::size_t fork = prompt.size() - 1; fork > 2; fork -= 2) { // cuts edges
+            sequence forked{prompt.begin(), prompt.begin() + static_cast<std::ptrdiff_t>(fork)};
+            forked.push_back(2);
+            *wrong += !serve(cache, model, forked, false, lease);
+        }
+        lease.release();
+        for (int i = 0; i < 50; ++i) // evicts the forks, which joins the edges again
+            *wrong += !serve(cache, model, some_prompt(random), false, lease);
+        *done = true;
+    }};
+    auto const end = std::chrono::steady_clock::now() + std::chrono::seconds{20};
+    while (!*done && std::chrono::steady_clock::now() < end)
+        std::this_thread::yield();
+    return *done ? wrong->load() : 1000;
+}
 
 } // namespace
 
 TEST_CASE("while one restores, others change the cache") {
     footprint const model = support::hybrid_model();
     interrupted_store store{model, byte_count{1 << 14}, {.block_tokens = 4_tokens}};
-    std::function<void()>& before_load = *store.before_load;
-    cache::concurrent_cache cache{std::move(store)};
-    using lease_type = decltype(cache)::lease;
+    std::function<void()>& before_copy = *store.before_copy;
+    interrupted_cache cache{std::move(store)};
     sequence prompt(40, 1);
-    lease_type left;
+    interrupted_cache::lease left;
     REQUIRE(serve(cache, model, prompt, false, left));
     left.release();
 
-    std::atomic<bool> changed{false};
-    std::atomic<int> wrong{0};
+    int wrong = 1000;
     std::thread other;
-    before_load = [&] {
-        other = std::thread{[&] {
-            std::mt19937 random{1};
-            lease_type lease;
-            for (std::size_t fork = 39; fork > 2; fork -= 2) { // cuts the edge that is restored
-                sequence forked(fork, 1);
-                forked.push_back(2);
-                wrong += !serve(cache, model, forked, false, lease);
-            }
-            lease.release();
-            for (int i = 0; i < 50; ++i) // evicts the forks, which joins the edge again
-                wrong += !serve(cache, model, some_prompt(random), false, lease);
-            changed = true;
-        }};
-        auto const end = std::chrono::steady_clock::now() + std::chrono::seconds{20};
-        while (!changed && std::chrono::steady_clock::now() < end)
-            std::this_thread::yield();
-        CHECK(changed);
-    };
+    before_copy = [&, prompt] { wrong = others_call(cache, model, prompt, other); };
     prompt.push_back(3);
     auto const lease = cache.open({}, prompt);
     REQUIRE(lease.resume_at() == 40_tokens);
@@ -298,6 +314,52 @@ TEST_CASE("while one restores, others change the cache") {
     CHECK(wrong == 0);
     CHECK(cache.stats().evictions() > 0);
     CHECK(cache.stats().merges > 0);
+}
+
+TEST_CASE("while one commits, others change the cache, and publish some of it first") {
+    footprint const model = support::hybrid_model();
+    interrupted_store store{model, byte_count{1 << 14}, {.block_tokens = 4_tokens}};
+    std::function<void()>& before_copy = *store.before_copy;
+    interrupted_cache cache{std::move(store)};
+    sequence const prompt(40, 1);
+
+    int wrong = 1000;
+    std::thread other;
+    before_copy = [&] { wrong = others_call(cache, model, prompt, other); };
+    interrupted_cache::lease left;
+    REQUIRE(serve(cache, model, prompt, false, left));
+    other.join();
+    CHECK(wrong == 0);
+    CHECK(cache.stats().evictions() > 0);
+    CHECK(left.position() == 40_tokens);
+    CHECK(cache.beside_readers([](auto const& inner) { return cache::audit(inner); }).empty());
+    left.release();
+    sequence longer = prompt;
+    longer.push_back(3);
+    REQUIRE(serve(cache, model, longer, false, left));
+    CHECK(left.resume_at() == 40_tokens);
+}
+
+TEST_CASE("a copy that throws does so under the lock again") {
+    footprint const model = support::hybrid_model();
+    interrupted_store store{model, 1_MiB, {.block_tokens = 4_tokens}};
+    std::function<void()>& before_copy = *store.before_copy;
+    interrupted_cache cache{std::move(store)};
+    sequence const prompt{1, 2, 3, 4, 5, 6};
+    interrupted_cache::lease left;
+    before_copy = [] { throw std::runtime_error{"no copy"}; };
+    CHECK_THROWS_WITH(serve(cache, model, prompt, false, left), "no copy");
+    CHECK(cache.holds().used == 0_B); // the request's lease is gone, and so is all it had begun
+    CHECK(cache.holds().leases == 0);
+    REQUIRE(serve(cache, model, prompt, false, left));
+    before_copy = [] { throw std::runtime_error{"no copy"}; };
+    sequence longer = prompt;
+    longer.push_back(3);
+    CHECK_THROWS_WITH(serve(cache, model, longer, true, left), "no copy");
+    CHECK(cache.holds().leases == 1); // `left`
+    left.release();
+    cache.clear();
+    CHECK(cache.holds().used == 0_B);
 }
 
 TEST_CASE("a lease that another is assigned to lets go under the lock, when readers are out") {

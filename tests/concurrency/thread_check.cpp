@@ -25,7 +25,10 @@ TEST_CASE("thread_check: readers may overlap, and calls may follow each other") 
         auto const one = readers.reading("match");
         auto const two = readers.reading("plan");
     }
-    auto const writer = readers.writing("commit");
+    auto writer = readers.writing("commit");
+    writer.leave();
+    { auto const other = readers.writing("evict"); }
+    writer.enter();
     SUCCEED();
 }
 
@@ -56,6 +59,22 @@ TEST_CASE("thread_check: a writer beside anything ends the program, and both are
                    auto const two = t.writing("evict");
                }),
                "evict", "match"));
+    CHECK(said(support::last_words([] {
+                   thread_check const t;
+                   auto one = t.writing("commit");
+                   one.leave();
+                   auto const two = t.reading("match");
+                   one.enter();
+               }),
+               "commit", "match"));
+    CHECK(said(support::last_words([] {
+                   thread_check const t;
+                   auto one = t.writing("commit");
+                   one.leave();
+                   one.enter();
+                   auto const two = t.reading("match");
+               }),
+               "match", "commit"));
 }
 
 namespace {

@@ -1,5 +1,8 @@
 #include "traces.hpp"
 
+#include <marconi/memory/ledger_store.hpp>
+#include <marconi/memory/relay_store.hpp>
+
 #include <support/catch.hpp>
 
 #include <atomic>
@@ -7,6 +10,7 @@
 #include <optional>
 #include <stdexcept>
 #include <thread>
+#include <utility>
 
 using namespace marconi;
 using namespace marconi::tests;
@@ -193,6 +197,47 @@ TEST_CASE("a replay at the alpha in use saves what the cache saved") {
     CHECK(saved > flop_count{});
     CHECK(replays.scores.front().saved == saved);
     CHECK(replays.asked == asked);
+}
+
+namespace {
+
+/// Counts, like ledger_store, but asks for the time of copies.
+struct copying_ledger : memory::ledger_store {
+    static constexpr bool holds_bytes = true;
+    static constexpr bool reads_views = false;
+    using memory::ledger_store::ledger_store;
+    explicit copying_ledger(memory::ledger_store s) : memory::ledger_store{std::move(s)} {}
+};
+
+} // namespace
+
+TEST_CASE("a commit whose copy saw the window closed by another one tells nobody of it") {
+    tuned_cache cache{copying_ledger{tiny_store(120)}, {}, at_once};
+    auto const commit = [&](tokens const& t, auto const& meanwhile) {
+        auto const lease = cache.open({}, t);
+        cache::captured_state const tail{token_count{t.size()}};
+        cache.commit(lease, t,
+                     {.kv = memory::relay_store::kv_on_ranks(), .checkpoints = {&tail, 1}},
+                     memory::no_stream{}, [&](auto const& copy) {
+                         copy();
+                         meanwhile();
+                     });
+    };
+    for (tokens const& t : long_one_returns(11))
+        commit(t, [] {});
+    REQUIRE(cache.tuning().state == tuning_state::recording);
+    bool closed = false;
+    commit(numbered(999, 10), [&] {
+        for (int i = 0; i < 10 && !closed; ++i) {
+            commit(numbered(500 + i, 10), [] {});
+            closed = cache.tuning().state == tuning_state::done;
+        }
+    });
+    CHECK(closed);
+    CHECK(cache.tuning().failure.empty());
+    CHECK(cache.tuning().requests_logged == cache.tuning().window);
+    CHECK(cache.tuning().log_bytes == byte_count{});
+    CHECK(cache::audit(cache).empty());
 }
 
 TEST_CASE("on a thread the tuner chooses what it chooses at once") {

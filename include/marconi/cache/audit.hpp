@@ -61,7 +61,8 @@ private:
                     !entries_.has_checkpoint(lease.checkpoint_node))
                     fault(who + " pins a checkpoint that is gone");
             }
-            for (auto const* owned : {&lease.pages, &lease.replaced})
+            if (lease.committing) ++kv_pins_[lease.committing.value()];
+            for (auto const* owned : {&lease.pages, &lease.replaced, &lease.filling})
                 for (page_id const page : *owned)
                     ++owners_[page.value()];
         }

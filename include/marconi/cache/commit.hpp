@@ -6,6 +6,7 @@
 #include <marconi/cache/lease.hpp>
 #include <marconi/cache/loans.hpp>
 #include <marconi/cache/outcome.hpp>
+#include <marconi/cache/unlocked.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/core/units.hpp>
 #include <marconi/index/paths.hpp>
@@ -24,7 +25,7 @@ namespace marconi::cache {
 /// One commit, from arguments to outcome:
 ///
 ///     check -> follow what is stored already -> choose how much fits, evict for it
-///           -> write the pages -> publish
+///           -> write the pages, while other calls may come -> publish
 ///
 /// Up to publish anything may throw, and leaves nothing behind but victims already evicted;
 /// publish cannot fail.
@@ -39,20 +40,32 @@ class commit_operation : placed_commit<Entries, Token> {
 public:
     using base::base;
 
-    commit_outcome run(stream_type const& stream) {
+    template <class Unlocked>
+    commit_outcome run(stream_type const& stream, Unlocked const& unlocked) {
         check_commit(entries_, lease_, tokens_, brought_);
-        std::uint64_t const evictions = entries_.counts().evictions();
-        byte_count const evicted = entries_.counts().bytes_evicted;
-
-        path_pin<Entries> pin{entries_, this->follow()};
+        path_pin<Entries> pin{entries_, lease_, this->follow(this->start())};
         check_views(store_, first_read(), token_count{tokens_.size()}, brought_);
         this->part_from_others(pin);
         this->choose_end();
-        write_and_publish(stream);
 
+        std::uint64_t const state_pages = this->state_pages(taken_);
+        page_loan loan{store_.pages(), lease_.filling, state_pages + this->fresh_blocks(end_)};
+        std::span<page_id const> const fresh{lease_.filling};
+        std::span<page_id const> const states = fresh.first(state_pages);
+        std::vector<page_id> blocks = this->block_pages(fresh.subspan(state_pages));
+        if constexpr (!lets_others_in<Unlocked>) {
+            save(blocks, states, stream);
+        } else if (copies_any(blocks)) {
+            unlocked([&] { save(blocks, states, stream); });
+            std::uint32_t const first_block = known_ / block_;
+            this->follow_others(pin, states);
+            this->drop_known_blocks(first_block, blocks);
+        }
+        publish(blocks, states);
+        loan.keep(); // the nodes own them now
+        store_.pages().release(surplus_);
+        advance_lease(blocks);
         note_what_came();
-        outcome_.evicted_entries = entries_.counts().evictions() - evictions;
-        outcome_.evicted_bytes = entries_.counts().bytes_evicted - evicted;
         return outcome_;
     }
 
@@ -67,6 +80,7 @@ private:
     using base::lease_;
     using base::outcome_;
     using base::store_;
+    using base::surplus_;
     using base::taken_;
     using base::tokens_;
     using base::tree_;
@@ -81,26 +95,11 @@ private:
         return token_count{own ? std::max(block_start, lease_.position) : block_start};
     }
 
-    void write_and_publish(stream_type const& stream) {
-        std::uint64_t const state_pages = this->state_pages(taken_);
-        page_loan loan{store_.pages(), state_pages + this->fresh_blocks(end_)};
-        std::span<page_id const> const states = loan.pages().first(state_pages);
-        std::vector<page_id> const blocks = this->block_pages(loan.pages().subspan(state_pages));
-        save(blocks, states, stream);
-        lease_.pages.reserve(1);
-        reserve_more(lease_.replaced, 1);
-        reserve_more(lease_.captured_in_prompt, brought_.checkpoints.size());
-        new_edge const edge = this->place_tokens(blocks); // the last that may fail
-
-        this->publish_kv(edge, blocks);
-        // From the last to the first: one climb along the path passes all their nodes, and each
-        // tells only the nodes down to the next of its presence.
-        node_id below = attachment_;
-        for (std::size_t i = taken_; i-- > 0;)
-            below = publish_checkpoint(below, arrivals_[i], states);
-        loan.keep(); // the nodes own them now
-        touch_known();
-        advance_lease(blocks);
+    [[nodiscard]] bool copies_any(std::vector<page_id> const& blocks) const {
+        bool const copies_kv =
+            !brought_.kv.layers.empty() &&
+            (!blocks.empty() || known_until(lease_, known_, block_) != lease_.position);
+        return store_type::holds_bytes && (taken_ > 0 || copies_kv);
     }
 
     /// The first token whose KV is copied at all.
@@ -129,7 +128,22 @@ private:
         }
     }
 
-    // ---- publish: nothing from here on can fail ----
+    // ---- publish ----
+
+    void publish(std::vector<page_id> const& blocks, std::span<page_id const> states) {
+        lease_.pages.reserve(1);
+        reserve_more(lease_.replaced, 1);
+        reserve_more(lease_.captured_in_prompt, brought_.checkpoints.size());
+        new_edge const edge = this->place_tokens(blocks); // the last that may fail
+
+        this->publish_kv(edge, blocks);
+        // From the last to the first: one climb along the path passes all their nodes, and each
+        // tells only the nodes down to the next of its presence.
+        node_id below = attachment_;
+        for (std::size_t i = taken_; i-- > 0;)
+            below = publish_checkpoint(below, arrivals_[i], states);
+        touch_known();
+    }
 
     node_id publish_checkpoint(node_id below, arrival const& a,
                                std::span<page_id const> states) noexcept {

@@ -6,6 +6,7 @@
 #include <marconi/index/paths.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <span>
 #include <vector>
@@ -31,6 +32,7 @@ protected:
     using base::lease_;
     using base::outcome_;
     using base::store_;
+    using base::surplus_;
     using base::taken_;
     using base::tokens_;
     using base::tree_;
@@ -47,6 +49,15 @@ protected:
             pages.push_back(lease_.owns_block(b) ? lease_.pages[b - lease_.first_block]
                                                  : fresh[used++]);
         return pages;
+    }
+
+    /// Leaves out pages, the first that of block `first`, whose tokens others have published.
+    void drop_known_blocks(std::uint32_t first, std::vector<page_id>& pages) {
+        std::size_t const known = known_ == end_ ? pages.size() : known_ / block_ - first;
+        auto const end = pages.begin() + static_cast<std::ptrdiff_t>(std::min(known, pages.size()));
+        for (auto at = pages.begin(); at != end; ++at, ++first)
+            if (!lease_.owns_block(first)) surplus_.push_back(*at);
+        pages.erase(pages.begin(), end);
     }
 
     /// Where the tokens of [known_, end_) go: on behind the attachment's own, if that is the end of

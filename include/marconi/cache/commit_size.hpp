@@ -1,142 +1,78 @@
 #pragma once
 
-#include <marconi/cache/commit_checks.hpp>
+#include <marconi/cache/commit_follow.hpp>
 #include <marconi/cache/evict.hpp>
 #include <marconi/cache/lease.hpp>
 #include <marconi/cache/loans.hpp>
-#include <marconi/cache/outcome.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/core/units.hpp>
-#include <marconi/index/match.hpp>
-#include <marconi/memory/views.hpp>
 
 #include <algorithm>
 #include <cstdint>
+#include <iterator>
 #include <span>
 #include <string>
-#include <type_traits>
 #include <utility>
 #include <vector>
 
 namespace marconi::cache {
 
-/// The first half of a commit: what of it is stored already, and how much of the rest fits.
-/// Positions are tokens from the start of the sequence.
+/// Next in a commit: how much of what is not stored fits, and what was declined.
 template <class Entries, token Token>
-class sized_commit {
+class sized_commit : public followed_commit<Entries, Token> {
+    using base = followed_commit<Entries, Token>;
+
 public:
-    sized_commit(Entries& entries, lease_table const& leases, lease_record& lease,
-                 std::span<Token const> tokens, computed const& brought)
-        : entries_{entries},
-          tree_{entries.tree()},
-          store_{entries.store()},
-          leases_{leases},
-          lease_{lease},
-          tokens_{tokens},
-          brought_{brought},
-          block_{entries.store().layout().block_tokens()} {}
+    using base::base;
 
 protected:
-    using store_type = std::remove_cvref_t<decltype(std::declval<Entries&>().store())>;
-
-    /// A checkpoint that was brought, and is not in the cache yet.
-    struct arrival {
-        std::uint32_t position;
-        memory::state_view state;
-        std::uint64_t pages;
-        std::uint64_t pages_so_far = 0; // of this and the arrivals before
-
-        /// Its own among the pages of all arrivals.
-        [[nodiscard]] std::span<page_id const> own(std::span<page_id const> all) const {
-            return all.subspan(pages_so_far - pages, pages);
-        }
-    };
-
-    /// Follows the sequence from where the lease stands as far as it is stored.
-    node_id follow() {
-        index::location start{tree_.find_root(lease_.in), 0};
-        if (lease_.kv_pinned)
-            start = {lease_.node, lease_.position};
-        else if (!start.node)
-            start.node = tree_.make_root(lease_.in);
-        index::location const at = tree_.walk(start, tokens_, [](node_id) {});
-        known_ = at.depth;
-        return attachment_ = at.node;
-    }
-
-    /// Where the sequence leaves an edge, or ends, in its middle, cuts it there: what lies beyond
-    /// belongs to other requests and may have to make room for this one. Unpinned, the halves merge
-    /// again.
-    void part_from_others(path_pin<Entries>& pin) {
-        entries_.reserve(2 * brought_.checkpoints.size() + 2, brought_.checkpoints.size());
-        if (known_ == tree_[attachment_].depth) return;
-        attachment_ = entries_.split(attachment_, known_);
-        pin.move_to(attachment_);
-    }
+    using base::arrivals_;
+    using base::block_;
+    using base::brought_;
+    using base::end_;
+    using base::entries_;
+    using base::known_;
+    using base::lease_;
+    using base::leases_;
+    using base::outcome_;
+    using base::store_;
+    using base::taken_;
+    using base::tokens_;
+    using typename base::store_type;
 
     void choose_end() {
-        list_arrivals();
+        this->list_arrivals();
         taken_ = arrivals_.size();
         end_ = entries_.has_kv() ? static_cast<std::uint32_t>(tokens_.size()) : end_with(taken_);
-        std::uint32_t const wished = end_;
-        shrink_to(obtainable_pages(entries_, leases_, pages_needed(end_, taken_), attachment_));
+        wished_ = end_;
+        shrink_to(obtainable_pages(entries_, leases_, pages_needed(end_, taken_)));
         check_sources();
+        std::uint64_t const evictions = entries_.counts().evictions();
+        byte_count const evicted = entries_.counts().bytes_evicted;
         while (!make_room(entries_, pages_needed(end_, taken_), eviction_reason::commit))
             shrink_to(store_.pages().available());
-        outcome_.declined_tokens = token_count{wished - end_};
-        outcome_.known_checkpoints = still_known();
-        outcome_.declined_checkpoints = static_cast<std::uint32_t>(
-            brought_.checkpoints.size() - taken_ - outcome_.known_checkpoints);
+        outcome_.evicted_entries = entries_.counts().evictions() - evictions;
+        outcome_.evicted_bytes = entries_.counts().bytes_evicted - evicted;
+        note_declined();
     }
 
-    /// From the last to the first, so that one climb along the path finds all their nodes.
-    void list_arrivals() {
-        node_id below = attachment_;
-        for (std::size_t i = brought_.checkpoints.size(); i-- > 0;) {
-            captured_state const& c = brought_.checkpoints[i];
-            auto const position = static_cast<std::uint32_t>(c.position.value());
-            if (position <= known_) {
-                below = tree_.holding(below, position);
-                if (tree_[below].depth == position && entries_.has_checkpoint(below)) {
-                    known_positions_.push_back(position);
-                    continue;
-                }
-            }
-            arrivals_.push_back({position, c.state, store_.layout().checkpoint_pages(c.position)});
-        }
-        std::reverse(arrivals_.begin(), arrivals_.end());
-        std::uint64_t sum = 0;
-        for (arrival& a : arrivals_)
-            a.pages_so_far = sum += a.pages;
+    /// Other calls came in between, and may have published more of the sequence: goes on to where
+    /// it is not stored. Pages of `states` that were filled for what is stored are surplus.
+    void follow_others(path_pin<Entries>& pin, std::span<page_id const> states) {
+        pin.move_to(this->follow({this->attachment_, known_}));
+        this->part_from_others(pin);
+        end_ = std::max(end_, known_);
+        wished_ = std::max(wished_, end_);
+        this->find_stored();
+        for (std::size_t i = std::exchange(taken_, 0); i-- > 0;)
+            if (arrivals_[i].stored)
+                std::ranges::copy(arrivals_[i].own(states), std::back_inserter(surplus_));
+            else
+                ++taken_;
+        this->drop_stored();
+        note_declined();
     }
-
-    /// Of what was known, what has not been evicted to make room.
-    [[nodiscard]] std::uint32_t still_known() const {
-        std::uint32_t count = 0;
-        node_id below = attachment_;
-        for (std::uint32_t const position : known_positions_) {
-            below = tree_.holding(below, position);
-            count += tree_[below].depth == position && entries_.has_checkpoint(below);
-        }
-        return count;
-    }
-
-    Entries& entries_;
-    typename Entries::tree_type& tree_;
-    store_type& store_;
-    lease_table const& leases_;
-    lease_record& lease_;
-    std::span<Token const> tokens_;
-    computed const& brought_;
-    std::uint32_t block_;
-
-    node_id attachment_;            ///< where position known_ is; later the last node added
-    std::uint32_t known_ = 0;       ///< how far the sequence is stored already
-    std::uint32_t end_ = 0;         ///< how far it will be
-    std::vector<arrival> arrivals_; ///< ascending
-    std::size_t taken_ = 0;         ///< how many of the arrivals will be stored, from the first
-    commit_outcome outcome_;
 
     /// Blocks of [known_, end) for which the lease has no page.
     [[nodiscard]] std::uint64_t fresh_blocks(std::uint32_t end) const {
@@ -154,13 +90,20 @@ protected:
         return count == 0 ? 0 : arrivals_[count - 1].pages_so_far;
     }
 
+    std::vector<page_id> surplus_; ///< filled for what others have published meanwhile
+
 private:
+    void note_declined() {
+        outcome_.known_checkpoints = this->count_known();
+        outcome_.declined_checkpoints = static_cast<std::uint32_t>(
+            brought_.checkpoints.size() - taken_ - outcome_.known_checkpoints);
+        outcome_.declined_tokens = token_count{wished_ - end_};
+    }
+
     /// The end of a sequence that stops at the last of the first `count` arrivals.
     [[nodiscard]] std::uint32_t end_with(std::size_t count) const {
         return count == 0 ? known_ : std::max(known_, arrivals_[count - 1].position);
     }
-
-    std::vector<std::uint32_t> known_positions_; ///< of checkpoints that were here, descending
 
     [[nodiscard]] std::uint64_t pages_needed(std::uint32_t end, std::size_t count) const {
         return fresh_blocks(end) + state_pages(count);
@@ -194,6 +137,8 @@ private:
                                        ") are neither in the kv view nor all in pages that the "
                                        "lease reserved"};
     }
+
+    std::uint32_t wished_ = 0; ///< what end_ would be if all had room
 };
 
 } // namespace marconi::cache

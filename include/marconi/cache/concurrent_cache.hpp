@@ -5,6 +5,7 @@
 #include <marconi/cache/plan.hpp>
 #include <marconi/cache/prefix_cache.hpp>
 #include <marconi/cache/stats.hpp>
+#include <marconi/cache/unlocked.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/concepts.hpp>
 #include <marconi/memory/views.hpp>
@@ -19,9 +20,9 @@ namespace marconi::cache {
 
 /// A prefix_cache, or one that tunes or learns, for any number of threads: its calls under a fair
 /// shared mutex. Readers (match, plan, block_table, counters) run beside each other; what changes
-/// the cache runs alone; leases may be used and dropped by any thread, each by one at a time. Every
-/// call holds the lock for its own work only: a large evict() lets others in between its victims,
-/// while clear() takes as long as its scope has nodes.
+/// the cache runs alone; leases may be used and dropped by any thread, each by one at a time. Where
+/// memory::copies_beside_calls, as on the host, restore and commit copy with no lock held. A large
+/// evict() lets others in between its victims, while clear() takes as long as its scope has nodes.
 ///
 /// Calls mean what they mean there. Between match and acquire another thread may evict what was
 /// matched: the lease comes back stale. open() does the three as one, and cannot. In place,
@@ -60,13 +61,11 @@ public:
         return {*this, cache_.open(in, prompt, options)};
     }
 
-    /// Where memory::loads_beside_saves, as on the host, the copies are done with no lock held.
     void restore(lease const& l, memory::kv_view kv, memory::state_view state,
                  stream const& on = Cache::unnamed(), token_count from = {}) const {
-        if constexpr (memory::loads_beside_saves<typename Cache::store_type>) {
-            auto const found = beside_readers(
-                [&](Cache const& c) { return c.restore_later(l.inner_, kv, state, from); });
-            found.copy(cache_.store(), on);
+        if constexpr (copies_unlocked) {
+            std::shared_lock held{mutex_};
+            cache_.restore(l.inner_, kv, state, on, from, until_copying{held});
         } else {
             std::unique_lock const held{mutex_}; // an ordered store notes who waits for whom
             cache_.restore(l.inner_, kv, state, on, from);
@@ -88,19 +87,17 @@ public:
     }
     commit_outcome commit(lease const& l, std::span<token_type const> tokens,
                           computed const& brought = {}, stream const& on = Cache::unnamed()) {
-        std::unique_lock const held{mutex_};
-        return cache_.commit(l.inner_, tokens, brought, on);
+        std::unique_lock held{mutex_};
+        if constexpr (copies_unlocked)
+            return cache_.commit(l.inner_, tokens, brought, on, without_lock{held});
+        else
+            return cache_.commit(l.inner_, tokens, brought, on);
     }
 
-    /// Others get their turn between victims.
     byte_count evict(byte_count bytes) {
         byte_count freed;
-        while (freed < bytes) {
-            std::unique_lock const held{mutex_};
-            byte_count const more = cache_.evict(byte_count{1});
-            if (more == byte_count{}) break;
-            freed += more;
-        }
+        for (byte_count more{1}; freed < bytes && more != byte_count{}; freed += more)
+            more = alone([](Cache& c) { return c.evict(byte_count{1}); });
         return freed;
     }
     void clear(scope const& in) {
@@ -137,6 +134,8 @@ public:
     }
 
 private:
+    static constexpr bool copies_unlocked = memory::copies_beside_calls<typename Cache::store_type>;
+
     mutable fair_shared_mutex mutex_;
     Cache cache_;
 };

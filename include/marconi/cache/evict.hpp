@@ -14,10 +14,9 @@ namespace marconi::cache {
 
 /// Pages that no eviction can free: those on the paths of pinned nodes, but for duplicates that a
 /// merge drops; checkpoints that are pinned, or stand where such paths part; and what leases own.
-/// `also` is pinned but has no lease. O(leases * depth + pages found).
+/// O(leases * depth + pages found).
 template <class Entries>
-[[nodiscard]] std::uint64_t locked_pages(Entries const& entries, lease_table const& leases,
-                                         node_id also) {
+[[nodiscard]] std::uint64_t locked_pages(Entries const& entries, lease_table const& leases) {
     auto const& tree = entries.tree();
     std::uint32_t const block = entries.store().layout().block_tokens();
     std::unordered_map<std::uint32_t, std::uint32_t> locked; // nodes, with their locked children
@@ -38,14 +37,14 @@ template <class Entries>
             held[page.value()] = true;
         }
     };
-    if (also) lock_path(also);
     for (std::uint32_t i = 0; i < leases.slots(); ++i) {
         if (!leases.live(lease_id{i})) continue;
         lease_record const& lease = leases[lease_id{i}];
         if (lease.kv_pinned) lock_path(lease.node);
         if (lease.checkpoint_node) lock_path(lease.checkpoint_node);
-        hold(lease.pages);
-        hold(lease.replaced);
+        if (lease.committing) lock_path(lease.committing);
+        for (auto const* const owned : {&lease.pages, &lease.replaced, &lease.filling})
+            hold(*owned);
     }
     for (auto const& [number, children] : locked) {
         node_id const id{number};
@@ -63,11 +62,11 @@ template <class Entries>
 /// where it is as many as wanted. O(1) but where memory is nearly all pinned.
 template <class Entries>
 [[nodiscard]] std::uint64_t obtainable_pages(Entries const& entries, lease_table const& leases,
-                                             std::uint64_t wanted, node_id also = {}) {
+                                             std::uint64_t wanted) {
     auto const& pool = entries.store().pages();
     std::uint64_t const cheap_bound = pool.available() + entries.candidate_pages();
     if (wanted <= cheap_bound || !entries.has_candidates()) return cheap_bound;
-    return std::max(cheap_bound, pool.capacity() - locked_pages(entries, leases, also));
+    return std::max(cheap_bound, pool.capacity() - locked_pages(entries, leases));
 }
 
 /// Evicts until `wanted` pages are free. False if the policy names no further victim first.

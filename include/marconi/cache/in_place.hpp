@@ -107,13 +107,14 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
 
     reserve_more(lease.pages, (first - own_end) + wanted);
     reserve_more(lease.replaced, 1);
-    page_loan loan{pool, wanted};
+    std::vector<page_id> fresh;
+    page_loan loan{pool, fresh, wanted};
     if constexpr (memory::ordered_store<std::remove_cvref_t<decltype(entries.store())>>)
-        if (wanted > 0) entries.store().admit_writer(loan.pages(), stream);
+        if (wanted > 0) entries.store().admit_writer(fresh, stream);
     bool const copies = wanted > 0 && first * block < lease.position;
     std::vector<page_id> path;
     if (copies || own_end < first) path = path_pages(entries, lease.node, lease.position);
-    if (copies) entries.store().copy_block(path.back(), loan.pages().front(), stream);
+    if (copies) entries.store().copy_block(path.back(), fresh.front(), stream);
 
     // Nothing from here on can fail.
     auto const share = [&](page_id page, std::vector<page_id>& with) {
@@ -124,8 +125,7 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
         share(path[b], lease.pages);
     if (copies) share(path.back(), lease.replaced);
     if (lease.pages.empty()) lease.first_block = first;
-    for (page_id const page : loan.pages())
-        lease.pages.push_back(page);
+    lease.pages.insert(lease.pages.end(), fresh.begin(), fresh.end()); // there is room
     loan.keep();
     if (!lease.pages.empty())
         lease.in_place = true; // it may write the tail of its last commit, too

@@ -46,6 +46,10 @@ struct lease_record {
     /// Pages of which it got a copy to go on in; tables handed out may still name them.
     std::vector<page_id> replaced;
 
+    /// Of a commit under way: the node that it pins, too, and the pages that it fills.
+    node_id committing;
+    std::vector<page_id> filling;
+
     /// Some pages went: without any left, the lease is as if it had not reserved.
     void forget_place_if_empty() {
         if (!pages.empty()) return;

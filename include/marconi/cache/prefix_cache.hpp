@@ -11,6 +11,7 @@
 #include <marconi/cache/release.hpp>
 #include <marconi/cache/requests.hpp>
 #include <marconi/cache/restoration.hpp>
+#include <marconi/cache/unlocked.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/concepts.hpp>
@@ -34,7 +35,8 @@ namespace marconi::cache {
 /// One thread at a time may call anything, leases' functions included; match() and the other const
 /// functions may run beside each other, but nothing beside a call that is not const (or restore()
 /// to a store with streams): debug builds end the program where calls do. concurrent_cache takes
-/// calls from any thread. It does not move; destroying it under live leases ends the program.
+/// calls from any thread; who has a lock of his own can let go of it while restore() and commit()
+/// copy (without_lock). It does not move; destroying it under live leases ends the program.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           policy::eviction_policy Eviction = policy::gdsf, class Observer = no_observer,
           token Token = std::int32_t>
@@ -104,19 +106,15 @@ public:
     /// KV in place gives an empty kv view: only the checkpoint is copied, as it must be, since the
     /// model overwrites it. Throws invalid_argument if an argument does not fit, contract_violation
     /// if the lease has let go of what is asked for.
+    template <unlocking<Store> Unlocked = copy_at_once>
     void restore(lease const& held, memory::kv_view kv, memory::state_view state,
-                 stream const& on = base::unnamed(), token_count from = {}) const {
-        auto const use = threads_.calling("restore", memory::ordered_store<Store>);
+                 stream const& on = base::unnamed(), token_count from = {},
+                 Unlocked const& unlocked = {}) const {
+        auto use = threads_.calling("restore", memory::ordered_store<Store>);
         streams_.note_restore(entries_, record(held), held.id_, kv, on);
-        restoration{entries_, record(held), from, kv, state}.copy(this->store(), on);
-    }
-    /// The same in two, where memory::loads_beside_saves: what this finds is copied, by its
-    /// copy(store(), on), while other threads call the cache, but before the lease lets go.
-    [[nodiscard]] restoration
-    restore_later(lease const& held, memory::kv_view kv, memory::state_view state,
-                  token_count from = {}) const requires memory::loads_beside_saves<Store> {
-        auto const use = threads_.reading("restore_later");
-        return {entries_, record(held), from, kv, state};
+        restoration const found{entries_, record(held), from, kv, state};
+        if constexpr (lets_others_in<Unlocked>) use.leave();
+        unlocked([&] { found.copy(this->store(), on); });
     }
 
     /// The page of every block that the lease can read or has reserved, from block `first` on.
@@ -168,14 +166,16 @@ public:
     /// the lease (the last 64 tokens before its position are compared); then the cache is as it
     /// was, and where memory or a copy fails, too, but for victims already evicted. O(new tokens +
     /// depth), O(log N) a victim; where there may be no room, O(depth + pages held) a lease, too.
+    template <unlocking<Store> Unlocked = copy_at_once>
     commit_outcome commit(lease const& held, std::span<Token const> tokens,
-                          computed const& brought = {}, stream const& on = base::unnamed()) {
-        auto const use = threads_.writing("commit");
+                          computed const& brought = {}, stream const& on = base::unnamed(),
+                          Unlocked const& unlocked = {}) {
+        auto use = threads_.writing("commit");
         entries_.advance_clock();
         lease_record& r = record_of(held);
         streams_.note_commit(entries_, r, held.id_, on);
         commit_operation<entries_type, Token> operation{entries_, leases_, r, tokens, brought};
-        commit_outcome const outcome = operation.run(on);
+        commit_outcome const outcome = operation.run(on, leaving(use, unlocked));
         count_commit(entries_, outcome);
         this->note_peak();
         return outcome;

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <utility>
 
 namespace marconi {
 
@@ -18,27 +19,38 @@ public:
     public:
         use(use const&) = delete;
         use& operator=(use const&) = delete;
-        ~use() {
+        ~use() { leave(); }
+
 #if MARCONI_CHECK_THREADS
-            of_.inside_.fetch_sub(step_, std::memory_order_relaxed);
-#endif
+        /// Until enter(), or for good, other calls may come.
+        void leave() {
+            if (std::exchange(inside_, false))
+                of_.inside_.fetch_sub(step_, std::memory_order_relaxed);
+        }
+        void enter() {
+            inside_ = true;
+            long const before = of_.inside_.fetch_add(step_, std::memory_order_relaxed);
+            if (step_ == writer ? before != 0 : before >= writer) of_.stop(call_);
+            of_.latest_.store(call_, std::memory_order_relaxed);
         }
 
     private:
         friend thread_check;
-        use([[maybe_unused]] thread_check const& of, [[maybe_unused]] long step,
-            [[maybe_unused]] char const* call)
-#if MARCONI_CHECK_THREADS
-            : of_{of}, step_{step} {
-            long const before = of.inside_.fetch_add(step, std::memory_order_relaxed);
-            if (step == writer ? before != 0 : before >= writer) of.stop(call);
-            of.latest_.store(call, std::memory_order_relaxed);
+        use(thread_check const& of, long step, char const* call)
+            : of_{of}, step_{step}, call_{call} {
+            enter();
         }
         thread_check const& of_;
         long step_;
+        char const* call_;
+        bool inside_ = false;
 #else
-        {
-        }
+        void leave() {}
+        void enter() {}
+
+    private:
+        friend thread_check;
+        use(thread_check const&, long, char const*) {}
 #endif
     };
 

@@ -29,9 +29,9 @@ concept resource = std::movable<R> && requires(R r, std::size_t bytes, void* mem
 ///                     and views may be empty.
 ///   reads_views       optional: false where views stand for memory elsewhere (relay_store); else
 ///                     a commit checks them as check() does before it evicts anything.
-///   loads_beside_saves  optional: true where a load may run beside save and copy_block, which
-///                     write other pages, or other rows of the same: a concurrent_cache then
-///                     restores with no lock held, else alone.
+///   copies_beside_calls  optional: true where save and load may run beside every other call, none
+///                     of which uses the same rows of a page otherwise than to read them: a
+///                     concurrent_cache then copies with no lock held, else alone.
 ///   layout()          how pages are cut; fixed for the store's life.
 ///   pages()           who owns which page. Only the cache changes it.
 ///   save(t, s)        engine -> pages. Throws invalid_argument as check() does, before it copies.
@@ -58,10 +58,10 @@ template <class S>
 inline constexpr bool reads_views<S> = S::reads_views;
 
 template <class S>
-inline constexpr bool loads_beside_saves = false;
+inline constexpr bool copies_beside_calls = false;
 template <class S>
-    requires requires { S::loads_beside_saves; }
-inline constexpr bool loads_beside_saves<S> = S::loads_beside_saves;
+    requires requires { S::copies_beside_calls; }
+inline constexpr bool copies_beside_calls<S> = S::copies_beside_calls;
 
 /// A store whose copies go on after their calls, beside the host and beside each other on several
 /// streams. Its own copies wait for each other where they must: a reader of a page for its last

@@ -23,7 +23,7 @@ class basic_host_store {
 public:
     using stream = no_stream;
     static constexpr bool holds_bytes = true;
-    static constexpr bool loads_beside_saves = true;
+    static constexpr bool copies_beside_calls = true;
 
     /// An arena of as many whole pages as fit in `capacity`. Throws invalid_argument if that is not
     /// one page, and what the resource throws if it cannot give the memory.

@@ -17,7 +17,7 @@ class ledger_store {
 public:
     using stream = no_stream;
     static constexpr bool holds_bytes = false;
-    static constexpr bool loads_beside_saves = true;
+    static constexpr bool copies_beside_calls = true;
 
     /// As much of `capacity` as whole pages fill. Throws invalid_argument if that is not one page.
     ledger_store(footprint model, byte_count capacity, page_options options = {})

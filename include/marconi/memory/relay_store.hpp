@@ -31,7 +31,7 @@ class relay_store {
 public:
     using stream = request_tag;
     static constexpr bool holds_bytes = true;
-    static constexpr bool loads_beside_saves = true;
+    static constexpr bool copies_beside_calls = true;
     static constexpr bool reads_views = false;
 
     /// `model` and `capacity` are one rank's. Throws invalid_argument if that is not one page, for

@@ -3,6 +3,7 @@
 #include <marconi/cache/observer.hpp>
 #include <marconi/cache/options.hpp>
 #include <marconi/cache/prefix_cache.hpp>
+#include <marconi/cache/unlocked.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/concepts.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>
@@ -46,12 +47,13 @@ public:
           learner_{learning, this->store(), options, std::move(admission)} {}
 
     /// As prefix_cache::commit. What was learned takes effect with the next one.
-    cache::commit_outcome commit(lease const& held, std::span<Token const> tokens,
-                                 cache::computed const& brought = {},
-                                 stream const& on = base::unnamed()) {
+    template <cache::unlocking<Store> Unlocked = cache::copy_at_once>
+    cache::commit_outcome
+    commit(lease const& held, std::span<Token const> tokens, cache::computed const& brought = {},
+           stream const& on = base::unnamed(), Unlocked const& unlocked = {}) {
         auto const shown =
             learner_.shown_by(this->record(held), tokens, brought, this->internals());
-        cache::commit_outcome const outcome = base::commit(held, tokens, brought, on);
+        cache::commit_outcome const outcome = base::commit(held, tokens, brought, on, unlocked);
         learner_.learn_from(shown, this->internals(), this->eviction());
         return outcome;
     }

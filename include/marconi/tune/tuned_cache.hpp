@@ -3,6 +3,7 @@
 #include <marconi/cache/observer.hpp>
 #include <marconi/cache/options.hpp>
 #include <marconi/cache/prefix_cache.hpp>
+#include <marconi/cache/unlocked.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/concepts.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>
@@ -50,11 +51,12 @@ public:
 
     /// As prefix_cache::commit. The first one after the replays are done adopts their result; with
     /// `deterministic`, the one that closes the window does.
-    cache::commit_outcome commit(lease const& held, std::span<Token const> tokens,
-                                 cache::computed const& brought = {},
-                                 stream const& on = base::unnamed()) {
+    template <cache::unlocking<Store> Unlocked = cache::copy_at_once>
+    cache::commit_outcome
+    commit(lease const& held, std::span<Token const> tokens, cache::computed const& brought = {},
+           stream const& on = base::unnamed(), Unlocked const& unlocked = {}) {
         adopt();
-        if (!tuner_.listens()) return base::commit(held, tokens, brought, on);
+        if (!tuner_.listens()) return base::commit(held, tokens, brought, on, unlocked);
         cache::lease_record const& record = this->record(held);
         token_count const size{tokens.size()};
         auto const& states = brought.checkpoints;
@@ -62,8 +64,9 @@ public:
                                  .ended = record.resume_at == size ||
                                           (!states.empty() && states.back().position == size),
                                  .from = token_count{record.position}};
-        cache::commit_outcome const outcome = base::commit(held, tokens, brought, on);
-        tuner_.committed(record, tokens, facts, this->stats().evictions() > cleared_);
+        cache::commit_outcome const outcome = base::commit(held, tokens, brought, on, unlocked);
+        if (tuner_.listens()) // another commit may have closed the window meanwhile
+            tuner_.committed(record, tokens, facts, this->stats().evictions() > cleared_);
         adopt();
         return outcome;
     }

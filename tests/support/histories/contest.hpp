@@ -423,7 +423,13 @@ private:
         if (!in_place && right_.has_kv()) brought.kv = {{&layer, 1}};
         marconi::cache::commit_outcome outcome;
         committing_.tokens = tokens;
-        call_cache(call::commit, [&] { outcome = cache_.commit(o.lease, ids, brought); });
+        // One in two lets others in while it copies: nobody comes, and nothing may change.
+        auto const alone = [](auto const& copy) { copy(); };
+        call_cache(call::commit, [&] {
+            outcome = ids.size() % 2 == 0
+                ? cache_.commit(o.lease, ids, brought)
+                : cache_.commit(o.lease, ids, brought, marconi::memory::no_stream{}, alone);
+        });
         return outcome;
     }
 
