@@ -90,7 +90,10 @@ public:
         std::iota(blocks_.begin(), blocks_.end(), 0);
         std::shuffle(blocks_.begin(), blocks_.end(), std::mt19937{2});
     }
-    [[nodiscard]] marconi::memory::kv_view kv() const { return {layers_, blocks_, block_tokens}; }
+    [[nodiscard]] marconi::memory::kv_view kv() const {
+        if (blocks_.empty()) return {layers_};
+        return {layers_, blocks_, block_tokens};
+    }
     [[nodiscard]] marconi::memory::state_view state() const { return {pieces_}; }
     [[nodiscard]] std::byte* data() const { return memory_.data(); }
     [[nodiscard]] std::size_t bytes() const { return memory_.bytes(); }

@@ -167,16 +167,37 @@ TEST_CASE("a stream that got a copy of the KV reads none of it in place until it
     CHECK(f.admits([&] { f.lease.used_on(one); }) == 10);
 }
 
-TEST_CASE("whoever gets a lease's pages waits for the stream that restored from them") {
+TEST_CASE("whoever gets a lease's pages waits for streams that read them in place, and stores see "
+          "to their own copies") {
     memory::kv_layer_view const nothing_read{};
-    for (bool const in_place : {true, false}) {
-        fixture f;
-        if (in_place)
-            f.cache.restore(f.lease, {}, {}, one);
-        else
-            f.cache.restore(f.lease, {{&nothing_read, 1}}, {}, one);
-        CHECK(f.marks_of_release() > 0);
+    fixture reading, copying, writing;
+    reading.cache.restore(reading.lease, {}, {}, one);
+    CHECK(reading.marks_of_release() == 1);
+    copying.cache.restore(copying.lease, {{&nothing_read, 1}}, {}, one);
+    CHECK(copying.marks_of_release() == 0);
+    (void)writing.reserves(44, one);  // an engine that writes in place may do so on any stream
+    writing.commit_in_place(44, two); // that it names
+    CHECK(writing.marks_of_release() == 2);
+}
+
+TEST_CASE("what a request is to read in place is asked of the store at once, in however many turns "
+          "it came") {
+    std::size_t admitted = 0, calls = 0;
+    ordered_ledger store = fixture::store(admitted);
+    store.admissions = &calls;
+    cache::prefix_cache<ordered_ledger> cache{std::move(store)};
+    sequence chat;
+    for (int turn = 1; turn <= 8; ++turn) { // a checkpoint each: nodes that do not merge
+        chat = chat + numbered(100 * turn, 5);
+        (void)serve(cache, chat);
     }
+    auto const lease = acquire(cache, chat + sequence{-1});
+    REQUIRE(lease.position() == 40_tokens);
+    lease.used_on(one);
+    CHECK(calls == 1);
+    CHECK(admitted >= 10);
+    lease.used_on(one);
+    CHECK(calls == 1);
 }
 
 TEST_CASE("a store is told what an engine wrote in place, and knows what it copied itself") {

@@ -35,12 +35,13 @@ class Program:
     folders: tuple = PLAYED  # patches to headers elsewhere are none of its business
     arguments: tuple = ()
     flags: tuple = ("-O1",)
+    includes: tuple = ()  # folders of the repository, beside include/ and tests/
     catch: bool = False
     sanitized: bool = False
 
 
-def suite(name, *sources, folders, flags=("-O0",)):
-    return Program(name, sources, folders, ("--abort", "-r", "compact"), flags, True)
+def suite(name, *sources, folders, flags=("-O0",), includes=()):
+    return Program(name, sources, folders, ("--abort", "-r", "compact"), flags, includes, True)
 
 
 HISTORIES = Program("histories", ("tests/histories/main.cpp",), arguments=("--steps", "110000"))
@@ -53,7 +54,7 @@ CONCURRENCY = suite("concurrency", "tests/concurrency/*.cpp", folders=("cache/",
                     flags=("-O0", "-DMARCONI_CHECK_THREADS=1"))
 STREAMS = suite("streams", "tests/gpu/emulated/*.cpp", NO_MEMORY,
                 folders=("cache/", "gpu/", "memory/"),
-                flags=("-O0", "-isystem", str(CUDA)))
+                flags=("-O0", "-isystem", str(CUDA)), includes=("examples/c_interface", "bench"))
 # Each catches the most in the time it takes; a patch that one catches is spared the others.
 STAGES = [
     HISTORIES,
@@ -146,7 +147,7 @@ class Bench:
         sources = [s for pattern in program.sources for s in sorted(self.root.glob(pattern))]
         if program.catch:
             sources.append(self.root / "tests/support/main.cpp")
-        flags = [*FLAGS, *program.flags]
+        flags = [*FLAGS, *program.flags, *(f"-I{self.root / folder}" for folder in program.includes)]
         jobs = [self.pool.submit(self.compile, s, tree, flags, program.catch) for s in sources]
         objects, errors = [], ""
         for job in jobs:

@@ -23,7 +23,8 @@ public:
 
     using ledger_store::ledger_store;
 
-    std::size_t* admitted = nullptr; ///< pages that readers were admitted to
+    std::size_t* admitted = nullptr;   ///< pages that readers were admitted to
+    std::size_t* admissions = nullptr; ///< in so many calls
     std::size_t* written_pages = nullptr;
     std::size_t* marks = nullptr;       ///< how often a stream was asked for one
     std::function<void()> on_load = {}; ///< what happens while something is restored
@@ -35,6 +36,7 @@ public:
     void copy_block(marconi::page_id, marconi::page_id, stream) {}
     void admit_reader(pages_view pages, stream) const {
         if (admitted) *admitted += pages.size();
+        if (admissions) ++*admissions;
     }
     void admit_writer(pages_view, stream) {}
     void written(pages_view pages, stream) {

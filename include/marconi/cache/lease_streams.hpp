@@ -67,9 +67,11 @@ public:
                      stream const& on) {
         noted& n = note(id, on);
         n.reads = true;
+        found_.clear(); // each call of the store costs as much as some hundred pages
         each_page_in_place(entries, lease, n.admitted, [&](std::span<page_id const> pages) {
-            entries.store().admit_reader(pages, on);
+            found_.insert(found_.end(), pages.begin(), pages.end());
         });
+        if (!found_.empty()) entries.store().admit_reader(found_, on);
         std::uint64_t const block = entries.store().layout().block_tokens();
         std::uint64_t const path = lease.kv_pinned ? divide_up(lease.position, block) : 0;
         n.admitted = std::max(static_cast<std::uint32_t>(path), lease.end_block());
@@ -115,6 +117,7 @@ public:
         bool const has_path = lease.kv_pinned && from == 0;
         if (!has_path && lease.end_block() <= from && lease.replaced.empty()) return;
         for (noted const& n : streams_[id.value()]) {
+            if (!n.reads && !lease.in_place) continue; // the store's copies note themselves
             auto const mark = entries.store().mark(n.on);
             each_page_in_place(entries, lease, from, [&](std::span<page_id const> pages) {
                 entries.store().used(pages, mark);
@@ -144,6 +147,7 @@ private:
     }
 
     std::vector<std::vector<noted>> streams_; ///< by lease
+    std::vector<page_id> found_;              ///< of one call; kept for its memory
 };
 
 } // namespace marconi::cache

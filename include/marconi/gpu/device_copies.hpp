@@ -126,7 +126,7 @@ public:
             turn const mine{*this, touched, on};
             return order::operation{order_, on}.finish();
         } catch (...) {
-            cuda_events::finish(on);
+            cuda_events::finish(on, device_);
             return {};
         }
     }

@@ -27,7 +27,12 @@ public:
     }
     void deallocate(void* memory, std::size_t) noexcept {
         beside_captures const aside;
-        (void)cudaFree(memory);
+        try {
+            device_scope const here{device_}; // on a fresh thread another one's context would begin
+            (void)cudaFree(memory);
+        } catch (...) {
+            (void)cudaFree(memory);
+        }
     }
 
 private:

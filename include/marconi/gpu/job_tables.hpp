@@ -3,7 +3,7 @@
 // A transfer's tables, laid out one behind the other in one buffer, and the job that refers to
 // them. The host writes them in one place, the kernel reads a copy in another.
 //
-//     | KV parts | pieces of checkpoints | pages | the engine's blocks |
+//     | KV parts | pieces of checkpoints | pages | the engine's blocks, of what is copied |
 
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
@@ -49,8 +49,7 @@ public:
         pieces_at_ = parts_ * sizeof(tiled_kv_part);
         pages_at_ = pieces_at_ + pieces_ * sizeof(tiled_state_part);
         blocks_at_ = pages_at_ + pages * sizeof(std::uint32_t);
-        bytes_ = blocks_at_;
-        if (parts_ != 0) bytes_ += t.kv.engine.blocks.size_bytes();
+        bytes_ = blocks_at_ + (parts_ == 0 ? 0 : engine_blocks().size_bytes());
     }
 
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
@@ -85,13 +84,25 @@ public:
     }
 
 private:
+    /// The engine's blocks of the tokens that are copied.
+    [[nodiscard]] std::span<std::int32_t const> engine_blocks() const {
+        memory::kv_transfer const& t = transfer_.kv;
+        if (t.engine.blocks.empty()) return {};
+        std::uint64_t const last = (t.end.value() - 1) / t.engine.block_tokens;
+        return t.engine.blocks.subspan(first_engine_block(), last + 1 - first_engine_block());
+    }
+    [[nodiscard]] std::uint32_t first_engine_block() const {
+        return static_cast<std::uint32_t>(transfer_.kv.begin.value() /
+                                          transfer_.kv.engine.block_tokens);
+    }
     void write_kv(copy_job& job, std::byte* buffer) const {
         memory::kv_transfer const& t = transfer_.kv;
         job.range = memory::make_range(t, layout_);
         job.range.engine_blocks = nullptr; // the caller's own list is the host's
-        if (std::span<std::int32_t const> const blocks = t.engine.blocks; !blocks.empty()) {
+        if (std::span const blocks = engine_blocks(); !blocks.empty()) {
             std::memcpy(buffer + blocks_at_, blocks.data(), blocks.size_bytes());
             job.blocks_at = blocks_at_;
+            job.range.first_engine_block = first_engine_block();
         }
         std::uint64_t tiles = 0;
         std::uint32_t count = 0;

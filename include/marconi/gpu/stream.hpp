@@ -137,6 +137,14 @@ struct cuda_events {
         beside_captures const aside;
         (void)cudaStreamSynchronize(s.get());
     }
+    /// A stream of a device that need not be the current one: the default stream is that one's.
+    static void finish(stream s, int device) noexcept {
+        try {
+            device_scope const here{device};
+            finish(s);
+        } catch (...) { // a device that cannot be made current has nothing to wait for
+        }
+    }
     static void finish(event e) noexcept {
         beside_captures const aside;
         (void)cudaEventSynchronize(e);

@@ -47,7 +47,8 @@ struct kv_range {
     std::uint32_t end;
     std::uint32_t block_tokens;
     std::uint32_t first_block;
-    std::int32_t const* engine_blocks; ///< null: by position
+    std::int32_t const* engine_blocks;    ///< null: by position
+    std::uint32_t first_engine_block = 0; ///< whose place stands first there
     divider engine_block_tokens;
 
     /// The first token of the i-th page's block.
@@ -80,7 +81,7 @@ struct kv_range {
         std::uint32_t const block = range.engine_block_tokens.quotient(slot);
         slot -= block * tokens;
         rows_left = tokens - slot;
-        at += range.engine_blocks[block] * part.block_stride;
+        at += range.engine_blocks[block - range.first_engine_block] * part.block_stride;
     }
     at += slot * part.token_stride + head * part.head_stride + in_head;
 

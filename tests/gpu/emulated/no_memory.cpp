@@ -84,6 +84,7 @@ TEST_CASE("wherever the device fails, the cache is as it was, and what it held i
                   (void)cache.commit(lease, prompt,
                                      {.kv = {engine.layers}, .checkpoints = {&captured, 1}}, a);
               }) >= 2); // the launch, the record
+        lease.used_on(a);
         emulated::failing const limit{0};
         lease.release(); // cannot fail: where no event can be had, it waits
         CHECK(limit.has_failed());

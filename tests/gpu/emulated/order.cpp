@@ -5,6 +5,7 @@
 #include <gpu/device_access.hpp>
 #include <gpu/emulated/runtime.hpp>
 
+#include <marconi/cache/prefix_cache.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/gpu/basic_device_store.hpp>
 #include <marconi/gpu/spill.hpp>
@@ -243,6 +244,50 @@ TEST_CASE("callers may have another device current than the store's") {
     int current = -1;
     gpu::check(cudaGetDevice(&current), "cudaGetDevice");
     CHECK(current == 0);
+}
+
+TEST_CASE("a mark for which there is no event waits for the default stream of the store's device") {
+    emulated::restart(1);
+    bool read = false;
+    device_store store = [&] {
+        gpu::device_scope const there{1};
+        return small_store(4);
+    }();
+    {
+        gpu::device_scope const there{1};
+        emulated::enqueue(nullptr, [&] { read = true; }); // by a kernel that reads in place
+    }
+    emulated::failing const limit{0};
+    CHECK(store.mark({}).when == 0);
+    CHECK(limit.has_failed());
+    CHECK(read);
+}
+
+TEST_CASE("a request that only copies leaves no marks behind, one that reads in place does") {
+    emulated::restart(1);
+    cache::prefix_cache<device_store> cache{small_store(8)};
+    std::vector<std::int32_t> const prompt{1, 2, 3, 4};
+    gpu_tests::device_engine_memory engine{random_bytes(4 * page_bytes, 1)};
+    memory::kv_layer_view const layer{.key = engine.data()};
+    gpu::owned_stream const on, other;
+    auto const records_of_release = [&](auto&& use) {
+        auto lease = cache.open({}, prompt);
+        use(lease);
+        std::size_t const before = emulated::counts().records;
+        lease.release();
+        return emulated::counts().records - before;
+    };
+    CHECK(records_of_release([&](auto const& lease) {
+              CHECK(cache.commit(lease, prompt, {.kv = {{&layer, 1}}}, on).complete());
+          }) == 0);
+    CHECK(records_of_release([&](auto const& lease) {
+              cache.restore(lease, {{&layer, 1}}, {}, other);
+          }) == 0);
+    CHECK(records_of_release([&](auto const& lease) { lease.used_on(other); }) == 1);
+    CHECK(records_of_release([&](auto const& lease) {
+              CHECK(cache.reserve(lease, 5_tokens, on) == 5_tokens);
+          }) == 1);
+    emulated::finish_all();
 }
 
 TEST_CASE("streams that come and go leave no trace") {

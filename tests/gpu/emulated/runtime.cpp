@@ -4,6 +4,7 @@
 #include <marconi/gpu/tiles.hpp>
 
 #include <algorithm>
+#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -48,6 +49,7 @@ struct machine {
 
     int current_device = 0;
     std::map<cudaStream_t, std::shared_ptr<stream_state>> streams;
+    std::array<std::shared_ptr<stream_state>, emulated::devices> default_streams;
     std::vector<std::shared_ptr<stream_state>> working; // with something in the queue
     std::map<cudaEvent_t, event_state> events;
     std::map<void*, std::size_t> memory;
@@ -64,27 +66,31 @@ struct machine {
     cudaStreamCaptureMode capture_mode = cudaStreamCaptureModeGlobal;
     cudaError_t last_error = cudaSuccess;
 
-    machine() { streams[nullptr] = std::make_shared<stream_state>(); }
+    machine() {
+        for (int d = 0; d < emulated::devices; ++d) {
+            default_streams[static_cast<std::size_t>(d)] = std::make_shared<stream_state>();
+            default_streams[static_cast<std::size_t>(d)]->device = d;
+        }
+    }
 
-    stream_state& stream(cudaStream_t handle) {
+    /// No handle is the default stream of the current device, whichever that is.
+    std::shared_ptr<stream_state> const& stream(cudaStream_t handle) {
+        if (!handle) return default_streams[static_cast<std::size_t>(current_device)];
         auto const found = streams.find(handle);
         if (found == streams.end()) {
             std::fputs("emulated: a stream was used after it was destroyed\n", stderr);
             std::abort();
         }
-        return *found->second;
+        return found->second;
     }
 
-    /// The default stream is the current device's, whichever that is.
-    int device_of(cudaStream_t handle) {
-        return handle == nullptr ? current_device : stream(handle).device;
-    }
+    int device_of(cudaStream_t handle) { return stream(handle)->device; }
 
     void push(cudaStream_t on, operation what) {
         if (on == captured) spoilt = true;
-        stream_state& s = stream(on);
-        if (s.queue.empty()) working.push_back(streams[on]);
-        s.queue.push_back(std::move(what));
+        std::shared_ptr<stream_state> const& s = stream(on);
+        if (s->queue.empty()) working.push_back(s);
+        s->queue.push_back(std::move(what));
     }
 
     /// Does one operation: of one stream for a while, as far as it may run, so that it overtakes
@@ -217,7 +223,7 @@ bool capturing::spoilt() const { return the().spoilt; }
 
 call_counts counts() { return the().counts; }
 std::size_t live_objects() {
-    return the().memory.size() + the().events.size() + the().streams.size() - 1;
+    return the().memory.size() + the().events.size() + the().streams.size();
 }
 
 namespace {
@@ -342,12 +348,12 @@ cudaError_t cudaStreamCreateWithFlags(cudaStream_t* out, unsigned) {
     return cudaSuccess;
 }
 cudaError_t cudaStreamDestroy(cudaStream_t s) {
-    the().stream(s).destroyed = true; // what is in its queue goes on
+    the().stream(s)->destroyed = true; // what is in its queue goes on
     the().streams.erase(s);
     return cudaSuccess;
 }
 cudaError_t cudaStreamGetId(cudaStream_t s, unsigned long long* id) {
-    *id = the().stream(s).id;
+    *id = the().stream(s)->id;
     return cudaSuccess;
 }
 cudaError_t cudaStreamIsCapturing(cudaStream_t s, cudaStreamCaptureStatus* status) {
@@ -361,7 +367,7 @@ cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
 cudaError_t cudaStreamSynchronize(cudaStream_t s) {
     if (the().unsafe()) return the().fail(cudaErrorStreamCaptureUnsupported);
     ++the().counts.host_waits;
-    auto const& queue = the().stream(s).queue;
+    auto const& queue = the().stream(s)->queue;
     the().run_until([&] { return queue.empty(); });
     return cudaSuccess;
 }

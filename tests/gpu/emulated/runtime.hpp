@@ -20,7 +20,7 @@
 
 namespace emulated {
 
-inline constexpr int devices = 2; ///< share one memory, and one default stream
+inline constexpr int devices = 2; ///< share one memory
 inline constexpr int multiprocessors = 12;
 
 /// Begins anew: nothing may be in flight. The seed decides in which order things happen.

@@ -426,9 +426,9 @@ private:
         // One in two lets others in while it copies: nobody comes, and nothing may change.
         auto const alone = [](auto const& copy) { copy(); };
         call_cache(call::commit, [&] {
-            outcome = ids.size() % 2 == 0
-                ? cache_.commit(o.lease, ids, brought)
-                : cache_.commit(o.lease, ids, brought, marconi::memory::no_stream{}, alone);
+            outcome = ids.size() % 2 == 0 ? cache_.commit(o.lease, ids, brought)
+                                          : cache_.commit(o.lease, ids, brought,
+                                                          marconi::memory::no_stream{}, alone);
         });
         return outcome;
     }
