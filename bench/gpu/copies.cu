@@ -177,13 +177,15 @@ void register_all(std::uint32_t multiprocessors) {
             copy_case{.shape = {"paper-7b", 8'000}, .multiprocessors = most});
         if (most == multiprocessors) break;
     }
-    for (arrangement const arranged :
-         {arrangement::one_piece, arrangement::blocks, arrangement::blocks_by_head})
-        for (way const direction : {way::restore, way::commit})
-            add(std::string{"engine_kv/"} + name(arranged) + "/paper-7b/tokens:8000/" +
-                    (direction == way::restore ? "restore" : "commit"),
-                copies,
-                copy_case{.shape = {"paper-7b", 8'000, 16, arranged}, .direction = direction});
+    for (std::uint64_t const tokens : {8'000u, 32'000u})
+        for (arrangement const arranged :
+             {arrangement::one_piece, arrangement::blocks, arrangement::blocks_by_head})
+            for (way const direction : {way::restore, way::commit})
+                add(std::string{"engine_kv/"} + name(arranged) +
+                        "/paper-7b/tokens:" + std::to_string(tokens) + "/" +
+                        (direction == way::restore ? "restore" : "commit"),
+                    copies,
+                    copy_case{.shape = {"paper-7b", tokens, 16, arranged}, .direction = direction});
     for (std::string const model : {"paper-7b", "qwen3-next-80b-a3b"})
         for (bool const out : {true, false})
             for (method const how : {method::marconi, method::one_piece, method::loop})

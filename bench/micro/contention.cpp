@@ -7,7 +7,11 @@
 
 #include <marconi/cache/concurrent_cache.hpp>
 #include <marconi/cache/outcome.hpp>
+#include <marconi/core/footprint.hpp>
 #include <marconi/core/types.hpp>
+#include <marconi/core/units.hpp>
+#include <marconi/memory/host_store.hpp>
+#include <marconi/memory/views.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
 
 #include <benchmark/benchmark.h>
@@ -23,6 +27,7 @@
 namespace {
 
 using namespace marconi;
+using namespace marconi::literals;
 using namespace marconi::micro;
 using shared_cache = cache::concurrent_cache<cache_of<policy::gdsf>>;
 
@@ -102,5 +107,41 @@ void contention(benchmark::State& state) {
     state.SetItemsProcessed(static_cast<std::int64_t>(iterations(state) * requests));
 }
 BENCHMARK(contention)->Iterations(1)->UseRealTime()->Unit(benchmark::kMillisecond);
+
+/// Long prompts stored in the host's memory, 64 MB a commit, beside a reader: which waits for the
+/// copies only if they are made under the lock.
+void copies(benchmark::State& state) {
+    constexpr std::size_t tokens = 2'000, requests = 200;
+    footprint const model{.kv_layers = std::vector<kv_layer>(16, {1024, 1024}),
+                          .flops = {.per_token = 1}};
+    waits matching, committing;
+    for (auto _ : state) {
+        cache::concurrent_cache cache{memory::host_store{model, 256_MiB}};
+        std::vector<std::byte> memory(tokens * 1024, std::byte{1}); // every layer's
+        std::vector<memory::kv_layer_view> const layers(
+            16, {.key = memory.data(), .value = memory.data()});
+        std::atomic<bool> working{true};
+        std::thread reader{[&] {
+            text const prompt(tokens, 1);
+            while (working)
+                matching.around([&] { benchmark::DoNotOptimize(cache.match({}, prompt)); });
+        }};
+        for (std::size_t i = 0; i < requests; ++i) {
+            text const prompt(tokens, static_cast<text::value_type>(i));
+            auto const lease = cache.open({}, prompt);
+            committing.around([&] { (void)cache.commit(lease, prompt, {.kv = {layers}}); });
+        }
+        working = false;
+        reader.join();
+    }
+    matching.report(state, "match");
+    committing.report(state, "commit");
+    state.SetItemsProcessed(static_cast<std::int64_t>(iterations(state) * requests));
+}
+BENCHMARK(copies)
+    ->Name("contention/copies")
+    ->Iterations(1)
+    ->UseRealTime()
+    ->Unit(benchmark::kMillisecond);
 
 } // namespace

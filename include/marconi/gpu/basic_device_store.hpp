@@ -28,9 +28,10 @@ namespace marconi::gpu {
 ///
 /// Streams may meet: a copy waits, on the device, for what it must not overtake on other streams
 /// (see stream_order). A stream must not be destroyed while a lease remembers it. Calls on one that
-/// is being captured into a graph throw invalid_argument; it must not be captured when a lease
-/// marks it, which cannot throw. A lease that was given cudaStreamPerThread stays on its thread:
-/// that names another stream on each.
+/// is being captured into a graph throw invalid_argument; it must not be captured (nor, where it is
+/// the legacy default stream, any blocking stream) when a lease marks it, which cannot throw. A
+/// lease that was given cudaStreamPerThread, or no stream in a build with --default-stream
+/// per-thread, stays on its thread: that names another stream on each.
 ///
 /// Make the store's device current in threads that call: on others each call sets it and sets it
 /// back, and CUDA then starts a context, some hundred MB, on the thread's own if that had none.

@@ -1,6 +1,6 @@
 #pragma once
 
-// In which order streams may touch pages. Nothing here waits on the host.
+// In which order streams may touch pages. Nothing here waits on the host but what is called finish.
 //
 //     stream A   ──save p──●3                  every operation gets a ticket, ascending over all
 //     stream B        wait 3 ┴─load p──●5      streams, and an event behind it on its stream

@@ -75,7 +75,8 @@ inline constexpr bool copies_beside_calls<S> = S::copies_beside_calls;
 ///   used(pages, m)          what the mark stands for may have read or written the pages: whoever
 ///                           gets them next waits for it. Cannot fail; O(pages).
 ///
-/// None of them waits on the host. What the cache calls as const must be safe beside itself.
+/// None of them waits on the host, but mark() where it has no other way to stand for what there is.
+/// What the cache calls as const must be safe beside itself.
 template <class S>
 concept ordered_store = store<S> &&
     requires(S s, S const& view, std::span<page_id const> pages, typename S::stream const& on,
