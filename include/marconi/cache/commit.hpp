@@ -52,14 +52,14 @@ public:
         page_loan loan{store_.pages(), lease_.filling, state_pages + this->fresh_blocks(end_)};
         std::span<page_id const> const fresh{lease_.filling};
         std::span<page_id const> const states = fresh.first(state_pages);
-        std::vector<page_id> blocks = this->block_pages(fresh.subspan(state_pages));
+        std::span<page_id const> blocks = this->block_pages(fresh.subspan(state_pages));
         if constexpr (!lets_others_in<Unlocked>) {
             save(blocks, states, stream);
         } else if (copies_any(blocks)) {
             unlocked([&] { save(blocks, states, stream); });
             std::uint32_t const first_block = known_ / block_;
             this->follow_others(pin, states);
-            this->drop_known_blocks(first_block, blocks);
+            blocks = this->without_known(first_block, blocks);
         }
         publish(blocks, states);
         loan.keep(); // the nodes own them now
@@ -95,7 +95,7 @@ private:
         return token_count{own ? std::max(block_start, lease_.position) : block_start};
     }
 
-    [[nodiscard]] bool copies_any(std::vector<page_id> const& blocks) const {
+    [[nodiscard]] bool copies_any(std::span<page_id const> blocks) const {
         bool const copies_kv =
             !brought_.kv.layers.empty() &&
             (!blocks.empty() || known_until(lease_, known_, block_) != lease_.position);
@@ -109,7 +109,7 @@ private:
         return known_ < tokens_.size() ? copied_from() : token_count{known_};
     }
 
-    void save(std::vector<page_id> const& blocks, std::span<page_id const> states,
+    void save(std::span<page_id const> blocks, std::span<page_id const> states,
               stream_type const& stream) {
         if constexpr (store_type::holds_bytes) {
             std::vector<memory::checkpoint_transfer> checkpoints;
@@ -130,7 +130,7 @@ private:
 
     // ---- publish ----
 
-    void publish(std::vector<page_id> const& blocks, std::span<page_id const> states) {
+    void publish(std::span<page_id const> blocks, std::span<page_id const> states) {
         lease_.pages.reserve(1);
         reserve_more(lease_.replaced, 1);
         reserve_more(lease_.captured_in_prompt, brought_.checkpoints.size());
@@ -166,7 +166,7 @@ private:
     }
 
     /// The lease moves on to the end of what is stored.
-    void advance_lease(std::vector<page_id> const& blocks) noexcept {
+    void advance_lease(std::span<page_id const> blocks) noexcept {
         keep_tail_block(blocks);
         node_id const old = std::exchange(lease_.node, attachment_);
         bool const was_pinned = std::exchange(lease_.kv_pinned, true);
@@ -183,7 +183,7 @@ private:
 
     /// A copying lease goes on with the unfilled slots of its last block; of the pages it had, only
     /// that one is of use. A lease that works in place keeps all it was given.
-    void keep_tail_block(std::vector<page_id> const& blocks) noexcept {
+    void keep_tail_block(std::span<page_id const> blocks) noexcept {
         if (lease_.in_place || end_ == lease_.position) return;
         page_id tail;
         if (!blocks.empty() && end_ % block_ != 0) {

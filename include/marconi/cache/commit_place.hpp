@@ -38,26 +38,27 @@ protected:
     using base::tree_;
 
     /// The page of each block of [known_, end_): the lease's where it has one, else a fresh one.
-    [[nodiscard]] std::vector<page_id> block_pages(std::span<page_id const> fresh) const {
-        std::vector<page_id> pages;
-        if (end_ == known_ || !entries_.has_kv()) return pages;
-        if (lease_.pages.empty()) return {fresh.begin(), fresh.end()};
+    [[nodiscard]] std::span<page_id const> block_pages(std::span<page_id const> fresh) {
+        if (end_ == known_ || !entries_.has_kv()) return {};
+        if (lease_.pages.empty()) return fresh;
         std::size_t used = 0;
         auto const last = static_cast<std::uint32_t>(divide_up(end_, block_));
-        pages.reserve(last - known_ / block_);
+        pages_.reserve(last - known_ / block_);
         for (std::uint32_t b = known_ / block_; b < last; ++b)
-            pages.push_back(lease_.owns_block(b) ? lease_.pages[b - lease_.first_block]
-                                                 : fresh[used++]);
-        return pages;
+            pages_.push_back(lease_.owns_block(b) ? lease_.pages[b - lease_.first_block]
+                                                  : fresh[used++]);
+        return pages_;
     }
-
-    /// Leaves out pages, the first that of block `first`, whose tokens others have published.
-    void drop_known_blocks(std::uint32_t first, std::vector<page_id>& pages) {
-        std::size_t const known = known_ == end_ ? pages.size() : known_ / block_ - first;
-        auto const end = pages.begin() + static_cast<std::ptrdiff_t>(std::min(known, pages.size()));
-        for (auto at = pages.begin(); at != end; ++at, ++first)
-            if (!lease_.owns_block(first)) surplus_.push_back(*at);
-        pages.erase(pages.begin(), end);
+    /// The same, the first of them that of block `first`, but for those of blocks whose tokens
+    /// others have published.
+    [[nodiscard]] std::span<page_id const> without_known(std::uint32_t first,
+                                                         std::span<page_id const> pages) {
+        std::size_t const known =
+            known_ == end_ ? pages.size()
+                           : std::min<std::size_t>(pages.size(), known_ / block_ - first);
+        for (page_id const page : pages.first(known))
+            if (!lease_.owns_block(first++)) surplus_.push_back(page);
+        return pages.subspan(known);
     }
 
     /// Where the tokens of [known_, end_) go: on behind the attachment's own, if that is the end of
@@ -66,7 +67,7 @@ protected:
         index::segment_id segment;
         bool extends = false;
     };
-    [[nodiscard]] new_edge place_tokens(std::vector<page_id> const& blocks) {
+    [[nodiscard]] new_edge place_tokens(std::span<page_id const> blocks) {
         if (end_ == known_) return {};
         auto const& n = tree_[attachment_];
         if (!n.is_root() && tree_.paths().ends_at(n.segment, known_) && can_take_block(blocks)) {
@@ -76,7 +77,7 @@ protected:
         return {tree_.paths().create(known_, tokens_.subspan(known_, end_ - known_))};
     }
 
-    void publish_kv(new_edge const& edge, std::vector<page_id> const& blocks) noexcept {
+    void publish_kv(new_edge const& edge, std::span<page_id const> blocks) noexcept {
         std::uint32_t const first_block = known_ / block_;
         if (edge.extends) extend_attachment(blocks);
         if (!blocks.empty())
@@ -101,13 +102,13 @@ protected:
 private:
     /// The attachment's page of the block that the new tokens begin inside; none at a block's
     /// start.
-    [[nodiscard]] page_id page_gone_on_in(std::vector<page_id> const& blocks) const {
+    [[nodiscard]] page_id page_gone_on_in(std::span<page_id const> blocks) const {
         if (blocks.empty() || known_ % block_ == 0) return {};
         return entries_.page_of_block(tree_[attachment_], known_ / block_);
     }
     /// Whether the attachment can have the page that goes on in its last block for its own: the
     /// first tokens in it are the same. Not where somebody else may be reading the one it has.
-    [[nodiscard]] bool can_take_block(std::vector<page_id> const& blocks) const {
+    [[nodiscard]] bool can_take_block(std::span<page_id const> blocks) const {
         page_id const own = page_gone_on_in(blocks);
         if (!own || own == blocks.front()) return true;
         auto const ours = std::count(lease_.replaced.begin(), lease_.replaced.end(), own);
@@ -121,7 +122,7 @@ private:
 
     /// Appends the tokens to the attachment's segment. Where they go on inside its last block, it
     /// takes their page for that block; tables handed out to this lease may still name its old one.
-    void extend_attachment(std::vector<page_id> const& blocks) noexcept {
+    void extend_attachment(std::span<page_id const> blocks) noexcept {
         page_id const old = page_gone_on_in(blocks);
         tree_.paths().extend(tree_[attachment_].segment, tokens_.subspan(known_, end_ - known_));
         if (!old || old == blocks.front()) return;
@@ -135,7 +136,7 @@ private:
     /// Counts a reference to each block of [begin, end) for the node that will hold them. A fresh
     /// page came with one, for the first node that touches it.
     void own_blocks(std::uint32_t begin, std::uint32_t end,
-                    std::vector<page_id> const& blocks) noexcept {
+                    std::span<page_id const> blocks) noexcept {
         auto const share = [&](std::uint32_t b) {
             store_.pages().share(blocks[b - known_ / block_]);
         };
@@ -146,6 +147,8 @@ private:
              b < std::min(last, lease_.end_block()); ++b)
             share(b);
     }
+
+    std::vector<page_id> pages_; ///< of the new tokens' blocks, where some are the lease's
 };
 
 } // namespace marconi::cache
