@@ -56,7 +56,7 @@ public:
 
     /// Commits the first `end` tokens with states at the positions; `others` come while it copies.
     cache::commit_outcome commit(std::size_t end, std::vector<std::size_t> const& positions,
-                                 meanwhile const& others) {
+                                 meanwhile const& others, bool in_place = false) {
         std::list<std::vector<std::vector<std::byte>>> states;
         std::list<std::vector<std::byte*>> pieces;
         std::vector<cache::captured_state> captured;
@@ -66,8 +66,9 @@ public:
                 pieces.back().push_back(piece.data());
             captured.push_back({token_count{p}, {pieces.back()}});
         }
+        memory::kv_view const kv = in_place ? memory::kv_view{} : memory_.kv();
         return cache_->commit(lease_, std::span{tokens_}.first(end),
-                              {.kv = memory_.kv(), .checkpoints = captured}, memory::no_stream{},
+                              {.kv = kv, .checkpoints = captured}, memory::no_stream{},
                               [&](auto const& copy) {
                                   copy();
                                   others();
@@ -77,6 +78,40 @@ public:
         bool const states = !model_->state_pieces.empty();
         return commit(tokens_.size(),
                       states ? std::vector{tokens_.size()} : std::vector<std::size_t>{}, others);
+    }
+
+    /// The same of KV that the engine has written into reserved pages; false if there is none, or
+    /// no room.
+    bool write_in_place(std::size_t end) {
+        if (!model_->has_kv()) return false;
+        std::size_t const from = lease_.position().value();
+        if (cache_->reserve(lease_, token_count{end}) < token_count{end}) return false;
+        if (from == end) return true;
+        auto const table = cache_->block_table(lease_);
+        std::size_t const block = cache_->store().layout().block_tokens();
+        memory::kv_transfer const rows{
+            .begin = token_count{from},
+            .end = token_count{end},
+            .pages = std::span{table}.subspan(from / block, (end - 1) / block + 1 - from / block),
+            .engine = memory_.kv()};
+        auto arena = const_cast<memory::host_store*>(&cache_->store()); // as a kernel would
+        arena->save({.kv = rows, .checkpoints = {}}, {});
+        return true;
+    }
+    /// Whether the pages that the lease's block table names hold the KV of what it committed.
+    bool reads_right() {
+        std::size_t const end = lease_.position().value();
+        if (end == 0 || !model_->has_kv()) return true;
+        auto const table = cache_->block_table(lease_);
+        std::size_t const blocks = (end - 1) / cache_->store().layout().block_tokens() + 1;
+        if (table.size() < blocks) return false;
+        engine_request found{*model_};
+        memory::kv_transfer const rows{.begin = {},
+                                       .end = token_count{end},
+                                       .pages = std::span{table}.first(blocks),
+                                       .engine = found.kv()};
+        cache_->store().load({.kv = rows, .checkpoints = {}}, {});
+        return found.holds_kv(tokens_, end);
     }
 
     host_cache::lease& lease() { return lease_; }
@@ -218,6 +253,32 @@ TEST_CASE("what a commit fills and stands on is nobody's to evict while it copie
     s.check();
 }
 
+TEST_CASE("a lease with reserved pages follows no further than it has filled them") {
+    footprint const model = support::hybrid_model();
+    memory::page_layout const layout{model, {.block_tokens = 4_tokens}};
+    REQUIRE(layout.checkpoint_pages(40_tokens) == 1);
+    // Twelve reserved pages, eleven of the other one's and its checkpoint, and one for another.
+    set_up s{model, 4, layout.page_bytes() * (12 + 11 + 1 + 1)};
+    sequence const tokens = numbers(50);
+    request slow{s.cache, s.model, tokens}, fast{s.cache, s.model, tokens};
+    REQUIRE(s.cache.reserve(slow.lease(), 48_tokens) == 48_tokens);
+    auto greedy = s.cache.open(scope{1}, tokens);
+    REQUIRE(s.cache.reserve(greedy, 48_tokens) == 48_tokens);
+    auto const outcome = slow.commit(42, {20, 42}, [&] { // room for one of its two checkpoints
+        greedy.release();
+        CHECK(fast.commit(42, {42}, [] {}).complete());
+    });
+    s.check();
+    CHECK(outcome.position == 20_tokens);
+    CHECK(outcome.declined_tokens == 22_tokens);
+    CHECK(slow.reads_right());
+    fast.lease().release();
+    CHECK(slow.commit(50, {50}, [] {}).position == 50_tokens);
+    CHECK(slow.reads_right());
+    slow.lease().release();
+    CHECK(resumable(s.cache, s.model, tokens) == 50);
+}
+
 TEST_CASE("a copy that fails when others have called leaves what they did, and no more") {
     auto const which = GENERATE(0u, 1u, 2u);
     set_up s{models[which], 4};
@@ -263,25 +324,27 @@ TEST_CASE("a lock is let go of for the copy, and had again, be it that the copy 
 
 namespace {
 
-/// Requests that commit inside each other's copies, three deep, in a cache that is too small.
+/// Requests that commit inside each other's copies, three deep, copying and in place, in a cache
+/// that is too small.
 class crowd {
 public:
     crowd(set_up& s, std::uint32_t seed) : s_{s}, random_{seed} {}
 
     void act(int depth) {
-        std::uint32_t const dice = random_() % 16;
-        if (dice < 5 && open_.size() < 6)
+        std::uint32_t const dice = pick(24);
+        if (dice < 7 && open_.size() < 7)
             open_.push_back({request{s_.cache, s_.model, some_tokens()}});
-        else if (dice < 7)
+        else if (dice < 9)
             drop();
-        else if (dice == 7)
-            s_.cache.evict(byte_count{random_() % 2'000});
-        else if (dice == 8 && random_() % 8 == 0)
-            s_.cache.clear();
+        else if (dice == 9)
+            s_.cache.evict(byte_count{pick(2'000)});
+        else if (dice == 10 && pick(8) == 0)
+            pick(2) == 0 ? s_.cache.clear() : s_.cache.clear(scope{});
+        else if (dice < 13)
+            change_pages();
         else
             commit(depth);
-        auto const faults = cache::audit(s_.cache);
-        if (!faults.empty()) FAIL(faults.front());
+        check();
     }
     void end() {
         open_.clear();
@@ -303,10 +366,13 @@ private:
             if (auto at = std::next(open_.begin(), pick(open_.size())); !at->busy) return &*at;
         return nullptr;
     }
-    /// Up to 50 tokens, some of which one in six prompts goes its own way from.
+    /// Up to 60 tokens of a text that changes now and then; some prompts leave it.
     sequence some_tokens() {
-        sequence tokens = numbers(1 + pick(50));
-        if (pick(6) == 0)
+        if (pick(6) == 0) ++text_;
+        sequence tokens = numbers(1 + pick(60));
+        for (std::size_t t = 5 * (text_ % 3); t < tokens.size(); ++t)
+            tokens[t] += 1000 * static_cast<std::int32_t>(text_ % 50);
+        if (pick(5) == 0)
             for (std::size_t t = pick(tokens.size()); t < tokens.size(); ++t)
                 tokens[t] += 100;
         return tokens;
@@ -315,40 +381,75 @@ private:
         opened* const gone = some_idle();
         open_.remove_if([&](opened const& o) { return &o == gone; });
     }
+    void change_pages() {
+        opened* const o = some_idle();
+        if (!o) return;
+        switch (pick(4)) {
+        case 0:
+            s_.cache.deduplicate(o->r.lease());
+            break;
+        case 1:
+            s_.cache.unreserve(o->r.lease(), token_count{pick(80)});
+            break;
+        case 2:
+            o->r.lease().let_go_checkpoint();
+            break;
+        default:
+            s_.cache.reserve(o->r.lease(),
+                             std::max(o->r.lease().position(), token_count{pick(80)}));
+        }
+        read(*o);
+    }
     void commit(int depth) {
         opened* const o = some_idle();
         if (!o) return;
         std::size_t const size = o->r.tokens().size();
         std::size_t const position = o->r.lease().position().value();
-        std::size_t const end = std::max(position, o->committed + pick(size - o->committed + 1));
+        std::size_t const from = std::max(position, o->committed);
+        std::size_t const end = pick(2) == 0 ? size : from + pick(size - from + 1);
+        bool const in_place = pick(4) == 0 && o->r.write_in_place(end);
         std::vector<std::size_t> states;
         if (!s_.model.state_pieces.empty())
             for (std::size_t p = std::max<std::size_t>(position, o->committed + 1); p <= end; ++p)
                 if (p == end || pick(10) == 0) states.push_back(p);
-        o->busy = true;
-        std::size_t known = 0, known_later = 0;
         auto const matched = [&] {
             return s_.cache.match({}, std::span{o->r.tokens()}.first(end)).matched.value();
         };
-        known = known_later = matched();
-        auto const outcome = o->r.commit(end, states, [&] {
+        o->busy = true;
+        std::size_t const known = matched();
+        std::size_t known_later = known;
+        auto const others = [&] {
             for (std::uint32_t i = pick(6); depth < 3 && i-- > 0;)
                 act(depth + 1);
             known_later = matched();
-        });
+            if (s_.cache.holds().peak < s_.cache.holds().used) FAIL("a peak below what is used");
+        };
+        auto const outcome = o->r.commit(end, states, others, in_place);
         o->busy = false;
         o->committed = end;
-        overtaken_ += known_later > known && outcome.position.value() == end;
+        overtaken_ += known_later > known;
+        check();
+        read(*o);
+        CHECK(outcome.position == o->r.lease().position());
         CHECK(outcome.position.value() >= position);
         CHECK(matched() >= outcome.position.value());
+        if (s_.model.has_kv()) CHECK((outcome.position + outcome.declined_tokens).value() == end);
         CHECK(outcome.stored_checkpoints + outcome.known_checkpoints +
                   outcome.declined_checkpoints ==
               states.size());
+    }
+    void check() {
+        auto const faults = cache::audit(s_.cache);
+        if (!faults.empty()) FAIL(faults.front());
+    }
+    void read(opened& o) {
+        if (!o.r.reads_right()) FAIL("a block table names a page that holds something else");
     }
 
     set_up& s_;
     std::mt19937 random_;
     std::list<opened> open_;
+    std::uint32_t text_ = 0;
     std::size_t overtaken_ = 0;
 };
 

@@ -25,10 +25,9 @@ namespace marconi::cache {
 /// One commit, from arguments to outcome:
 ///
 ///     check -> follow what is stored already -> choose how much fits, evict for it
-///           -> write the pages, while other calls may come -> publish
+///           -> write the pages (-> follow what other calls stored meanwhile) -> publish
 ///
-/// Up to publish anything may throw, and leaves nothing behind but victims already evicted;
-/// publish cannot fail.
+/// Up to publish_kv() anything may throw, and leaves nothing behind but victims already evicted.
 template <class Entries, token Token>
 class commit_operation : placed_commit<Entries, Token> {
     using base = placed_commit<Entries, Token>;
@@ -43,7 +42,7 @@ public:
     template <class Unlocked>
     commit_outcome run(stream_type const& stream, Unlocked const& unlocked) {
         check_commit(entries_, lease_, tokens_, brought_);
-        path_pin<Entries> pin{entries_, lease_, this->follow(this->start())};
+        path_pin<Entries> pin{entries_, lease_, this->follow(this->start(), tokens_)};
         check_views(store_, first_read(), token_count{tokens_.size()}, brought_);
         this->part_from_others(pin);
         this->choose_end();
@@ -134,8 +133,8 @@ private:
         lease_.pages.reserve(1);
         reserve_more(lease_.replaced, 1);
         reserve_more(lease_.captured_in_prompt, brought_.checkpoints.size());
-        new_edge const edge = this->place_tokens(blocks); // the last that may fail
-
+        new_edge const edge = this->place_tokens(blocks);
+        // Nothing from here on can fail.
         this->publish_kv(edge, blocks);
         // From the last to the first: one climb along the path passes all their nodes, and each
         // tells only the nodes down to the next of its presence.

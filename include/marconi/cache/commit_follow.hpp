@@ -57,9 +57,9 @@ protected:
         node_id const root = tree_.find_root(lease_.in);
         return {root ? root : tree_.make_root(lease_.in), 0};
     }
-    /// Follows the sequence from there as far as it is stored.
-    node_id follow(index::location from) {
-        index::location const at = tree_.walk(from, tokens_, [](node_id) {});
+    /// Follows the sequence, or its first tokens, from there as far as it is stored.
+    node_id follow(index::location from, std::span<Token const> sequence) {
+        index::location const at = tree_.walk(from, sequence, [](node_id) {});
         known_ = at.depth;
         return attachment_ = at.node;
     }

@@ -58,9 +58,11 @@ protected:
     }
 
     /// Other calls came in between, and may have published more of the sequence: goes on to where
-    /// it is not stored. Pages of `states` that were filled for what is stored are surplus.
+    /// it is not stored. Pages of `states` that were filled for what is stored are surplus. A lease
+    /// that has reserved pages, which its block table names, stops where they are filled.
     void follow_others(path_pin<Entries>& pin, std::span<page_id const> states) {
-        pin.move_to(this->follow({this->attachment_, known_}));
+        pin.move_to(this->follow({this->attachment_, known_},
+                                 lease_.in_place ? tokens_.first(end_) : tokens_));
         this->part_from_others(pin);
         end_ = std::max(end_, known_);
         wished_ = std::max(wished_, end_);

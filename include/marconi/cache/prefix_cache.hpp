@@ -59,9 +59,8 @@ public:
                std::move(observer)} {}
     ~prefix_cache() { stop_if_leased(leases_); }
 
-    /// How much of a prompt is here. Changes nothing: no split, no recency, no allocation.
-    /// O(tokens + depth). Throws invalid_argument if the limit is more than the prompt has, or
-    /// a weight out of range.
+    /// How much of a prompt is here. Changes nothing: no split, no recency, no allocation. O(tokens
+    /// + depth). Throws invalid_argument for a limit past the prompt, or a weight out of range.
     [[nodiscard]] match_result match(scope const& in, std::span<Token const> prompt,
                                      match_options options = {}) const {
         auto const use = threads_.reading("match");
@@ -161,12 +160,12 @@ public:
 
     /// Publishes what is new of the whole sequence so far: its KV, and the checkpoints captured
     /// from the lease's position on. From then on the lease pins the KV of what it committed, not
-    /// the checkpoints. May be called many times in a request's life. Lack of room is no error: the
+    /// the checkpoints. As often as you like in a request's life. Lack of room is no error: the
     /// outcome says so. Throws invalid_argument or contract_violation if the arguments contradict
-    /// the lease (the last 64 tokens before its position are compared); then the cache is as it
-    /// was, and where memory or a copy fails, too, but for victims already evicted. O(new tokens +
-    /// depth), O(log N) a victim; where there may be no room, O(depth + pages held) a lease, too.
-    template <unlocking<Store> Unlocked = copy_at_once>
+    /// the lease (of the tokens before it the last 64 are compared); then the cache is as it was,
+    /// and where memory or a copy fails, too, but for victims evicted. O(new tokens + depth), O(log
+    /// N) a victim; where room is short, O(depth + pages held) a lease, too.
+    template <relocking<Store> Unlocked = copy_at_once>
     commit_outcome commit(lease const& held, std::span<Token const> tokens,
                           computed const& brought = {}, stream const& on = base::unnamed(),
                           Unlocked const& unlocked = {}) {
@@ -175,7 +174,8 @@ public:
         lease_record& r = record_of(held);
         streams_.note_commit(entries_, r, held.id_, on);
         commit_operation<entries_type, Token> operation{entries_, leases_, r, tokens, brought};
-        commit_outcome const outcome = operation.run(on, leaving(use, unlocked));
+        auto const copying = outside(use, unlocked, [this] { this->note_peak(); });
+        commit_outcome const outcome = operation.run(on, copying);
         count_commit(entries_, outcome);
         this->note_peak();
         return outcome;

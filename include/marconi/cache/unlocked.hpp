@@ -1,12 +1,16 @@
 #pragma once
 
 // Copying while other threads call the cache, on stores that can (memory::copies_beside_calls).
-// restore() and commit() take an object that they call when they know what to copy, with a function
-// that does it. Until that function returns other calls may come, of any kind but on the same
-// lease:
+// restore() and commit() take an object that they call, if there is anything to copy, with a
+// function that does it. Until that returns other calls may come, on other leases:
 //
-//     std::unique_lock held{mutex};                                    // guards the cache
+//     std::unique_lock held{mutex}; // guards the cache: exclusively, for commit
 //     cache.commit(lease, tokens, computed, stream, without_lock{held});
+//     cache.restore(lease, kv, state, stream, from, until_copying{held}); // held no more
+//
+// What a call was given (tokens, views, states, the lease) stays as it is until the call returns.
+// An object of one's own has the lock again when it comes back, or throws, into commit. What others
+// published of the sequence meanwhile counts as known.
 
 #include <marconi/core/thread_check.hpp>
 #include <marconi/memory/concepts.hpp>
@@ -62,19 +66,35 @@ private:
 template <class Unlocked>
 inline constexpr bool lets_others_in = !std::same_as<Unlocked, copy_at_once>;
 
-/// What restore() and commit() take, on a store.
+/// What restore() takes, on a store: nothing but copy_at_once where copies have an order.
 template <class Unlocked, class Store>
 concept unlocking = std::same_as<Unlocked, copy_at_once> ||
-    (memory::copies_beside_calls<Store>&& std::invocable<Unlocked const&, void (*)()>);
+    (memory::copies_beside_calls<Store> && !memory::ordered_store<Store> &&
+     std::invocable<Unlocked const&, void (*)()>);
 
-/// The same, with a call's use of its cache left meanwhile.
 template <class Unlocked>
-[[nodiscard]] auto leaving([[maybe_unused]] thread_check::use& use, Unlocked const& unlocked) {
+inline constexpr bool comes_back = true;
+template <class Lock>
+inline constexpr bool comes_back<until_copying<Lock>> = false;
+
+/// What commit() takes.
+template <class Unlocked, class Store>
+concept relocking = unlocking<Unlocked, Store> && comes_back<Unlocked>;
+
+/// `unlocked`, but first() is called before, and a call's use of its cache is left meanwhile.
+template <class Unlocked, class First>
+[[nodiscard]] auto outside([[maybe_unused]] thread_check::use& use, Unlocked const& unlocked,
+                           [[maybe_unused]] First first) {
     if constexpr (lets_others_in<Unlocked>)
-        return [&](auto const& copy) {
+        return [&use, &unlocked, first](auto const& copy) {
+            struct back {
+                thread_check::use& use;
+                ~back() { use.enter(); }
+            };
+            first();
             use.leave();
+            back const afterwards{use};
             unlocked(copy);
-            use.enter();
         };
     else
         return unlocked;

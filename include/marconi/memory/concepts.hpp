@@ -30,8 +30,9 @@ concept resource = std::movable<R> && requires(R r, std::size_t bytes, void* mem
 ///   reads_views       optional: false where views stand for memory elsewhere (relay_store); else
 ///                     a commit checks them as check() does before it evicts anything.
 ///   copies_beside_calls  optional: true where save and load may run beside every other call, none
-///                     of which uses the same rows of a page otherwise than to read them: a
-///                     concurrent_cache then copies with no lock held, else alone.
+///                     of which writes rows that they read or write (copy_block may read what a
+///                     save is writing: nobody uses that part of its copy). A concurrent_cache
+///                     then copies with no lock held, else alone.
 ///   layout()          how pages are cut; fixed for the store's life.
 ///   pages()           who owns which page. Only the cache changes it.
 ///   save(t, s)        engine -> pages. Throws invalid_argument as check() does, before it copies.

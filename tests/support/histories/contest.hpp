@@ -139,6 +139,7 @@ public:
                                  playing_ == call::reserve ? reference::eviction_reason::reserve
                                                            : reference::eviction_reason::on_demand);
         right_.merges = cache_.stats().merges; // what it had cut is whole again
+        right_.peak = cache_.holds().peak / cache_.store().layout().page_bytes();
         check();
     }
     /// Leaves the cache alone with what it holds.
@@ -389,7 +390,8 @@ private:
         bool const was_reserved = l.in_place;
         std::uint32_t const position = l.position;
         reference::commit_story story;
-        auto const right = right_.commit(c.lease, l.scope + tokens, positions, story);
+        auto const right =
+            right_.commit(c.lease, l.scope + tokens, positions, story, lets_others_in(tokens));
         agree("outcome.position", outcome.position.value(), right.position.value());
         agree("stored_tokens", outcome.stored_tokens.value(), right.stored_tokens.value());
         agree("declined_tokens", outcome.declined_tokens.value(), right.declined_tokens.value());
@@ -402,6 +404,11 @@ private:
         o.committed = true;
         note_commit(story, right, tokens, position, was_reserved, in_place);
         note_standing(o, l);
+    }
+
+    /// One commit in two lets others in while it copies: nobody comes, and nothing may change.
+    [[nodiscard]] static bool lets_others_in(std::string const& tokens) {
+        return tokens.size() % 2 == 1;
     }
 
     marconi::cache::commit_outcome commit_on_cache(opened& o, engine& memory,
@@ -423,12 +430,10 @@ private:
         if (!in_place && right_.has_kv()) brought.kv = {{&layer, 1}};
         marconi::cache::commit_outcome outcome;
         committing_.tokens = tokens;
-        // One in two lets others in while it copies: nobody comes, and nothing may change.
-        auto const alone = [](auto const& copy) { copy(); };
+        auto const copy_alone = [](auto const& copy) { copy(); };
         call_cache(call::commit, [&] {
-            outcome = ids.size() % 2 == 0 ? cache_.commit(o.lease, ids, brought)
-                                          : cache_.commit(o.lease, ids, brought,
-                                                          marconi::memory::no_stream{}, alone);
+            outcome = lets_others_in(tokens) ? cache_.commit(o.lease, ids, brought, {}, copy_alone)
+                                             : cache_.commit(o.lease, ids, brought);
         });
         return outcome;
     }

@@ -32,10 +32,11 @@ public:
 
     std::uint64_t peak = 0;
 
+    /// One that lets others in while it copies can be seen to hold what it fills.
     commit_outcome commit(int slot, path const& tokens, std::vector<std::uint32_t> const& brought,
-                          commit_story& story) {
+                          commit_story& story, bool lets_others_in) {
         auto const outcome = publish(leases.at(slot), tokens, brought, story);
-        peak = std::max(peak, used());
+        peak = std::max({peak, used(), lets_others_in ? story.while_filled : 0});
         return outcome;
     }
 

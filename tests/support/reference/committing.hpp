@@ -23,6 +23,7 @@ struct commit_story {
     bool cut_for_checkpoint = false;
     std::uint32_t checkpoints_on_known = 0;
     std::uint32_t known_evicted = 0; ///< checkpoints that had to make room
+    std::uint64_t while_filled = 0;  ///< pages in use before any of the lease's own are let go
 };
 
 class committing : public evicting {
@@ -70,6 +71,7 @@ protected:
         outcome.evicted_entries = counts.evictions() - evictions;
         outcome.evicted_bytes = counts.bytes_evicted - evicted;
 
+        story.while_filled = used() + pages_needed(l, w, w.end, w.arrivals.size());
         auto const blocks = store(l, w, story);
         advance(l, w, blocks);
         working.reset();
