@@ -1,8 +1,8 @@
 #pragma once
 
 // Copying while other threads call the cache, on stores that can (memory::copies_beside_calls).
-// restore() and commit() take an object that they call, if there is anything to copy, with a
-// function that does it. Until that returns other calls may come, on other leases:
+// restore() and commit() take an object that they call (a commit only if it copies anything) with a
+// function that copies. Until that returns other calls may come, on other leases:
 //
 //     std::unique_lock held{mutex}; // guards the cache: exclusively, for commit
 //     cache.commit(lease, tokens, computed, stream, without_lock{held});
