@@ -63,6 +63,7 @@ public:
         job.pages_at = pages_at_;
         std::uint32_t listed = 0;
         auto const list = [&](std::span<page_id const> pages) {
+            if (pages.empty()) return; // memcpy takes no null pointer, not even for nothing
             static_assert(sizeof(page_id) == sizeof(std::uint32_t));
             std::memcpy(buffer + pages_at_ + listed * sizeof(std::uint32_t), pages.data(),
                         pages.size_bytes());
