@@ -134,7 +134,8 @@ public:
     }
 
 private:
-    static constexpr bool copies_unlocked = memory::copies_beside_calls<typename Cache::store_type>;
+    static constexpr bool copies_unlocked =
+        relocking<without_lock<std::unique_lock<fair_shared_mutex>>, typename Cache::store_type>;
 
     mutable fair_shared_mutex mutex_;
     Cache cache_;
