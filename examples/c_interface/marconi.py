@@ -92,8 +92,15 @@ Pages = _record("Pages", [
     ("kv_layer_count", c_size_t), ("state_piece_count", c_size_t)])
 LayerPlace = _record("LayerPlace", [*_counts("key_offset value_offset"), ("bytes", KvLayer)])
 Scope = _record("Scope", _counts("tenant adapter revision"))
+MatchResult = _record("MatchResult", _counts(
+    "matched resumable lost_past_limit lost_without_checkpoint"))
+KvLayerView = _record("KvLayerView", [
+    ("key", c_void_p), ("key_stride", c_ssize_t), ("value", c_void_p), ("value_stride", c_ssize_t),
+    ("heads", c_uint64), ("key_head_stride", c_ssize_t), ("value_head_stride", c_ssize_t),
+    ("key_block_stride", c_ssize_t), ("value_block_stride", c_ssize_t)])
 KvView = _record("KvView", [
-    ("key", c_void_p), ("key_stride", c_ssize_t), ("value", c_void_p), ("value_stride", c_ssize_t)])
+    ("layers", POINTER(KvLayerView)), ("layer_count", c_size_t),
+    ("blocks", POINTER(c_int32)), ("block_count", c_size_t), ("block_tokens", c_uint64)])
 Captured = _record("Captured", [("position", c_uint64), ("state", POINTER(c_void_p))])
 Outcome = _record("Outcome", _counts(
     "position stored_tokens declined_tokens stored_checkpoints known_checkpoints"
@@ -115,8 +122,9 @@ _CAN_FAIL = {
     "describe_pages": [_CACHE, POINTER(Pages)],
     "describe_layer": [_CACHE, c_size_t, POINTER(LayerPlace)],
     "describe_state": [_CACHE, c_size_t, POINTER(StatePiece)],
+    "match": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, POINTER(MatchResult)],
     "open": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, c_double, POINTER(_LEASE)],
-    "restore": [_LEASE, POINTER(KvView), POINTER(c_void_p), _STREAM],
+    "restore": [_LEASE, POINTER(KvView), POINTER(c_void_p), c_uint64, _STREAM],
     "reserve": [_LEASE, c_uint64, _STREAM, POINTER(c_uint64)],
     "unreserve": [_LEASE, c_uint64],
     "block_table": [_LEASE, c_size_t, POINTER(c_uint32), c_size_t, POINTER(c_size_t)],
@@ -169,15 +177,15 @@ def _records(kind, items):
     return _array(kind, (kind(*item) for item in items))
 
 
-def _tokens(tokens):
+def _int32s(items, name):
     """Where the first is, and how many."""
     try:
-        view = memoryview(tokens)
+        view = memoryview(items)
     except TypeError:
-        view = memoryview(array.array("i", tokens))
+        view = memoryview(array.array("i", items))
     if view.format not in ("i", "<i", "=i") or view.ndim != 1 or not view.contiguous:
         raise Error(INVALID_ARGUMENT,
-                    f"tokens have format {view.format!r}, shape {view.shape} and strides"
+                    f"{name} have format {view.format!r}, shape {view.shape} and strides"
                     f" {view.strides}; expected int32 in one row without gaps")
     if view.readonly:
         view = memoryview(bytearray(view))
@@ -190,6 +198,42 @@ def _scope(scope):
     if len(scope) != 3:
         raise Error(INVALID_ARGUMENT, f"scope {scope!r}; expected (tenant, adapter, revision)")
     return byref(Scope(*scope))
+
+
+def _named(dimensions):
+    names = dimensions.split()
+    if (not {"token", "size"} <= set(names) <= {"block", "token", "head", "size"}
+            or len(set(names)) != len(names)):
+        raise Error(INVALID_ARGUMENT, f"dimensions are {dimensions!r}; expected token, size, and"
+                                      " perhaps block and head, in the tensors' order")
+    return names
+
+
+def _layer_view(names, tensors, layer):
+    """Of a layer's keys and its values, None where it has none."""
+    members = {}
+    for kind, tensor in zip(("key", "value"), tensors):
+        wanted = getattr(layer.bytes, kind + "_bytes")
+        if (tensor is None) != (wanted == 0):
+            raise Error(INVALID_ARGUMENT, f"a {kind} is {tensor}; expected {wanted} bytes a token")
+        if tensor is None:
+            continue
+        shape, strides = dict(zip(names, tensor.shape)), dict(zip(names, tensor.stride()))
+        if len(tensor.shape) != len(names) or strides["size"] != 1:
+            raise Error(INVALID_ARGUMENT, f"a {kind} has shape {tuple(tensor.shape)} and strides"
+                                          f" {tuple(tensor.stride())}; expected"
+                                          f" {' '.join(names)!r}, size without gaps")
+        heads, element = shape.get("head", 1), tensor.element_size()
+        if heads * shape["size"] * element != wanted:
+            raise Error(INVALID_ARGUMENT, f"a token's {kind} has {heads} * {shape['size']} elements"
+                                          f" of {element} bytes; expected {wanted} bytes")
+        if members.setdefault("heads", heads) != heads:
+            raise Error(INVALID_ARGUMENT, "a key and its value have different numbers of heads")
+        members[kind] = tensor.data_ptr()
+        for dimension, member in (("token", ""), ("head", "_head"), ("block", "_block")):
+            if dimension in strides:
+                members[f"{kind}{member}_stride"] = strides[dimension] * element
+    return KvLayerView(**members)
 
 
 def _pages_in(memory, capacity):
@@ -252,18 +296,53 @@ class Cache(_Handle):
         getattr(self._library, "marconi_" + what)(self._handle, *arguments, byref(found))
         return found
 
+    def match(self, tokens, *, tenant=0, adapter=0, revision=0, limit=ALL_BUT_ONE):
+        """What open() would find; changes nothing."""
+        first, count = _int32s(tokens, "tokens")
+        return self._read("match", MatchResult, byref(Scope(tenant, adapter, revision)), first,
+                          count, _count(limit, "limit"))
+
     def open(self, tokens, *, tenant=0, adapter=0, revision=0, limit=ALL_BUT_ONE, weight=1.0):
-        first, count = _tokens(tokens)
+        first, count = _int32s(tokens, "tokens")
         handle = _LEASE()
         self._library.marconi_open(self._handle, byref(Scope(tenant, adapter, revision)), first,
                                    count, _count(limit, "limit"), weight, byref(handle))
         return Lease(self._library, self, handle)
 
-    def kv_views(self, layers):
-        """Views of an engine's own KV, (key, key_stride, value, value_stride) for each layer: what
-        restore and commit take, made once for many calls."""
+    def layer_views(self, tensors, dimensions):
+        """Layers for kv_view(), of tensors as torch has them: for each layer (keys, values), whose
+        dimensions are named: "token head size" for a request in one piece, "block token head size"
+        (NHD) or "block head token size" (HND) in a paged engine. kv[0], kv[1] of one tensor are
+        two; values are None where a token has one latent row. No tensor is kept: they stay where
+        they are for as long as the views are used."""
+        names = _named(dimensions)
+        _expect_one_each(tensors, self.layers, "pairs of tensors")
+        return _array(KvLayerView, (_layer_view(names, both, layer)
+                                    for both, layer in zip(tensors, self.layers)))
+
+    def kv_view(self, layers, blocks=None, block_tokens=0):
+        """A view of an engine's own KV, as restore and commit take it. `layers`: what layer_views()
+        has made, or for each one (key, key_stride, value, value_stride), or more members of a
+        KvLayerView. A paged engine's `blocks` are the request's block table, as int32."""
         _expect_one_each(layers, self.layers, "views of KV layers")
-        return _records(KvView, layers)
+        first, count = _int32s(blocks, "blocks") if blocks is not None else (None, 0)
+        records = _array(KvLayerView, (layer if isinstance(layer, KvLayerView)
+                                       else KvLayerView(*layer) for layer in layers))
+        view = KvView(layers=records, layer_count=len(records),
+                      blocks=ctypes.cast(first, POINTER(c_int32)), block_count=count,
+                      block_tokens=block_tokens)
+        view.kept = records, first  # for as long as the view is
+        return view
+
+    def kv_in_pages(self, table):
+        """A view of KV in pages of this cache, those of a lease's block table: for restore from
+        another cache, or by one."""
+        pages = self.pages
+        layers = [KvLayerView(key=pages.memory + place.key_offset,
+                              value=pages.memory + place.value_offset,
+                              key_block_stride=pages.page_bytes,
+                              value_block_stride=pages.page_bytes) for place in self.layers]
+        return self.kv_view(layers, array.array("i", table), pages.block_tokens)
 
     def obtainable(self, wanted):
         return self._read("obtainable", c_uint64, _count(wanted, "wanted")).value
@@ -306,7 +385,7 @@ class Cache(_Handle):
 
 class Lease(_Handle):
     """What Cache.open() gives. `state` is a list of addresses, one for each state piece; `kv` what
-    Cache.kv_views() takes, or has made, or None in place; on a device a `stream` is
+    Cache.kv_view() makes, or takes as layers, or None in place; on a device a `stream` is
     torch.cuda.Stream.cuda_stream."""
 
     def __init__(self, library, cache, handle):
@@ -335,8 +414,10 @@ class Lease(_Handle):
         return self._library.marconi_should_capture(
             self._opened(), _count(position, "position"), last) != 0
 
-    def restore(self, state, kv=None, stream=None):
-        self._library.marconi_restore(self._handle, self._views(kv), self._state(state), stream)
+    def restore(self, state, kv=None, stream=None, first=0):
+        """Copies the state, and KV of the tokens from `first` on."""
+        self._library.marconi_restore(self._handle, self._view(kv), self._state(state),
+                                      _count(first, "first"), stream)
 
     def reserve(self, tokens, stream=None):
         covered = c_uint64()
@@ -366,10 +447,10 @@ class Lease(_Handle):
 
     def commit(self, tokens, captured=(), kv=None, stream=None):
         """`captured`: (position, state) for each copy, ascending."""
-        first, count = _tokens(tokens)
+        first, count = _int32s(tokens, "tokens")
         copies = _records(Captured, ((at, self._state(state)) for at, state in captured))
         outcome = Outcome()
-        self._library.marconi_commit(self._handle, first, count, self._views(kv), copies,
+        self._library.marconi_commit(self._handle, first, count, self._view(kv), copies,
                                      len(copies), stream, byref(outcome))
         return outcome
 
@@ -400,10 +481,10 @@ class Lease(_Handle):
         _expect_one_each(addresses, self._cache.state_pieces, "addresses of state pieces")
         return ctypes.cast(_array(c_void_p, map(operator.index, addresses)), POINTER(c_void_p))
 
-    def _views(self, kv):
-        if kv is None or isinstance(kv, KvView * len(self._cache.layers)):
+    def _view(self, kv):
+        if kv is None or isinstance(kv, KvView):
             return kv
-        return self._cache.kv_views(kv)
+        return self._cache.kv_view(kv)
 
 
 def _expect_one_each(given, wanted, what):

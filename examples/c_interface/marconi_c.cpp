@@ -15,7 +15,9 @@
 #include <cstdint>
 #include <cstdio>
 #include <exception>
+#include <limits>
 #include <new>
+#include <optional>
 #include <span>
 #include <string>
 #include <utility>
@@ -67,7 +69,18 @@ std::span<T> array(T* first, std::size_t count, char const* name) {
     return {first, count};
 }
 
+std::uint32_t narrow(std::uint64_t number, char const* name) {
+    constexpr std::uint32_t most = std::numeric_limits<std::uint32_t>::max();
+    MARCONI_EXPECT(number <= most, name, number, "less than 2^32");
+    return static_cast<std::uint32_t>(number);
+}
+
 scope scope_of(marconi_scope const& in) { return {in.tenant, in.adapter, in.revision}; }
+
+std::optional<token_count> limit_of(std::uint64_t limit) {
+    if (limit == MARCONI_ALL_BUT_ONE) return {};
+    return token_count{limit};
+}
 
 footprint footprint_of(marconi_options const& options) {
     bool const by_hand = options.kv_layer_count || options.state_piece_count ||
@@ -128,14 +141,24 @@ class views_of {
 public:
     explicit views_of(marconi_cache const& cache) : model_{cache.store.layout().model()} {}
 
-    memory::kv_view kv(marconi_kv_view const* layers) {
-        if (!layers) return {};
-        for (marconi_kv_view const& view : std::span{layers, model_.kv_layers.size()})
-            layers_.push_back({.key = static_cast<std::byte*>(view.key),
-                               .key_stride = view.key_stride,
-                               .value = static_cast<std::byte*>(view.value),
-                               .value_stride = view.value_stride});
-        return {layers_};
+    memory::kv_view kv(marconi_kv_view const* view) {
+        if (!view) return {};
+        MARCONI_EXPECT(view->layer_count == model_.kv_layers.size(), "layer_count",
+                       view->layer_count, std::to_string(model_.kv_layers.size()));
+        for (marconi_kv_layer_view const& layer :
+             array(view->layers, view->layer_count, "layers of the kv view"))
+            layers_.push_back({.key = static_cast<std::byte*>(layer.key),
+                               .key_stride = layer.key_stride,
+                               .value = static_cast<std::byte*>(layer.value),
+                               .value_stride = layer.value_stride,
+                               .heads = layer.heads ? narrow(layer.heads, "heads") : 1,
+                               .key_head_stride = layer.key_head_stride,
+                               .value_head_stride = layer.value_head_stride,
+                               .key_block_stride = layer.key_block_stride,
+                               .value_block_stride = layer.value_block_stride});
+        return {.layers = layers_,
+                .blocks = array(view->blocks, view->block_count, "blocks of the kv view"),
+                .block_tokens = narrow(view->block_tokens, "block_tokens of the kv view")};
     }
 
     /// The states of some copies, or of the one that is restored to.
@@ -216,13 +239,26 @@ int marconi_describe_state(marconi_cache const* cache, size_t piece, marconi_sta
     });
 }
 
+int marconi_match(marconi_cache const* cache, marconi_scope const* in, int32_t const* tokens,
+                  size_t count, uint64_t limit, marconi_match_result* found) {
+    return guarded([&] {
+        marconi_cache const& of = needed(cache, "cache");
+        match_result const is = of.cache.match(
+            scope_of(needed(in, "in")), array(tokens, count, "tokens"), {.limit = limit_of(limit)});
+        needed(found, "found") =
+            marconi_match_result{.matched = is.matched.value(),
+                                 .resumable = is.resumable.value(),
+                                 .lost_past_limit = is.lost_past_limit().value(),
+                                 .lost_without_checkpoint = is.lost_without_checkpoint().value()};
+    });
+}
+
 int marconi_open(marconi_cache* cache, marconi_scope const* in, int32_t const* tokens, size_t count,
                  uint64_t limit, double weight, marconi_lease** opened) {
     return guarded([&] {
         marconi_cache& of = needed(cache, "cache");
         marconi_lease*& to = needed(opened, "opened");
-        match_options options{.weight = weight};
-        if (limit != MARCONI_ALL_BUT_ONE) options.limit = token_count{limit};
+        match_options const options{.limit = limit_of(limit), .weight = weight};
         scope const whose = scope_of(needed(in, "in"));
         to = new marconi_lease{of, of.cache.open(whose, array(tokens, count, "tokens"), options)};
     });
@@ -251,14 +287,14 @@ int marconi_should_capture(marconi_lease const* lease, uint64_t position, int la
 }
 
 int marconi_restore(marconi_lease const* lease, marconi_kv_view const* kv, void* const* state,
-                    void* stream) {
+                    uint64_t from, void* stream) {
     return guarded([&] {
         marconi_lease const& held = needed(lease, "lease");
         views_of views{held.owner};
         marconi_captured const place{marconi_resume_at(lease), state};
         auto const states = views.states({&place, 1});
         held.cache().restore(held.inner, views.kv(kv), states.front().state,
-                             pages_place::stream_of(stream));
+                             pages_place::stream_of(stream), token_count{from});
     });
 }
 

@@ -133,6 +133,17 @@ typedef struct marconi_scope {
 /* The limit that leaves one token to compute, for its logits. */
 #define MARCONI_ALL_BUT_ONE UINT64_MAX
 
+typedef struct marconi_match_result {
+    uint64_t matched;   /* leading tokens whose KV is here */
+    uint64_t resumable; /* how many of them a request would not compute again, */
+    uint64_t lost_past_limit, lost_without_checkpoint; /* and why it would the others */
+} marconi_match_result;
+
+/* What marconi_open() would find: changes nothing, counts no request, and pins nothing, so that it
+ * may be gone by then. For a scheduler that asks before it admits, or a router. */
+int marconi_match(marconi_cache const* cache, marconi_scope const* in, int32_t const* tokens,
+                  size_t count, uint64_t limit, marconi_match_result* found);
+
 /* Looks a prompt up and pins what can be resumed, up to `limit`: MARCONI_ALL_BUT_ONE, or at most
  * `count`, for a further answer to one prompt. `weight` is what a FLOP saved for this request is
  * worth beside others: 1 for most, 0 to 1,000,000. */
@@ -152,20 +163,44 @@ size_t marconi_capture_at(marconi_lease const* lease, uint64_t* positions, size_
  * last position is on no grid: where its state cannot be had, none is copied. */
 int marconi_should_capture(marconi_lease const* lease, uint64_t position, int last);
 
-/* The engine's own KV of one layer: token t's key is at key + t * key_stride, counted from the
- * request's first token after a resume, too; a stride of 0: rows without a gap. A commit reads rows
- * from the start of the block that marconi_position() is in on, after let_go_kv any. */
-typedef struct marconi_kv_view {
+/* Where the engine's own KV of one layer is. Token t's key is at
+ *
+ *     key + t * key_stride                                    (+ h * key_head_stride for head h)
+ *
+ * and in an engine with blocks at
+ *
+ *     key + block * key_block_stride + slot * key_stride      (+ h * key_head_stride)
+ *
+ * in bytes; likewise its value. A stride of 0 stands for what lies there without a gap: heads in
+ * tokens in blocks. Positions count from the request's first token, after a resume, too. */
+typedef struct marconi_kv_layer_view {
     void* key;
     ptrdiff_t key_stride;
     void* value;
     ptrdiff_t value_stride;
+    uint64_t heads; /* equal parts of a token's key, and of its value; default 1 */
+    ptrdiff_t key_head_stride, value_head_stride;
+    ptrdiff_t key_block_stride, value_block_stride;
+} marconi_kv_layer_view;
+
+/* The engine's own KV of one request. Its blocks need not be as long as the cache's: blocks[i]
+ * holds tokens [i * block_tokens, (i + 1) * block_tokens), and only those of tokens that are copied
+ * are looked at. A commit reads rows from the start of the cache's block that marconi_position() is
+ * in on, after let_go_kv any. */
+typedef struct marconi_kv_view {
+    marconi_kv_layer_view const* layers; /* one for each KV layer */
+    size_t layer_count;
+    int32_t const* blocks;
+    size_t block_count;
+    uint64_t block_tokens; /* 0: it has no blocks, but each request in one piece */
 } marconi_kv_view;
 
 /* Copies the state at resume_at() to state[i], one for each state piece, and, unless `kv` is null,
- * the KV before it: a view for each layer. Writes nothing where there is nothing to resume. */
+ * the KV of tokens [from, resume_at()): `from` is for an engine that has rows already, as where a
+ * second cache in slower memory fills up what a first one had. Writes nothing where there is
+ * nothing to resume. */
 int marconi_restore(marconi_lease const* lease, marconi_kv_view const* kv, void* const* state,
-                    void* stream);
+                    uint64_t from, void* stream);
 
 /* In place: has pages for the request's first `tokens` tokens; `covered` of them, in fact. */
 int marconi_reserve(marconi_lease* lease, uint64_t tokens, void* stream, uint64_t* covered);

@@ -22,6 +22,23 @@ LOADED = marconi.load(LIBRARY)
 MODEL = dict(kv_layers=[(8, 8)], state_pieces=[(16, 0, 0)], flops_per_token=1.0, capacity=1 << 16)
 
 
+class FakeTensor:
+    """As much of a tensor of 4-byte elements as layer_view() looks at, by torch's names."""
+
+    def __init__(self, memory, first, shape, strides):
+        self._address = ctypes.addressof(memory) + 4 * first
+        self.shape, self._strides = shape, strides
+
+    def data_ptr(self):
+        return self._address
+
+    def stride(self):
+        return self._strides
+
+    def element_size(self):
+        return 4
+
+
 class SameAsTheHeader(unittest.TestCase):
     """Records and functions are declared twice: in marconi_c.h, and for ctypes."""
 
@@ -58,7 +75,7 @@ class SameAsTheHeader(unittest.TestCase):
 
     def test_records(self):
         found = re.findall(r"typedef struct (marconi_\w+) \{(.*?)\} \1;", self.header, re.DOTALL)
-        self.assertEqual(len(found), 12)
+        self.assertEqual(len(found), 14)
         for name, members in found:
             expected = [one for line in members.split(";") if line.strip()
                         for one in self.declared(line)]
@@ -108,12 +125,81 @@ class Binding(unittest.TestCase):
         self.store(40)
         found, state = (ctypes.c_uint64 * 200)(), (ctypes.c_uint64 * 2)()
         key = ctypes.addressof(found)
-        views = self.cache.kv_views([(key, 16, key + 8, 16)])
+        views = self.cache.kv_view([(key, 16, key + 8, 16)])
         with self.cache.open(range(50)) as lease:
             self.assertEqual(lease.resume_at, 40)
             lease.restore([ctypes.addressof(state)], views)
         self.assertEqual(found[:81], self.kv[:80] + [0])
         self.assertEqual(state[:], self.state[:])
+
+    def test_looks_and_changes_nothing(self):
+        self.store(40)
+        found = self.cache.match(range(50))
+        self.assertEqual(found, marconi.MatchResult(matched=40, resumable=40))
+        self.assertEqual(self.cache.match(range(50), tenant=1).matched, 0)
+        self.assertEqual(self.cache.match(range(50), limit=30),
+                         marconi.MatchResult(matched=40, lost_past_limit=10,
+                                             lost_without_checkpoint=30))
+        self.assertEqual(self.cache.stats().requests, 1)
+
+    def test_kv_in_blocks_of_tensors(self):
+        """[keys or values, block, token, head, size], with gaps after each token, or head-major."""
+        self.store(40)
+        blocks = array.array("i", [5, 2, 0])
+        for order, strides in (("token head size", (16, 4, 1)), ("head token size", (64, 4, 1))):
+            memory = (ctypes.c_uint32 * (2 * 6 * 256))()
+            shape = (16, 2, 1) if order.startswith("token") else (2, 16, 1)
+            key, value = (FakeTensor(memory, kind * 6 * 256, (6, *shape), (256, *strides))
+                          for kind in (0, 1))
+            layers = self.cache.layer_views([(key, value)], "block " + order)
+            self.assertEqual(layers[0].heads, 2)
+            with self.cache.open(range(50)) as lease:
+                lease.restore(self.at, self.cache.kv_view(layers, blocks, 16), first=2)
+            by_name = dict(zip(order.split(), strides))
+            for token in range(40):
+                for kind in (0, 1):
+                    at = kind * 6 * 256 + blocks[token // 16] * 256 + token % 16 * by_name["token"]
+                    word = memory[at] | memory[at + by_name["head"]] << 32
+                    self.assertEqual(word, self.kv[2 * token + kind] if token >= 2 else 0)
+
+    def test_what_no_view_can_say_of_a_tensor(self):
+        memory = (ctypes.c_uint32 * 400)()
+        rows = FakeTensor(memory, 0, (100, 2, 1), (4, 2, 1))
+        whole = FakeTensor(memory, 0, (100, 1, 2), (4, 2, 1))
+        wide = FakeTensor(memory, 0, (100, 2, 2), (4, 2, 1))
+        gaps = FakeTensor(memory, 0, (100, 2, 1), (4, 2, 2))
+        flat = FakeTensor(memory, 0, (100, 2), (4, 1))
+        by_name = "token head size"
+        for tensors, dimensions, words in (
+                ([(rows, rows)], "token head", "dimensions are 'token head'"),
+                ([(rows, rows)], "page token size", "dimensions are"),
+                ([(rows, rows)], "token token size", "dimensions are"),
+                ([(rows, rows)], "token size", "a key has shape (100, 2, 1)"),
+                ([(rows, flat)], by_name, "a value has shape (100, 2)"),
+                ([(gaps, rows)], by_name, "strides (4, 2, 2); expected 'token head size'"),
+                ([(rows, wide)], by_name, "value has 2 * 2 elements of 4 bytes; expected 8 bytes"),
+                ([(rows, whole)], by_name, "different numbers of heads"),
+                ([(rows, rows)] * 2, by_name, "2 pairs of tensors; expected 1")):
+            self.refuses(lambda t=tensors, d=dimensions: self.cache.layer_views(t, d), words)
+        self.refuses(lambda: self.cache.layer_views([(rows, None)], by_name),
+                     "a value is None; expected 8 bytes a token")
+        with marconi.Cache(LOADED, kv_layers=[(8, 0)], capacity=1 << 16) as latent:
+            layers = latent.layer_views([(flat, None)], "token size")
+            self.assertEqual((layers[0].key, layers[0].key_stride, layers[0].value),
+                             (ctypes.addressof(memory), 16, None))
+
+    def test_from_one_cache_into_pages_of_another(self):
+        self.store(40)
+        with marconi.Cache(LOADED, **MODEL, block_tokens=4) as fast:
+            with self.cache.open(range(50)) as slow, fast.open(range(50)) as lease:
+                self.assertEqual(lease.reserve(slow.resume_at), 40)
+                slow.restore(self.at, fast.kv_in_pages(lease.block_table()))
+                lease.commit(range(40), [(40, self.at)])
+            found, state = (ctypes.c_uint64 * 80)(), (ctypes.c_uint64 * 2)()
+            key = ctypes.addressof(found)
+            with fast.open(range(50)) as lease:
+                lease.restore([ctypes.addressof(state)], [(key, 16, key + 8, 16)])
+            self.assertEqual(found[:], self.kv[:80])
 
     def test_tokens_in_any_buffer_of_int32(self):
         self.store(40)

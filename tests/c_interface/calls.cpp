@@ -70,19 +70,24 @@ struct engine_memory {
     }
     std::vector<unsigned char> kv = std::vector<unsigned char>(100 * 32);
     std::vector<unsigned char> state = std::vector<unsigned char>(16 + 4 * 4);
-    std::array<marconi_kv_view, 2> views{
-        {{kv.data(), 16, kv.data() + 8, 16}, {kv.data() + 1600, 16, kv.data() + 1608, 16}}};
+    std::array<marconi_kv_layer_view, 2> layers{
+        {{.key = kv.data(), .key_stride = 16, .value = kv.data() + 8, .value_stride = 16},
+         {.key = kv.data() + 1600,
+          .key_stride = 16,
+          .value = kv.data() + 1608,
+          .value_stride = 16}}};
+    marconi_kv_view view{.layers = layers.data(), .layer_count = layers.size()};
     std::array<void*, 2> pieces{state.data(), state.data() + 16};
 };
 
 /// In place without an engine's own KV.
 int commit(marconi_lease* lease, std::vector<std::int32_t> const& tokens, engine_memory const* from,
            std::vector<marconi_captured> const& captured = {}, marconi_outcome* outcome = nullptr) {
-    return marconi_commit(lease, tokens.data(), tokens.size(), from ? from->views.data() : nullptr,
+    return marconi_commit(lease, tokens.data(), tokens.size(), from ? &from->view : nullptr,
                           captured.data(), captured.size(), nullptr, outcome);
 }
-int restore(marconi_lease const* lease, engine_memory& to) {
-    return marconi_restore(lease, to.views.data(), to.pieces.data(), nullptr);
+int restore(marconi_lease const* lease, engine_memory& to, std::uint64_t from = 0) {
+    return marconi_restore(lease, &to.view, to.pieces.data(), from, nullptr);
 }
 
 std::string last_error() { return marconi_last_error(); }
@@ -135,6 +140,101 @@ TEST_CASE("KV and states come back as they were committed") {
     CHECK(stats.checkpoints == 1);
     CHECK(stats.leases == 0);
     CHECK(marconi_audit(with.cache) == MARCONI_OK);
+}
+
+TEST_CASE("KV is where an engine with blocks, or with heads apart, has it") {
+    opened const with;
+    engine_memory const brought{7};
+    auto const tokens = counting(40);
+    marconi_lease* first = with.open(tokens);
+    marconi_captured const end{40, brought.pieces.data()};
+    REQUIRE(commit(first, tokens, &brought, {end}) == MARCONI_OK);
+    marconi_close(first);
+
+    // Blocks of 8 tokens, [keys, values], two heads of 4 bytes that are head-major in each.
+    std::array<unsigned char, 2 * 8 * 128> tensors{};
+    std::array<marconi_kv_layer_view, 2> layers{};
+    for (std::size_t i = 0; i < layers.size(); ++i)
+        layers[i] = {.key = tensors.data() + i * 1024,
+                     .key_stride = 4,
+                     .value = tensors.data() + i * 1024 + 64,
+                     .value_stride = 4,
+                     .heads = 2,
+                     .key_head_stride = 32,
+                     .value_head_stride = 32,
+                     .key_block_stride = 128,
+                     .value_block_stride = 128};
+    std::array<std::int32_t, 5> const blocks{7, 0, 3, 6, 1};
+    marconi_kv_view view{.layers = layers.data(),
+                         .layer_count = layers.size(),
+                         .blocks = blocks.data(),
+                         .block_count = blocks.size(),
+                         .block_tokens = 8};
+    marconi_lease* next = with.open(counting(50));
+    engine_memory found;
+    REQUIRE(marconi_restore(next, &view, found.pieces.data(), 3, nullptr) == MARCONI_OK);
+    std::size_t wrong = 0;
+    for (std::size_t layer = 0; layer < 2; ++layer)
+        for (std::size_t t = 0; t < 40; ++t)
+            for (std::size_t byte = 0; byte < 16; ++byte) { // a key and a value of two heads each
+                auto const at = layer * 1024 + static_cast<std::size_t>(blocks[t / 8]) * 128 +
+                                byte / 4 * 32 + t % 8 * 4 + byte % 4;
+                unsigned char const expected = t < 3 ? 0 : brought.kv[layer * 1600 + t * 16 + byte];
+                wrong += tensors[at] != expected;
+            }
+    CHECK(wrong == 0);
+
+    auto const refused = [&] {
+        CHECK(marconi_restore(next, &view, found.pieces.data(), 0, nullptr) ==
+              MARCONI_INVALID_ARGUMENT);
+        return last_error();
+    };
+    view.block_count = 4;
+    CHECK(refused().find("number of blocks in the kv_view is 4") == 0);
+    view.blocks = nullptr;
+    CHECK(refused() == "blocks of the kv view is null");
+    view.blocks = blocks.data();
+    view.block_count = 5;
+    view.block_tokens = (std::uint64_t{1} << 32) + 8;
+    CHECK(refused().find("block_tokens of the kv view is 4294967304") == 0);
+    view.block_tokens = 8;
+    view.layer_count = 1;
+    CHECK(refused() == "layer_count is 1; expected 2");
+    view.layer_count = 2;
+    layers[1].heads = 3;
+    CHECK(refused().find("do not part into 3") != std::string::npos);
+    marconi_close(next);
+}
+
+TEST_CASE("a scheduler looks before it admits, and leaves no trace") {
+    opened const with;
+    engine_memory const brought{7};
+    auto const tokens = counting(40);
+    marconi_lease* lease = with.open(tokens);
+    marconi_captured const middle{30, brought.pieces.data()};
+    REQUIRE(commit(lease, tokens, &brought, {middle}) == MARCONI_OK);
+    marconi_close(lease);
+
+    marconi_match_result found{};
+    auto const looked = [&](marconi_scope in, std::uint64_t limit) {
+        return marconi_match(with.cache, &in, tokens.data(), 40, limit, &found);
+    };
+    REQUIRE(looked({}, MARCONI_ALL_BUT_ONE) == MARCONI_OK);
+    CHECK(found.matched == 40);
+    CHECK(found.resumable == 30);
+    CHECK(found.lost_past_limit == 1);
+    CHECK(found.lost_without_checkpoint == 9);
+    REQUIRE(looked({}, 20) == MARCONI_OK);
+    CHECK(found.resumable == 0);
+    CHECK(found.lost_past_limit == 20);
+    REQUIRE(looked({.adapter = 1}, MARCONI_ALL_BUT_ONE) == MARCONI_OK);
+    CHECK(found.matched == 0);
+    CHECK(looked({}, 41) == MARCONI_INVALID_ARGUMENT);
+
+    marconi_stats stats{};
+    REQUIRE(marconi_read_stats(with.cache, &stats) == MARCONI_OK);
+    CHECK(stats.requests == 1);
+    CHECK(stats.leases == 0);
 }
 
 TEST_CASE("where prompts part, the prefill is asked for the state") {

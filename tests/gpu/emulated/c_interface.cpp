@@ -57,7 +57,8 @@ public:
     void serve(std::vector<std::int32_t> const& tokens) {
         cudaStream_t const on = streams_[served_.size() % streams_.size()].get();
         on_a_device& memory = served_.emplace_back();
-        marconi_kv_view const kv{memory.rows.data(), 8, nullptr, 0};
+        marconi_kv_layer_view const layer{.key = memory.rows.data()};
+        marconi_kv_view const kv{.layers = &layer, .layer_count = 1};
         void* const state = &memory.state;
         void* const copy = &memory.copy;
 
@@ -65,7 +66,7 @@ public:
         marconi_lease* lease = nullptr;
         REQUIRE(marconi_open(cache_, &nobody, tokens.data(), tokens.size(), MARCONI_ALL_BUT_ONE, 1,
                              &lease) == MARCONI_OK);
-        REQUIRE(marconi_restore(lease, &kv, &state, on) == MARCONI_OK);
+        REQUIRE(marconi_restore(lease, &kv, &state, 0, on) == MARCONI_OK);
         prefill(memory, tokens, marconi_resume_at(lease), on);
         marconi_captured const end{tokens.size(), &copy};
         REQUIRE(marconi_commit(lease, tokens.data(), tokens.size(), &kv, &end, 1, on, nullptr) ==
@@ -147,7 +148,8 @@ TEST_CASE("a copy takes no more multiprocessors than its options say") {
         REQUIRE(marconi_create(&options, &cache) == MARCONI_OK);
         std::vector<std::int32_t> const tokens(1000, 7);
         std::vector<std::byte> memory(tokens.size() * 4096);
-        marconi_kv_view const kv{memory.data(), 4096, nullptr, 0};
+        marconi_kv_layer_view const rows{.key = memory.data()};
+        marconi_kv_view const kv{.layers = &rows, .layer_count = 1};
         marconi_scope const nobody{};
         marconi_lease* lease = nullptr;
         REQUIRE(marconi_open(cache, &nobody, tokens.data(), tokens.size(), MARCONI_ALL_BUT_ONE, 1,
