@@ -1,7 +1,5 @@
-// Commits that let others in while they copy. The calls that come in between are made by the same
-// thread, inside the copy, so that each test says exactly what came when.
+// Commits that let others in while they copy.
 
-#include <marconi/cache/audit.hpp>
 #include <marconi/cache/prefix_cache.hpp>
 #include <marconi/cache/unlocked.hpp>
 #include <marconi/core/types.hpp>
@@ -9,136 +7,33 @@
 #include <marconi/memory/host_store.hpp>
 
 #include <support/catch.hpp>
+#include <support/crowd.hpp>
 #include <support/engine.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <functional>
-#include <list>
-#include <random>
-#include <span>
 #include <stdexcept>
 #include <utility>
 #include <vector>
 
 using namespace marconi;
 using namespace marconi::literals;
-using support::engine_request;
+using support::numbers;
 using support::sequence;
 
 namespace {
 
 using host_cache = cache::prefix_cache<memory::host_store>;
-using meanwhile = std::function<void()>;
-
-sequence numbers(std::size_t count, std::int32_t from = 0) {
-    sequence tokens(count);
-    for (std::size_t i = 0; i < count; ++i)
-        tokens[i] = from + static_cast<std::int32_t>(i);
-    return tokens;
-}
-
-/// One request: its lease, and its engine's memory.
-class request {
-public:
-    request(host_cache& cache, footprint const& model, sequence const& tokens)
-        : cache_{&cache}, model_{&model}, tokens_{tokens}, memory_{model} {
-        sequence longer = tokens;
-        longer.push_back(-1); // so that all of the tokens may be resumed
-        lease_ = cache.open({}, longer);
-        if (lease_.resume_at() > 0_tokens) {
-            cache.restore(lease_, memory_.kv(), memory_.state());
-            CHECK(memory_.holds(tokens_, lease_.resume_at().value()));
-        }
-        memory_.compute(tokens_, lease_.resume_at().value(), tokens_.size());
-    }
-
-    /// Commits the first `end` tokens with states at the positions; `others` come while it copies.
-    cache::commit_outcome commit(std::size_t end, std::vector<std::size_t> const& positions,
-                                 meanwhile const& others, bool in_place = false) {
-        std::list<std::vector<std::vector<std::byte>>> states;
-        std::list<std::vector<std::byte*>> pieces;
-        std::vector<cache::captured_state> captured;
-        for (std::size_t const p : positions) {
-            pieces.emplace_back();
-            for (auto& piece : states.emplace_back(memory_.state_at(tokens_, p)))
-                pieces.back().push_back(piece.data());
-            captured.push_back({token_count{p}, {pieces.back()}});
-        }
-        memory::kv_view const kv = in_place ? memory::kv_view{} : memory_.kv();
-        return cache_->commit(lease_, std::span{tokens_}.first(end),
-                              {.kv = kv, .checkpoints = captured}, memory::no_stream{},
-                              [&](auto const& copy) {
-                                  copy();
-                                  others();
-                              });
-    }
-    cache::commit_outcome commit(meanwhile const& others) {
-        bool const states = !model_->state_pieces.empty();
-        return commit(tokens_.size(),
-                      states ? std::vector{tokens_.size()} : std::vector<std::size_t>{}, others);
-    }
-
-    /// The same of KV that the engine has written into reserved pages; false if there is none, or
-    /// no room.
-    bool write_in_place(std::size_t end) {
-        if (!model_->has_kv()) return false;
-        std::size_t const from = lease_.position().value();
-        if (cache_->reserve(lease_, token_count{end}) < token_count{end}) return false;
-        if (from == end) return true;
-        auto const table = cache_->block_table(lease_);
-        std::size_t const block = cache_->store().layout().block_tokens();
-        memory::kv_transfer const rows{
-            .begin = token_count{from},
-            .end = token_count{end},
-            .pages = std::span{table}.subspan(from / block, (end - 1) / block + 1 - from / block),
-            .engine = memory_.kv()};
-        auto arena = const_cast<memory::host_store*>(&cache_->store()); // as a kernel would
-        arena->save({.kv = rows, .checkpoints = {}}, {});
-        return true;
-    }
-    /// Whether the pages that the lease's block table names hold the KV of what it committed.
-    bool reads_right() {
-        std::size_t const end = lease_.position().value();
-        if (end == 0 || !model_->has_kv()) return true;
-        auto const table = cache_->block_table(lease_);
-        std::size_t const blocks = (end - 1) / cache_->store().layout().block_tokens() + 1;
-        if (table.size() < blocks) return false;
-        engine_request found{*model_};
-        memory::kv_transfer const rows{.begin = {},
-                                       .end = token_count{end},
-                                       .pages = std::span{table}.first(blocks),
-                                       .engine = found.kv()};
-        cache_->store().load({.kv = rows, .checkpoints = {}}, {});
-        return found.holds_kv(tokens_, end);
-    }
-
-    host_cache::lease& lease() { return lease_; }
-    sequence const& tokens() const { return tokens_; }
-
-private:
-    host_cache* cache_;
-    footprint const* model_;
-    sequence tokens_;
-    engine_request memory_;
-    host_cache::lease lease_;
-};
+using request = support::request<host_cache>;
 
 /// Whether the cache gives back all of a sequence that it says it has, and how much that is.
 std::size_t resumable(host_cache& cache, footprint const& model, sequence const& tokens) {
     return request{cache, model, tokens}.lease().resume_at().value();
 }
 
-struct set_up {
-    footprint model;
-    std::uint32_t block;
-    host_cache cache;
+struct set_up : support::set_up<host_cache> {
     set_up(footprint m, std::uint32_t block_tokens, byte_count capacity = 1_MiB)
-        : model{std::move(m)},
-          block{block_tokens},
-          cache{memory::host_store{model, capacity, {.block_tokens = token_count{block}}}} {}
-    void check() const { CHECK(cache::audit(cache) == std::vector<std::string>{}); }
+        : support::set_up<host_cache>{std::move(m), block_tokens, capacity} {}
 };
 
 std::vector<footprint> const models{support::hybrid_model(), support::attention_model(),
@@ -322,146 +217,13 @@ TEST_CASE("a lock is let go of for the copy, and had again, be it that the copy 
     CHECK(lock.held == 0);
 }
 
-namespace {
-
-/// Requests that commit inside each other's copies, three deep, copying and in place, in a cache
-/// that is too small.
-class crowd {
-public:
-    crowd(set_up& s, std::uint32_t seed) : s_{s}, random_{seed} {}
-
-    void act(int depth) {
-        std::uint32_t const dice = pick(24);
-        if (dice < 7 && open_.size() < 7)
-            open_.push_back({request{s_.cache, s_.model, some_tokens()}});
-        else if (dice < 9)
-            drop();
-        else if (dice == 9)
-            s_.cache.evict(byte_count{pick(2'000)});
-        else if (dice == 10 && pick(8) == 0)
-            pick(2) == 0 ? s_.cache.clear() : s_.cache.clear(scope{});
-        else if (dice < 13)
-            change_pages();
-        else
-            commit(depth);
-        check();
-    }
-    void end() {
-        open_.clear();
-        s_.check();
-        s_.cache.clear();
-        CHECK(s_.cache.holds().used == 0_B);
-    }
-    std::size_t overtaken() const { return overtaken_; }
-
-private:
-    struct opened {
-        request r;
-        std::size_t committed = 0;
-        bool busy = false;
-    };
-    std::uint32_t pick(std::size_t below) { return static_cast<std::uint32_t>(random_() % below); }
-    opened* some_idle() {
-        for (int tries = 0; tries < 4 && !open_.empty(); ++tries)
-            if (auto at = std::next(open_.begin(), pick(open_.size())); !at->busy) return &*at;
-        return nullptr;
-    }
-    /// Up to 60 tokens of a text that changes now and then; some prompts leave it.
-    sequence some_tokens() {
-        if (pick(6) == 0) ++text_;
-        sequence tokens = numbers(1 + pick(60));
-        for (std::size_t t = 5 * (text_ % 3); t < tokens.size(); ++t)
-            tokens[t] += 1000 * static_cast<std::int32_t>(text_ % 50);
-        if (pick(5) == 0)
-            for (std::size_t t = pick(tokens.size()); t < tokens.size(); ++t)
-                tokens[t] += 100;
-        return tokens;
-    }
-    void drop() {
-        opened* const gone = some_idle();
-        open_.remove_if([&](opened const& o) { return &o == gone; });
-    }
-    void change_pages() {
-        opened* const o = some_idle();
-        if (!o) return;
-        switch (pick(4)) {
-        case 0:
-            s_.cache.deduplicate(o->r.lease());
-            break;
-        case 1:
-            s_.cache.unreserve(o->r.lease(), token_count{pick(80)});
-            break;
-        case 2:
-            o->r.lease().let_go_checkpoint();
-            break;
-        default:
-            s_.cache.reserve(o->r.lease(),
-                             std::max(o->r.lease().position(), token_count{pick(80)}));
-        }
-        read(*o);
-    }
-    void commit(int depth) {
-        opened* const o = some_idle();
-        if (!o) return;
-        std::size_t const size = o->r.tokens().size();
-        std::size_t const position = o->r.lease().position().value();
-        std::size_t const from = std::max(position, o->committed);
-        std::size_t const end = pick(2) == 0 ? size : from + pick(size - from + 1);
-        bool const in_place = pick(4) == 0 && o->r.write_in_place(end);
-        std::vector<std::size_t> states;
-        if (!s_.model.state_pieces.empty())
-            for (std::size_t p = std::max<std::size_t>(position, o->committed + 1); p <= end; ++p)
-                if (p == end || pick(10) == 0) states.push_back(p);
-        auto const matched = [&] {
-            return s_.cache.match({}, std::span{o->r.tokens()}.first(end)).matched.value();
-        };
-        o->busy = true;
-        std::size_t const known = matched();
-        std::size_t known_later = known;
-        auto const others = [&] {
-            for (std::uint32_t i = pick(6); depth < 3 && i-- > 0;)
-                act(depth + 1);
-            known_later = matched();
-            if (s_.cache.holds().peak < s_.cache.holds().used) FAIL("a peak below what is used");
-        };
-        auto const outcome = o->r.commit(end, states, others, in_place);
-        o->busy = false;
-        o->committed = end;
-        overtaken_ += known_later > known;
-        check();
-        read(*o);
-        CHECK(outcome.position == o->r.lease().position());
-        CHECK(outcome.position.value() >= position);
-        CHECK(matched() >= outcome.position.value());
-        if (s_.model.has_kv()) CHECK((outcome.position + outcome.declined_tokens).value() == end);
-        CHECK(outcome.stored_checkpoints + outcome.known_checkpoints +
-                  outcome.declined_checkpoints ==
-              states.size());
-    }
-    void check() {
-        auto const faults = cache::audit(s_.cache);
-        if (!faults.empty()) FAIL(faults.front());
-    }
-    void read(opened& o) {
-        if (!o.r.reads_right()) FAIL("a block table names a page that holds something else");
-    }
-
-    set_up& s_;
-    std::mt19937 random_;
-    std::list<opened> open_;
-    std::uint32_t text_ = 0;
-    std::size_t overtaken_ = 0;
-};
-
-} // namespace
-
 TEST_CASE("commits inside the copies of commits: all that is resumed is right") {
     auto const which = GENERATE(0u, 1u, 2u);
     auto const block = GENERATE(1u, 4u, 7u);
     CAPTURE(which, block);
     byte_count const capacity = which == 2 ? 2_MiB : 10'000_B; // 32 states, or 300 tokens
     set_up s{models[which], block, capacity};
-    crowd requests{s, 10 * which + block};
+    support::crowd<host_cache> requests{s, 10 * which + block};
     for (int i = 0; i < 12'000; ++i)
         requests.act(0);
     CHECK(requests.overtaken() > 20);
