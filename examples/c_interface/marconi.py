@@ -8,9 +8,11 @@
 
 marconi_c.h says what each call promises. Tokens are a buffer of int32, which is not copied if it is
 writable (an array.array("i"), a numpy array, a memoryview of part of one), or a list, which is: 22
-ns a token. Addresses are integers: a tensor's data_ptr(), ctypes.addressof(buffer). What the cache
-refuses raises marconi.Error. A lease is used by one thread at a time; it ends with close(), its
-with block, or when nothing names it any more. destroy() comes after all other calls.
+ns a token. Addresses are integers: a tensor's data_ptr(), ctypes.addressof(buffer); tensors.py
+makes views of tensors, and checks their shapes. What the cache refuses raises marconi.Error; what
+is of a wrong type, what Python raises for that. A lease is used by one thread at a time; it ends
+with close(), its with block, or when nothing names it any more; a cache that nothing names, when
+its leases have. destroy() comes after all other calls.
 """
 
 import array
@@ -100,7 +102,8 @@ KvLayerView = _record("KvLayerView", [
     ("key_block_stride", c_ssize_t), ("value_block_stride", c_ssize_t)])
 KvView = _record("KvView", [
     ("layers", POINTER(KvLayerView)), ("layer_count", c_size_t),
-    ("blocks", POINTER(c_int32)), ("block_count", c_size_t), ("block_tokens", c_uint64)])
+    ("blocks", POINTER(c_int32)), ("block_count", c_size_t),
+    *_counts("block_tokens pool_blocks")])
 Captured = _record("Captured", [("position", c_uint64), ("state", POINTER(c_void_p))])
 Outcome = _record("Outcome", _counts(
     "position stored_tokens declined_tokens stored_checkpoints known_checkpoints"
@@ -200,42 +203,6 @@ def _scope(scope):
     return byref(Scope(*scope))
 
 
-def _named(dimensions):
-    names = dimensions.split()
-    if (not {"token", "size"} <= set(names) <= {"block", "token", "head", "size"}
-            or len(set(names)) != len(names)):
-        raise Error(INVALID_ARGUMENT, f"dimensions are {dimensions!r}; expected token, size, and"
-                                      " perhaps block and head, in the tensors' order")
-    return names
-
-
-def _layer_view(names, tensors, layer):
-    """Of a layer's keys and its values, None where it has none."""
-    members = {}
-    for kind, tensor in zip(("key", "value"), tensors):
-        wanted = getattr(layer.bytes, kind + "_bytes")
-        if (tensor is None) != (wanted == 0):
-            raise Error(INVALID_ARGUMENT, f"a {kind} is {tensor}; expected {wanted} bytes a token")
-        if tensor is None:
-            continue
-        shape, strides = dict(zip(names, tensor.shape)), dict(zip(names, tensor.stride()))
-        if len(tensor.shape) != len(names) or strides["size"] != 1:
-            raise Error(INVALID_ARGUMENT, f"a {kind} has shape {tuple(tensor.shape)} and strides"
-                                          f" {tuple(tensor.stride())}; expected"
-                                          f" {' '.join(names)!r}, size without gaps")
-        heads, element = shape.get("head", 1), tensor.element_size()
-        if heads * shape["size"] * element != wanted:
-            raise Error(INVALID_ARGUMENT, f"a token's {kind} has {heads} * {shape['size']} elements"
-                                          f" of {element} bytes; expected {wanted} bytes")
-        if members.setdefault("heads", heads) != heads:
-            raise Error(INVALID_ARGUMENT, "a key and its value have different numbers of heads")
-        members[kind] = tensor.data_ptr()
-        for dimension, member in (("token", ""), ("head", "_head"), ("block", "_block")):
-            if dimension in strides:
-                members[f"{kind}{member}_stride"] = strides[dimension] * element
-    return KvLayerView(**members)
-
-
 def _pages_in(memory, capacity):
     """The address of the pages' memory, its size, and what keeps a buffer where it is."""
     try:
@@ -248,6 +215,14 @@ def _pages_in(memory, capacity):
                                       f" expected {capacity}, writable and in one piece")
     held = ctypes.c_char.from_buffer(memory)
     return ctypes.addressof(held), capacity, held
+
+
+class LayerViews:
+    """Where an engine has the KV of each layer; in blocks of so many tokens, unless that is 0."""
+
+    def __init__(self, views, block_tokens=0, pool_blocks=0):
+        self.records = _array(KvLayerView, views)
+        self.block_tokens, self.pool_blocks = block_tokens, pool_blocks
 
 
 class _Handle:
@@ -268,12 +243,14 @@ class Cache(_Handle):
     an address, which must stay good until destroy(), or a writable buffer, which is kept, and whose
     size is the default of `capacity`."""
 
+    _unnamed = False  # until __del__
+
     def __init__(self, library, *, capacity=0, memory=None, preset=None, tensor_parallel=0,
                  kv_layers=(), state_pieces=(), flops_per_token=0.0, flops_per_pair=0.0,
                  window_flops=(), block_tokens=0, page_bytes=0, checkpoint_grid=0,
                  multiprocessors=0):
+        self._library, self._leases, handle = library, set(), _CACHE()
         address, capacity, self._memory = _pages_in(memory, capacity)
-        self._library, handle = library, _CACHE()
         layers, pieces = _records(KvLayer, kv_layers), _records(StatePiece, state_pieces)
         windows = _records(WindowFlops, window_flops)
         library.marconi_create(byref(Options(
@@ -288,6 +265,7 @@ class Cache(_Handle):
         self.pages = self._read("describe_pages", Pages)
         self.layers = [self._read("describe_layer", LayerPlace, i)
                        for i in range(self.pages.kv_layer_count)]
+        self._rows = [(layer.bytes.key_bytes, layer.bytes.value_bytes) for layer in self.layers]
         self.state_pieces = [self._read("describe_state", StatePiece, i)
                              for i in range(self.pages.state_piece_count)]
 
@@ -309,40 +287,31 @@ class Cache(_Handle):
                                    count, _count(limit, "limit"), weight, byref(handle))
         return Lease(self._library, self, handle)
 
-    def layer_views(self, tensors, dimensions):
-        """Layers for kv_view(), of tensors as torch has them: for each layer (keys, values), whose
-        dimensions are named: "token head size" for a request in one piece, "block token head size"
-        (NHD) or "block head token size" (HND) in a paged engine. kv[0], kv[1] of one tensor are
-        two; values are None where a token has one latent row. No tensor is kept: they stay where
-        they are for as long as the views are used."""
-        names = _named(dimensions)
-        _expect_one_each(tensors, self.layers, "pairs of tensors")
-        return _array(KvLayerView, (_layer_view(names, both, layer)
-                                    for both, layer in zip(tensors, self.layers)))
-
-    def kv_view(self, layers, blocks=None, block_tokens=0):
-        """A view of an engine's own KV, as restore and commit take it. `layers`: what layer_views()
-        has made, or for each one (key, key_stride, value, value_stride), or more members of a
-        KvLayerView. A paged engine's `blocks` are the request's block table, as int32."""
-        _expect_one_each(layers, self.layers, "views of KV layers")
+    def kv_view(self, layers, blocks=None):
+        """A view of one request's KV, as restore and commit take it. `layers`: a LayerViews of
+        tensors.py, or for each layer (key, key_stride, value, value_stride), in one piece. `blocks`
+        is a paged engine's block table, in int32: a buffer is looked at when the view is used, a
+        list is copied."""
+        if not isinstance(layers, LayerViews):
+            layers = LayerViews(KvLayerView(*layer) for layer in layers)
+        _expect_one_each(layers.records, self.layers, "views of KV layers")
+        if (blocks is None) != (layers.block_tokens == 0):
+            raise Error(INVALID_ARGUMENT, "blocks are given with tensors that have them,"
+                                          " and only then")
         first, count = _int32s(blocks, "blocks") if blocks is not None else (None, 0)
-        records = _array(KvLayerView, (layer if isinstance(layer, KvLayerView)
-                                       else KvLayerView(*layer) for layer in layers))
-        view = KvView(layers=records, layer_count=len(records),
+        view = KvView(layers=layers.records, layer_count=len(layers.records),
                       blocks=ctypes.cast(first, POINTER(c_int32)), block_count=count,
-                      block_tokens=block_tokens)
-        view.kept = records, first  # for as long as the view is
+                      block_tokens=layers.block_tokens, pool_blocks=layers.pool_blocks)
+        view.kept, view.rows = (layers, first), self._rows
         return view
 
-    def kv_in_pages(self, table):
-        """A view of KV in pages of this cache, those of a lease's block table: for restore from
-        another cache, or by one."""
+    def _layers_in_pages(self):
         pages = self.pages
-        layers = [KvLayerView(key=pages.memory + place.key_offset,
-                              value=pages.memory + place.value_offset,
-                              key_block_stride=pages.page_bytes,
-                              value_block_stride=pages.page_bytes) for place in self.layers]
-        return self.kv_view(layers, array.array("i", table), pages.block_tokens)
+        return LayerViews((KvLayerView(key=pages.memory + place.key_offset,
+                                       value=pages.memory + place.value_offset,
+                                       key_block_stride=pages.page_bytes,
+                                       value_block_stride=pages.page_bytes)
+                           for place in self.layers), pages.block_tokens, pages.count)
 
     def obtainable(self, wanted):
         return self._read("obtainable", c_uint64, _count(wanted, "wanted")).value
@@ -378,18 +347,24 @@ class Cache(_Handle):
         if kind is None:
             self.destroy()  # else when nothing names it any more
 
-    def __del__(self):  # leases keep their cache
-        if self._handle:
-            self.destroy()
+    def __del__(self):
+        self._unnamed = True
+        self._end_if_unnamed()
+
+    def _end_if_unnamed(self):
+        """In a cycle of references the last of its leases may go after it."""
+        if self._unnamed and not self._leases:
+            self._library.marconi_destroy(self._taken())
 
 
 class Lease(_Handle):
     """What Cache.open() gives. `state` is a list of addresses, one for each state piece; `kv` what
-    Cache.kv_view() makes, or takes as layers, or None in place; on a device a `stream` is
-    torch.cuda.Stream.cuda_stream."""
+    Cache.kv_view() makes, or takes where there are no blocks, or None in place; on a device a
+    `stream` is torch.cuda.Stream.cuda_stream."""
 
     def __init__(self, library, cache, handle):
         self._library, self._cache, self._handle = library, cache, handle
+        cache._leases.add(handle.value)
         self._table = (c_uint32 * 64)()
 
     @property
@@ -414,10 +389,9 @@ class Lease(_Handle):
         return self._library.marconi_should_capture(
             self._opened(), _count(position, "position"), last) != 0
 
-    def restore(self, state, kv=None, stream=None, first=0):
-        """Copies the state, and KV of the tokens from `first` on."""
+    def restore(self, state, kv=None, stream=None, from_token=0):
         self._library.marconi_restore(self._handle, self._view(kv), self._state(state),
-                                      _count(first, "first"), stream)
+                                      _count(from_token, "from_token"), stream)
 
     def reserve(self, tokens, stream=None):
         covered = c_uint64()
@@ -436,6 +410,11 @@ class Lease(_Handle):
             if count.value <= len(self._table):
                 return self._table[:count.value]
             self._table = (c_uint32 * (2 * count.value))()
+
+    def kv_in_pages(self):
+        """A view of the KV in the pages that the lease can read or has reserved, for as long as
+        these are its own: where a lease of another cache restores to, for one."""
+        return self._cache.kv_view(self._cache._layers_in_pages(), self.block_table())
 
     def used_on(self, stream):
         self._library.marconi_used_on(self._handle, stream)
@@ -461,7 +440,11 @@ class Lease(_Handle):
         self._library.marconi_let_go_kv(self._handle)
 
     def close(self):
-        self._library.marconi_close(self._taken())
+        handle = self._taken()
+        if handle:
+            self._library.marconi_close(handle)
+            self._cache._leases.discard(handle.value)
+            self._cache._end_if_unnamed()
 
     def __enter__(self):
         return self
@@ -482,9 +465,13 @@ class Lease(_Handle):
         return ctypes.cast(_array(c_void_p, map(operator.index, addresses)), POINTER(c_void_p))
 
     def _view(self, kv):
-        if kv is None or isinstance(kv, KvView):
-            return kv
-        return self._cache.kv_view(kv)
+        if kv is None:
+            return None
+        view = kv if isinstance(kv, KvView) else self._cache.kv_view(kv)
+        if view.rows != self._cache._rows:
+            raise Error(INVALID_ARGUMENT, f"a view of rows of {view.rows} bytes;"
+                                          f" expected {self._cache._rows}")
+        return view
 
 
 def _expect_one_each(given, wanted, what):

@@ -158,7 +158,8 @@ public:
                                .value_block_stride = layer.value_block_stride});
         return {.layers = layers_,
                 .blocks = array(view->blocks, view->block_count, "blocks of the kv view"),
-                .block_tokens = narrow(view->block_tokens, "block_tokens of the kv view")};
+                .block_tokens = narrow(view->block_tokens, "block_tokens of the kv view"),
+                .pool_blocks = narrow(view->pool_blocks, "pool_blocks of the kv view")};
     }
 
     /// The states of some copies, or of the one that is restored to.

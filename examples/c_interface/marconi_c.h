@@ -185,14 +185,15 @@ typedef struct marconi_kv_layer_view {
 
 /* The engine's own KV of one request. Its blocks need not be as long as the cache's: blocks[i]
  * holds tokens [i * block_tokens, (i + 1) * block_tokens), and only those of tokens that are copied
- * are looked at. A commit reads rows from the start of the cache's block that marconi_position() is
- * in on, after let_go_kv any. */
+ * are looked at. A commit reads rows up to its last token from the start of the cache's block that
+ * marconi_position() is in on, and after marconi_let_go_kv() any before that, too. */
 typedef struct marconi_kv_view {
     marconi_kv_layer_view const* layers; /* one for each KV layer */
     size_t layer_count;
     int32_t const* blocks;
     size_t block_count;
     uint64_t block_tokens; /* 0: it has no blocks, but each request in one piece */
+    uint64_t pool_blocks;  /* how many it has, if numbers past them are to be refused */
 } marconi_kv_view;
 
 /* Copies the state at resume_at() to state[i], one for each state piece, and, unless `kv` is null,

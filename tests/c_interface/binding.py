@@ -17,6 +17,7 @@ import unittest
 LIBRARY, FOLDER = sys.argv.pop(1), sys.argv.pop(1)
 sys.path.insert(0, FOLDER)
 import marconi  # noqa: E402
+import tensors  # noqa: E402
 
 LOADED = marconi.load(LIBRARY)
 MODEL = dict(kv_layers=[(8, 8)], state_pieces=[(16, 0, 0)], flops_per_token=1.0, capacity=1 << 16)
@@ -143,24 +144,32 @@ class Binding(unittest.TestCase):
         self.assertEqual(self.cache.stats().requests, 1)
 
     def test_kv_in_blocks_of_tensors(self):
-        """[keys or values, block, token, head, size], with gaps after each token, or head-major."""
+        """[keys or values, block, token, head, size], or with the heads before the tokens."""
         self.store(40)
         blocks = array.array("i", [5, 2, 0])
-        for order, strides in (("token head size", (16, 4, 1)), ("head token size", (64, 4, 1))):
+        for order, shape, strides in (("token head size", (16, 2, 1), (16, 4, 1)),
+                                      ("head token size", (2, 16, 1), (64, 4, 1))):
             memory = (ctypes.c_uint32 * (2 * 6 * 256))()
-            shape = (16, 2, 1) if order.startswith("token") else (2, 16, 1)
-            key, value = (FakeTensor(memory, kind * 6 * 256, (6, *shape), (256, *strides))
-                          for kind in (0, 1))
-            layers = self.cache.layer_views([(key, value)], "block " + order)
-            self.assertEqual(layers[0].heads, 2)
+            both = [FakeTensor(memory, kind * 6 * 256, (6, *shape), (256, *strides))
+                    for kind in (0, 1)]
+            layers = tensors.layer_views(self.cache, [both], "block " + order)
+            view = self.cache.kv_view(layers, blocks)
             with self.cache.open(range(50)) as lease:
-                lease.restore(self.at, self.cache.kv_view(layers, blocks, 16), first=2)
+                lease.restore(self.at, view, from_token=2)
             by_name = dict(zip(order.split(), strides))
             for token in range(40):
                 for kind in (0, 1):
                     at = kind * 6 * 256 + blocks[token // 16] * 256 + token % 16 * by_name["token"]
                     word = memory[at] | memory[at + by_name["head"]] << 32
                     self.assertEqual(word, self.kv[2 * token + kind] if token >= 2 else 0)
+
+            self.refuses(lambda layers=layers: self.cache.kv_view(layers), "blocks are given")
+            self.refuses(lambda: self.cache.kv_view(self.views, blocks), "blocks are given")
+            with self.cache.open(range(50)) as lease:
+                for wrong, words in (([5, 6, 0], "kv_view is 6; expected less than pool_blocks, 6"),
+                                     ([5, 2, -1], "kv_view is -1"), ([5, 2], "at least 3")):
+                    view = self.cache.kv_view(layers, wrong)
+                    self.refuses(lambda view=view: lease.restore(self.at, view), words)
 
     def test_what_no_view_can_say_of_a_tensor(self):
         memory = (ctypes.c_uint32 * 400)()
@@ -169,8 +178,10 @@ class Binding(unittest.TestCase):
         wide = FakeTensor(memory, 0, (100, 2, 2), (4, 2, 1))
         gaps = FakeTensor(memory, 0, (100, 2, 1), (4, 2, 2))
         flat = FakeTensor(memory, 0, (100, 2), (4, 1))
+        paged = FakeTensor(memory, 0, (25, 4, 2, 1), (16, 4, 2, 1))
+        smaller = FakeTensor(memory, 0, (24, 4, 2, 1), (16, 4, 2, 1))
         by_name = "token head size"
-        for tensors, dimensions, words in (
+        for layers, dimensions, words in (
                 ([(rows, rows)], "token head", "dimensions are 'token head'"),
                 ([(rows, rows)], "page token size", "dimensions are"),
                 ([(rows, rows)], "token token size", "dimensions are"),
@@ -179,27 +190,73 @@ class Binding(unittest.TestCase):
                 ([(gaps, rows)], by_name, "strides (4, 2, 2); expected 'token head size'"),
                 ([(rows, wide)], by_name, "value has 2 * 2 elements of 4 bytes; expected 8 bytes"),
                 ([(rows, whole)], by_name, "different numbers of heads"),
+                ([(rows, None)], by_name, "a value is None; expected 8 bytes a token"),
+                ([rows], by_name, "no pair"), ([(rows, rows, rows)], by_name, "no pair"),
+                ([(paged, smaller)], "block token head size", "differ in the size or number"),
                 ([(rows, rows)] * 2, by_name, "2 pairs of tensors; expected 1")):
-            self.refuses(lambda t=tensors, d=dimensions: self.cache.layer_views(t, d), words)
-        self.refuses(lambda: self.cache.layer_views([(rows, None)], by_name),
-                     "a value is None; expected 8 bytes a token")
+            self.refuses(
+                lambda t=layers, d=dimensions: tensors.layer_views(self.cache, t, d), words)
         with marconi.Cache(LOADED, kv_layers=[(8, 0)], capacity=1 << 16) as latent:
-            layers = latent.layer_views([(flat, None)], "token size")
-            self.assertEqual((layers[0].key, layers[0].key_stride, layers[0].value),
-                             (ctypes.addressof(memory), 16, None))
+            views = tensors.layer_views(latent, [(flat, None)], "token size")
+            self.assertEqual((views.records[0].key, views.records[0].key_stride,
+                              views.records[0].value), (ctypes.addressof(memory), 16, None))
+            with self.cache.open(range(50)) as lease:
+                self.refuses(lambda: lease.restore(self.at, latent.kv_view(views)),
+                             "rows of [(8, 0)] bytes; expected [(8, 8)]")
+
+    def test_states_in_slots_of_tensors(self):
+        self.store(40)
+        memory = (ctypes.c_uint32 * 40)()
+        slots = tensors.StateSlots(self.cache, [FakeTensor(memory, 0, (4, 2, 2), (10, 2, 1))])
+        self.assertEqual(len(slots), 4)
+        with self.cache.open(range(50)) as lease:
+            lease.restore(slots[3])
+        self.assertEqual(memory[30:34], [7, 0, 8, 0])
+        self.assertRaises(IndexError, lambda: slots[4])
+        self.assertRaises(IndexError, lambda: slots[-1])
+        for shape, strides, words in (
+                ((4, 2, 2), (10, 4, 1), "gaps"), ((4, 2, 2), (10, 4, 2), "gaps"),
+                ((4, 5), (10, 1), "5 elements of 4 bytes; expected 16")):
+            tensor = FakeTensor(memory, 0, shape, strides)
+            self.refuses(lambda t=tensor: tensors.StateSlots(self.cache, [t]), words)
+        self.refuses(lambda: tensors.StateSlots(self.cache, []), "0 tensors of states")
 
     def test_from_one_cache_into_pages_of_another(self):
         self.store(40)
         with marconi.Cache(LOADED, **MODEL, block_tokens=4) as fast:
             with self.cache.open(range(50)) as slow, fast.open(range(50)) as lease:
                 self.assertEqual(lease.reserve(slow.resume_at), 40)
-                slow.restore(self.at, fast.kv_in_pages(lease.block_table()))
+                slow.restore(self.at, lease.kv_in_pages())
                 lease.commit(range(40), [(40, self.at)])
             found, state = (ctypes.c_uint64 * 80)(), (ctypes.c_uint64 * 2)()
             key = ctypes.addressof(found)
             with fast.open(range(50)) as lease:
                 lease.restore([ctypes.addressof(state)], [(key, 16, key + 8, 16)])
             self.assertEqual(found[:], self.kv[:80])
+
+    def test_what_is_named_in_a_circle_goes(self):
+        """Python lets go of it in any order, of a cache before its leases, too."""
+        class Counted:
+            destroyed = 0
+
+            def __getattr__(self, name):
+                return getattr(LOADED, name)
+
+            def marconi_destroy(self, cache):
+                LOADED.marconi_destroy(cache)
+                self.destroyed += cache is not None
+
+        class Engine:
+            pass
+
+        library = Counted()
+        for made in range(1, 10):
+            engine = Engine()
+            engine.itself, engine.cache = engine, marconi.Cache(library, **MODEL)
+            engine.leases = [engine.cache.open(range(50)) for _ in range(3)]
+            del engine
+            gc.collect()
+            self.assertEqual(library.destroyed, made)
 
     def test_tokens_in_any_buffer_of_int32(self):
         self.store(40)

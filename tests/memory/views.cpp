@@ -216,10 +216,10 @@ TEST_CASE("views of engines that do not fit are refused, and in which words") {
     std::vector<std::byte> keys(2 * tokens * row), values(2 * tokens * row);
     kv_layer_view layer{.key = keys.data(), .value = values.data()};
     std::vector<std::int32_t> blocks{0, 1, 2};
-    std::uint32_t block = 4;
+    std::uint32_t block = 4, block_limit = 0;
     auto const says = [&](char const* words) {
-        CHECK_THROWS_AS(load(store, tokens, {{&layer, 1}, blocks, block}), invalid_argument);
-        CHECK_THROWS_WITH(load(store, tokens, {{&layer, 1}, blocks, block}), words);
+        CHECK_THROWS_AS(load(store, tokens, {{&layer, 1}, blocks, block, block_limit}), invalid_argument);
+        CHECK_THROWS_WITH(load(store, tokens, {{&layer, 1}, blocks, block, block_limit}), words);
         CHECK(keys == std::vector<std::byte>(keys.size()));
     };
     layer.heads = 5;
@@ -237,8 +237,17 @@ TEST_CASE("views of engines that do not fit are refused, and in which words") {
     says("number of blocks in the kv_view is 2; expected at least 3, for 12 tokens");
     blocks.push_back(-1);
     says("a block of the kv_view is -1; expected 0 or more, where its tokens are copied");
+    blocks.back() = 3;
+    block_limit = 3;
+    says("a block of the kv_view is 3; expected less than pool_blocks, 3");
+    layer.value_block_stride = 64;
+    blocks.clear();
+    block = 0;
+    says("kv_view: layer 0 has a block stride, and the view no blocks");
+    layer.value_block_stride = 0;
+    block = 4;
     blocks = {0, 1, 2, -1};
-    CHECK_NOTHROW(load(store, tokens, {{&layer, 1}, blocks, block}));
+    CHECK_NOTHROW(load(store, tokens, {{&layer, 1}, blocks, block, block_limit}));
     CHECK(keys[0] == right(0, 0, false));
     CHECK(keys[11 * row] == right(11, 0, false));
 }

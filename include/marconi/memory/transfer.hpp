@@ -9,6 +9,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <span>
 #include <string>
 
@@ -53,9 +54,14 @@ inline void check_engine_blocks(kv_view const& engine, token_count begin, token_
                    engine.blocks.size(),
                    "at least " + std::to_string(last + 1) + ", for " + std::to_string(end.value()) +
                        " tokens");
-    for (std::uint64_t b = begin.value() / engine.block_tokens; b <= last; ++b)
+    std::int64_t const limit =
+        engine.pool_blocks ? engine.pool_blocks : std::numeric_limits<std::int64_t>::max();
+    for (std::uint64_t b = begin.value() / engine.block_tokens; b <= last; ++b) {
         MARCONI_EXPECT(engine.blocks[b] >= 0, "a block of the kv_view", engine.blocks[b],
                        "0 or more, where its tokens are copied");
+        MARCONI_EXPECT(engine.blocks[b] < limit, "a block of the kv_view", engine.blocks[b],
+                       "less than pool_blocks, " + std::to_string(limit));
+    }
 }
 
 inline void check_layers(kv_view const& engine, page_layout const& layout) {
@@ -70,6 +76,9 @@ inline void check_layers(kv_view const& engine, page_layout const& layout) {
             throw invalid_argument{"kv_view: the keys and values of layer " + std::to_string(i) +
                                    " do not part into " + std::to_string(view.heads) +
                                    " equal heads"};
+        if (engine.block_tokens == 0 && (view.key_block_stride || view.value_block_stride))
+            throw invalid_argument{"kv_view: layer " + std::to_string(i) +
+                                   " has a block stride, and the view no blocks"};
     }
 }
 

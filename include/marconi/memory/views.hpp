@@ -39,11 +39,13 @@ struct kv_layer_view {
 ///
 /// An engine with paged KV gives its block table: its block blocks[i] holds tokens
 /// [i * block_tokens, (i + 1) * block_tokens). Its blocks need not be as long as the cache's, nor
-/// all of them valid: only those of tokens that are copied are looked at.
+/// all of them valid: only those of tokens that are copied are looked at. Without blocks no layer
+/// has a block stride.
 struct kv_view {
     std::span<kv_layer_view const> layers;
     std::span<std::int32_t const> blocks = {};
     std::uint32_t block_tokens = 0; ///< the engine's; 0: it has no blocks, but absolute positions
+    std::uint32_t pool_blocks = 0;  ///< how many it has, if indices past them are to be refused
 };
 
 /// The per-position state of one request: where each of the footprint's state_pieces lies, in that
