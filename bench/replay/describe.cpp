@@ -1,5 +1,6 @@
 #include "describe.hpp"
 
+#include "percentile.hpp"
 #include "sizes.hpp"
 #include "text_table.hpp"
 
@@ -42,17 +43,13 @@ private:
 
 spread spread_of(std::vector<std::uint64_t> values) {
     if (values.empty()) return {};
-    std::ranges::sort(values);
-    auto const at = [&](std::size_t percent) { // the smallest value with that many at or below
-        return values[(values.size() * percent + 99) / 100 - 1];
-    };
     double sum = 0;
     for (std::uint64_t const value : values)
         sum += static_cast<double>(value);
     return {.mean = sum / static_cast<double>(values.size()),
-            .median = at(50),
-            .p95 = at(95),
-            .max = values.back()};
+            .median = percentile(values, 50),
+            .p95 = percentile(values, 95),
+            .max = percentile(values, 100)};
 }
 
 bool continues(request const& later, request const& earlier) {

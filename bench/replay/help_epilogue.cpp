@@ -15,18 +15,23 @@ std::string help_epilogue() {
 Capacities (--capacity) are sizes in B, KB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB
 (powers of 1024), or a share such as 10% of the most that an infinite cache would hold.
 
-Estimated time to first token (--ttft) of what is left to prefill, without queueing:
+Requests run one after another, in the order of their times: none holds memory while others run.
+Columns: the share of input tokens and of requests that were resumed, and of all prefill FLOPs that
+was saved by it; nodes and checkpoints are those at the end, alpha is the last one, us/request is
+the cache's own time. JSON and CSV have the same by longer names, in bytes, FLOPs and shares of 1.
+
+Estimated time to first token (--ttft) of what is left to prefill, without queueing or copying:
   h100      FLOPs / (989e12 FLOP/s dense bf16 x 0.5 utilisation, assumed) + 10 ms, assumed
   h200      as h100: it computes as fast
   a100x4    0.0530 ms a token + 17.8 ms, whatever the model: measured in the paper, of
             Jamba-1.5-Mini on four A100
 
-Traces (--trace) are JSON lines of one of these forms; a line is a request, later ones below:
+Traces (--trace) are JSON lines of one of these forms. Each line is a request, and none is blank:
   {"session_id":7,"turn_id":0,"ts":0.25,"input_tokens":[5,6],"output_tokens":[9]}
       as the paper's artifact has it: times in seconds, a session's turns in order
   {"s":7,"t":1,"ts":4,"keep":3,"add":[8],"out":[9]}
-      compact: the input is the first `keep` tokens of the session's last input and output, then
-      `add`; session, turn and time as above
+      compact: the input is the first `keep` tokens of the session's last input and output (0 in
+      its first turn), then `add`; session, turn and time as above
   {"timestamp":4000,"input_length":700,"output_length":80,"hash_ids":[46,47]}
       Mooncake: times in milliseconds, an id for each 512 tokens of the input
 

@@ -33,19 +33,22 @@ bool is_count(json const& value, std::uint64_t least, std::uint64_t most) {
 json_line::json_line(line_source const& source, std::string_view text) : source_{&source} {
     if (text.find_first_not_of(" \t\r") == std::string_view::npos)
         fail("is empty; expected a JSON object");
-    // Every value but the first comes after one of these; within a string they are counted too.
-    auto const values = std::ranges::count_if(text, [](char c) {
-        return static_cast<int>(c == ',') | static_cast<int>(c == '[') | static_cast<int>(c == '{');
-    });
-    if (static_cast<std::size_t>(values) > line_source::most_values)
+    // Every value but the first comes after one of these; within a string they are counted too. An
+    // object takes as much again for its members.
+    std::size_t values = 0;
+    for (char const c : text)
+        values += static_cast<std::size_t>((c == ',') + (c == '[') + 2 * (c == '{'));
+    if (values > line_source::most_values)
         fail("holds " + std::to_string(values) + " values or more; expected at most " +
              std::to_string(line_source::most_values));
+    // To the parser a byte of zeros is where the text ends.
+    std::size_t const zero = text.find('\0');
+    if (zero != std::string_view::npos) fail_at(zero + 1, text.size());
     try {
         object_ = json::parse(text.begin(), text.end());
     } catch (json::parse_error const& e) {
         if (e.byte > text.size()) fail("is not JSON: it ends early");
-        fail("is not JSON: error at byte " + std::to_string(e.byte) + " of " +
-             std::to_string(text.size()));
+        fail_at(e.byte, text.size());
     } catch (json::exception const&) {
         fail("is not JSON: a number in it is out of range");
     }
@@ -81,6 +84,10 @@ void json_line::append(char const* field, std::int32_t most, std::vector<std::in
 
 void json_line::fail(char const* field, std::string const& got, std::string const& expected) const {
     fail(std::string{"field '"} + field + "': is " + got + "; expected " + expected);
+}
+
+void json_line::fail_at(std::size_t byte, std::size_t size) const {
+    fail("is not JSON: error at byte " + std::to_string(byte) + " of " + std::to_string(size));
 }
 
 void json_line::fail(std::string const& problem) const {

@@ -25,9 +25,9 @@ public:
     /// No trace has lines of this length; a file of anything else often has.
     static constexpr std::size_t longest_line = std::size_t{256} << 20;
 
-    /// The most values that a line may hold: those of the longest request, and some more. A value
-    /// takes up to 80 bytes of memory while its line is read, so a line 1.3 GB at the worst, beside
-    /// its text.
+    /// The most values that a line may hold, an object counting twice: those of the longest
+    /// request, and some more. Each takes up to 96 bytes of memory while its line is read, so a
+    /// line 1.6 GB at the worst, beside its text.
     static constexpr std::size_t most_values = (std::size_t{1} << 24) + (1 << 16);
 
     /// Opens a file, or standard input for "-". Throws trace_error where that fails.

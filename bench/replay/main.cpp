@@ -13,6 +13,8 @@
 #include <exception>
 #include <filesystem>
 #include <iostream>
+#include <map>
+#include <new>
 #include <string>
 #include <system_error>
 #include <utility>
@@ -26,16 +28,20 @@ using namespace marconi::replay;
 template <class Use>
 void for_each_trace(options const& chosen, Use use) {
     std::vector<std::string> const names = trace_names(chosen.traces);
-    for (std::size_t i = 0; i < names.size(); ++i) {
-        trace read = read_trace(chosen.traces[i], chosen.limit);
-        read.name = names[i];
-        use(std::move(read));
-    }
+    std::map<std::string, int> seen; // one trace may be asked for twice, or be called as another
+    auto const use_as = [&](trace of, std::string const& name) {
+        int const before = seen[name]++;
+        of.name = before == 0 ? name : name + " (" + std::to_string(before + 1) + ")";
+        use(std::move(of));
+    };
+    for (std::size_t i = 0; i < names.size(); ++i)
+        use_as(read_trace(chosen.traces[i], chosen.limit), names[i]);
     for (workload const kind : chosen.synthetic) {
         trace made =
             make_synthetic({.kind = kind, .seed = chosen.seed, .sessions = chosen.sessions});
         if (made.requests.size() > chosen.limit) made.requests.resize(chosen.limit);
-        use(std::move(made));
+        std::string const name = made.name;
+        use_as(std::move(made), name);
     }
 }
 
@@ -56,16 +62,18 @@ void print_descriptions(options const& chosen) {
 }
 
 void print_models(options chosen) {
+    report_file file{chosen.out, std::cout};
     for (marconi::model::spec const& preset : marconi::model::presets()) {
         chosen.model = preset.name;
         marconi::footprint const f = footprint_of(chosen);
-        std::cout << preset.name << ": " << format_bytes(f.kv_bytes_per_token().value())
-                  << " of KV a token, "
-                  << format_bytes(f.checkpoint_bytes(marconi::token_count{1u << 20}).value())
-                  << " a checkpoint, "
-                  << format_flops(f.flops.up_to(marconi::token_count{1000}).value())
-                  << " for 1,000 tokens\n    " << preset.source << '\n';
+        file.stream() << preset.name << ": " << format_bytes(f.kv_bytes_per_token().value())
+                      << " of KV a token, "
+                      << format_bytes(f.checkpoint_bytes(marconi::token_count{1u << 20}).value())
+                      << " a checkpoint, "
+                      << format_flops(f.flops.up_to(marconi::token_count{1000}).value())
+                      << " for 1,000 tokens\n    " << preset.source << '\n';
     }
+    file.finish();
 }
 
 void replay(options const& chosen) {
@@ -86,7 +94,7 @@ void replay(options const& chosen) {
 int main(int argc, char** argv) {
     try {
         command_line const line = parse_command_line(argc, argv, std::cout, std::cerr);
-        if (!line.chosen) return line.exit_code;
+        if (!line.chosen) return std::cout.flush() ? line.exit_code : 1;
         if (line.chosen->list_models)
             print_models(*line.chosen);
         else if (line.chosen->describe)
@@ -94,6 +102,12 @@ int main(int argc, char** argv) {
         else
             replay(*line.chosen);
         return 0;
+    } catch (std::bad_alloc const&) {
+        std::cerr << "marconi_replay: out of memory\n";
+        return 1;
+    } catch (marconi::invalid_argument const& e) { // as for what the parser refuses
+        std::cerr << "marconi_replay: " << e.what() << '\n';
+        return 2;
     } catch (std::exception const& e) {
         std::cerr << "marconi_replay: " << e.what() << '\n';
         return 1;

@@ -131,7 +131,8 @@ void define_caches(CLI::App& app, options& to, raw_values& raw) {
         ->check(whole_number(1, 256))
         ->capture_default_str();
     app.add_option("--checkpoint-grid", to.checkpoint_grid,
-                   "Branch checkpoints at multiples of N, the engine's chunk")
+                   "Checkpoints within a prompt at multiples of N, the engine's\nchunk; of those "
+                   "that vllm+ has anyway, the others go")
         ->type_name("N")
         ->check(whole_number(1, 1 << 20))
         ->capture_default_str();
@@ -180,12 +181,21 @@ void interpret(raw_values const& raw, options& to) {
         if (std::ranges::find(to.policies, policy) == to.policies.end())
             to.policies.push_back(std::move(policy));
     }
-    for (std::string const& size : raw.capacities)
-        to.capacities.push_back(parse_capacity(trimmed(size, "capacity")));
+    for (std::string const& size : raw.capacities) {
+        capacity const given = parse_capacity(trimmed(size, "capacity"));
+        if (std::ranges::find(to.capacities, given) == to.capacities.end())
+            to.capacities.push_back(given);
+    }
     to.cost = chosen(cost_choices, raw.cost);
     to.ttft = chosen(ttft_choices, raw.ttft);
     to.format = chosen(format_choices, raw.format);
     if (!raw.out.empty() && raw.out != "-") to.out = raw.out;
+    if ((to.describe || to.list_models) && to.format != report_format::table)
+        throw_invalid("format", raw.format, "table: models and statistics are printed as text");
+    bool const alpha_is_taken = std::ranges::any_of(
+        to.policies, [&](policy_name const& p) { return alpha && p.alpha == alpha; });
+    if (alpha && !alpha_is_taken)
+        throw_invalid("alpha", raw.alpha, "auto: no policy takes it that does not name its own");
     if (std::ranges::count(to.traces, "-") > 1)
         throw invalid_argument{"trace is '-' twice; expected standard input at most once"};
     if (to.traces.empty() && to.synthetic.empty() && !to.list_models)

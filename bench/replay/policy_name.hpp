@@ -31,11 +31,12 @@ inline constexpr std::array<known_policy, 9> known_policies = {{
     {"vllm+", "a checkpoint every 32 tokens, leaves evicted by LRU"},
     {"sglang+", "Marconi's admission, leaves evicted by LRU, a hit refreshes its whole path"},
     {"marconi", "the paper's score; alpha is tuned, or the one after a colon: marconi:0.5", true},
-    {"marconi-artifact", "the score as the paper's artifact computes it, :alpha as above", true},
+    {"marconi-artifact",
+     "the score as the paper's artifact computes it, of its 7B model; :alpha as above", true},
     {"lru", "Marconi's admission, least recently used first"},
     {"gdsf", "Marconi's admission, greedy-dual: age + frequency x FLOPs saved / bytes freed"},
     {"learned", "Marconi's admission, odds of reuse x FLOPs saved / bytes freed, or gdsf"},
-    {"infinite", "Marconi's admission and no limit: the most that can be saved"},
+    {"infinite", "Marconi's admission and no limit: the most that its checkpoints can save"},
 }};
 
 /// Throws invalid_argument where the kind is unknown, or its alpha is no number, negative or not

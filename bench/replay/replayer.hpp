@@ -3,6 +3,7 @@
 // One request after another through one cache, with measurements.
 
 #include "options.hpp"
+#include "percentile.hpp"
 #include "progress.hpp"
 #include "request.hpp"
 #include "result.hpp"
@@ -21,16 +22,6 @@
 #include <vector>
 
 namespace marconi::replay {
-
-/// The value below which a share of the samples lie, by nearest rank.
-[[nodiscard]] inline double percentile(std::vector<double>& samples, double share) {
-    if (samples.empty()) return 0;
-    auto const rank = std::min(
-        samples.size() - 1, static_cast<std::size_t>(share * static_cast<double>(samples.size())));
-    auto const at = samples.begin() + static_cast<std::ptrdiff_t>(rank);
-    std::nth_element(samples.begin(), at, samples.end());
-    return *at;
-}
 
 /// Sums up requests as they come.
 class measurements {
@@ -59,10 +50,10 @@ public:
         r.request_hit_rate = static_cast<double>(hits_) / requests;
         r.flops_asked = asked_.value();
         r.flops_saved = saved_.value();
-        r.ttft_p50_ms = percentile(ttft_, 0.50);
-        r.ttft_p95_ms = percentile(ttft_, 0.95);
-        r.request_us_p50 = percentile(request_us_, 0.50);
-        r.request_us_p99 = percentile(request_us_, 0.99);
+        r.ttft_p50_ms = percentile(ttft_, 50);
+        r.ttft_p95_ms = percentile(ttft_, 95);
+        r.request_us_p50 = percentile(request_us_, 50);
+        r.request_us_p99 = percentile(request_us_, 99);
     }
 
 private:

@@ -17,6 +17,7 @@
 #include <utility>
 #include <vector>
 
+#include <fcntl.h>
 #include <unistd.h>
 
 namespace marconi::replay {
@@ -55,6 +56,8 @@ json to_json(result const& r) {
         {"model", r.model},
         {"cost", r.cost},
         {"block_tokens", r.block_tokens},
+        {"checkpoint_grid", r.checkpoint_grid},
+        {"whole_prompt", r.whole_prompt},
         {"ttft", r.ttft},
     };
 }
@@ -186,23 +189,40 @@ report_file::report_file(std::optional<std::string> const& path, std::ostream& s
     bool const replaces = !std::filesystem::exists(*path, ignored) ||
                           std::filesystem::is_regular_file(*path, ignored); // no pipe, no device
     if (replaces) target_ = std::filesystem::weakly_canonical(*path, ignored).string();
+    if (replaces) begin_draft();
     errno = 0;
-    file_.open(replaces ? draft() : *path, std::ios::binary | std::ios::trunc);
+    file_.open(replaces ? draft_ : *path, std::ios::binary | std::ios::trunc);
     if (!file_) cannot_write(name_);
-    is_draft_ = replaces;
 }
 
 report_file::~report_file() {
-    if (is_draft_) std::remove(draft().c_str());
+    if (!draft_.empty()) std::remove(draft_.c_str());
+}
+
+/// A file that was not there before, with the rights of the one that it will replace.
+void report_file::begin_draft() {
+    std::error_code ignored;
+    for (int attempt = 0;; ++attempt) {
+        std::string const name =
+            target_ + ".partial" + (attempt == 0 ? "" : std::to_string(attempt));
+        int const made = open(name.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0666);
+        if (made < 0 && errno == EEXIST) continue;
+        if (made < 0) cannot_write(name_);
+        close(made);
+        draft_ = name;
+        break;
+    }
+    if (auto const old = std::filesystem::status(target_, ignored); std::filesystem::exists(old))
+        std::filesystem::permissions(draft_, old.permissions(), ignored);
 }
 
 void report_file::finish() {
     stream_->flush();
     if (!*stream_) throw error{name_ + ": cannot be written to the end; is the disk full?"};
-    if (!is_draft_) return;
+    if (draft_.empty()) return;
     file_.close();
-    if (!file_ || std::rename(draft().c_str(), target_.c_str()) != 0) cannot_write(name_);
-    is_draft_ = false;
+    if (!file_ || std::rename(draft_.c_str(), target_.c_str()) != 0) cannot_write(name_);
+    draft_.clear();
 }
 
 } // namespace marconi::replay

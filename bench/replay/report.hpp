@@ -33,11 +33,11 @@ public:
     void finish();
 
 private:
-    [[nodiscard]] std::string draft() const { return target_ + ".partial"; }
+    void begin_draft();
 
     std::string name_;
     std::string target_;
-    bool is_draft_ = false; ///< what is written is beside the target until it is whole
+    std::string draft_; ///< beside the target, until it is whole; empty: written at once
     std::ofstream file_;
     std::ostream* stream_;
 };

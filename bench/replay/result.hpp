@@ -33,6 +33,8 @@ struct result {
     std::string model;
     std::string cost;
     std::uint32_t block_tokens = 0;
+    std::uint32_t checkpoint_grid = 0;
+    bool whole_prompt = false;
     std::string ttft;
 };
 

@@ -107,6 +107,8 @@ result run_one(trace const& requests, policy_name const& policy, byte_count capa
     one.r.model = chosen.model;
     one.r.cost = name_of(chosen.cost);
     one.r.block_tokens = chosen.block_tokens;
+    one.r.checkpoint_grid = chosen.checkpoint_grid;
+    one.r.whole_prompt = chosen.whole_prompt;
     one.r.ttft = name_of(chosen.ttft);
     std::string const& kind = policy.kind;
     if (kind != "none" && kind != "infinite") one.r.capacity_bytes = capacity.value();
@@ -144,7 +146,13 @@ std::vector<result> run_all(trace const& requests, options const& chosen) {
     };
     std::vector<task> tasks;
     memory::page_layout const layout{model, {.block_tokens = token_count{chosen.block_tokens}}};
-    auto const check = [&](byte_count size) { (void)memory::whole_pages(size, layout); };
+    auto const check = [&](byte_count size) {
+        try {
+            (void)memory::whole_pages(size, layout);
+        } catch (invalid_argument const& why) {
+            throw invalid_argument{requests.name + ": " + why.what()};
+        }
+    };
     for (capacity const& c : chosen.capacities)
         if (c.bytes) check(*c.bytes); // told before the first run, not after it
     std::size_t const runs = chosen.capacities.size() * chosen.policies.size() + (shares ? 1 : 0);

@@ -1,4 +1,5 @@
 #include <replay/describe.hpp>
+#include <replay/percentile.hpp>
 
 #include <support/catch.hpp>
 
@@ -39,6 +40,22 @@ trace three_requests() {
 }
 
 } // namespace
+
+TEST_CASE("percentiles are values of the samples, by nearest rank") {
+    std::vector<int> none;
+    CHECK(percentile(none, 50) == 0);
+    std::vector<int> samples;
+    for (int i = 20; i > 0; --i)
+        samples.push_back(100 * i);
+    CHECK(percentile(samples, 0) == 100);
+    CHECK(percentile(samples, 50) == 1000);
+    CHECK(percentile(samples, 95) == 1900);
+    CHECK(percentile(samples, 96) == 2000);
+    CHECK(percentile(samples, 100) == 2000);
+    std::vector<int> two{7, 3};
+    CHECK(percentile(two, 50) == 3);
+    CHECK(percentile(two, 51) == 7);
+}
 
 TEST_CASE("statistics of a trace") {
     trace_statistics const s = describe(three_requests());

@@ -74,7 +74,6 @@ TEST_CASE("all options") {
                             "5",
                             "--limit",
                             "70",
-                            "--describe",
                             "--policy",
                             "none,marconi:0.5",
                             "--policy",
@@ -99,14 +98,12 @@ TEST_CASE("all options") {
                             "--jobs",
                             "3",
                             "--out",
-                            "r.jsonl",
-                            "--list-models"});
+                            "r.jsonl"});
     CHECK(o.traces == std::vector<std::string>{"a.jsonl", "-"});
     CHECK(o.synthetic == std::vector{workload::chat, workload::agent});
     CHECK(o.seed == 9);
     CHECK(o.sessions == 5);
     CHECK(o.limit == 70);
-    CHECK(o.describe);
     CHECK(o.policies == std::vector<policy_name>{{.kind = "none", .alpha = {}},
                                                  {.kind = "marconi", .alpha = 0.5},
                                                  {.kind = "marconi-artifact", .alpha = 1.5}});
@@ -121,7 +118,6 @@ TEST_CASE("all options") {
     CHECK(o.format == report_format::json);
     CHECK(o.jobs == 3);
     CHECK(o.out == "r.jsonl");
-    CHECK(o.list_models);
 }
 
 TEST_CASE("alpha is for policies that take one and name none") {
@@ -131,6 +127,10 @@ TEST_CASE("alpha is for policies that take one and name none") {
     CHECK_FALSE(o.policies[0].alpha);
     CHECK(o.policies[1].text() == "marconi:0.2");
     CHECK(o.policies[2].text() == "marconi:1");
+    CHECK(good({"--synthetic", "chat", "--policy", "marconi:-0"}).policies[0].text() ==
+          "marconi:0");
+    CHECK(bad({"--synthetic", "chat", "--alpha", "0.2", "--policy", "lru,marconi:1"}) ==
+          "alpha is 0.2; expected auto: no policy takes it that does not name its own");
     CHECK_FALSE(
         good({"--synthetic", "chat", "--alpha", "auto", "--policy", "marconi"}).policies[0].alpha);
 }
@@ -141,6 +141,7 @@ TEST_CASE("lists may have blanks, and - is standard output") {
     CHECK(o.policies.size() == 2);
     CHECK(o.capacities.at(1).share == 0.1);
     CHECK_FALSE(o.out);
+    CHECK(good({"--synthetic", "chat", "--capacity", "1GB,5%,1000MB,5.0%"}).capacities.size() == 2);
     CHECK(bad({"--synthetic", "chat", "--policy", "lru, "}) ==
           "policy is empty; expected a list separated by single commas");
 }
@@ -157,6 +158,13 @@ TEST_CASE("help tells of policies, estimates and examples") {
 }
 
 TEST_CASE("models can be listed without a trace") { CHECK(good({"--list-models"}).list_models); }
+
+TEST_CASE("statistics and models are text") {
+    CHECK(good({"--synthetic", "chat", "--describe", "--format", "table"}).describe);
+    for (char const* const what : {"--describe", "--list-models"})
+        CHECK(bad({"--synthetic", "chat", what, "--format", "json"}) ==
+              "format is json; expected table: models and statistics are printed as text");
+}
 
 TEST_CASE("wrong options") {
     CHECK(bad({}) == "no trace; expected --trace FILE or --synthetic KIND");

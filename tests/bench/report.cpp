@@ -41,6 +41,8 @@ result run(std::string policy, double saved, std::optional<double> alpha = {}) {
             .model = "paper-7b",
             .cost = "shape",
             .block_tokens = 16,
+            .checkpoint_grid = 512,
+            .whole_prompt = true,
             .ttft = "h100"};
 }
 
@@ -80,13 +82,13 @@ TEST_CASE("a report as CSV") {
           R"(trace,policy,capacity_bytes,requests,input_tokens,resumed_tokens,token_hit_rate,)"
           R"(request_hit_rate,flops_asked,flops_saved,alpha,evictions,peak_bytes,nodes,)"
           R"(checkpoints,ttft_p50_ms,ttft_p95_ms,request_us_p50,request_us_p99,seconds,)"
-          R"(model,cost,block_tokens,ttft)"
+          R"(model,cost,block_tokens,checkpoint_grid,whole_prompt,ttft)"
           "\n"
           R"(chat,lru,5000000000,622,679978,340000,0.5,0.875,8e+15,2e+15,,1234,4999000000,77,66,)"
-          R"(42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,h100)"
+          R"(42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,512,true,h100)"
           "\n"
           R"(chat,marconi,5000000000,622,679978,340000,0.5,0.875,8e+15,4e+15,0.7,1234,4999000000,)"
-          R"(77,66,42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,h100)"
+          R"(77,66,42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,512,true,h100)"
           "\n");
     result odd = run("a,\"b\"\nc", 0);
     CHECK(written(report_format::csv, {odd}).find("\nchat,\"a,\"\"b\"\"\nc\",5000000000,") !=
@@ -100,21 +102,24 @@ TEST_CASE("a report as JSON lines") {
           R"("request_hit_rate":0.875,"flops_asked":8e+15,"flops_saved":2e+15,"alpha":null,)"
           R"("evictions":1234,"peak_bytes":4999000000,"nodes":77,"checkpoints":66,)"
           R"("ttft_p50_ms":42.4,"ttft_p95_ms":108.25,"request_us_p50":3.2,"request_us_p99":9.5,)"
-          R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,"ttft":"h100"})"
+          R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,)"
+          R"("checkpoint_grid":512,"whole_prompt":true,"ttft":"h100"})"
           "\n"
           R"({"trace":"chat","policy":"infinite","capacity_bytes":null,"requests":622,)"
           R"("input_tokens":679978,"resumed_tokens":340000,"token_hit_rate":0.5,)"
           R"("request_hit_rate":0.875,"flops_asked":8e+15,"flops_saved":6e+15,"alpha":null,)"
           R"("evictions":1234,"peak_bytes":4999000000,"nodes":77,"checkpoints":66,)"
           R"("ttft_p50_ms":42.4,"ttft_p95_ms":108.25,"request_us_p50":3.2,"request_us_p99":9.5,)"
-          R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,"ttft":"h100"})"
+          R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,)"
+          R"("checkpoint_grid":512,"whole_prompt":true,"ttft":"h100"})"
           "\n"
           R"({"trace":"chat","policy":"marconi","capacity_bytes":5000000000,"requests":622,)"
           R"("input_tokens":679978,"resumed_tokens":340000,"token_hit_rate":0.5,)"
           R"("request_hit_rate":0.875,"flops_asked":8e+15,"flops_saved":4e+15,"alpha":0.7,)"
           R"("evictions":1234,"peak_bytes":4999000000,"nodes":77,"checkpoints":66,)"
           R"("ttft_p50_ms":42.4,"ttft_p95_ms":108.25,"request_us_p50":3.2,"request_us_p99":9.5,)"
-          R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,"ttft":"h100"})"
+          R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,)"
+          R"("checkpoint_grid":512,"whole_prompt":true,"ttft":"h100"})"
           "\n");
 }
 
@@ -154,6 +159,19 @@ TEST_CASE("a file is replaced by a whole report only") {
     }
     CHECK(contents() == "earlier results");
     CHECK_FALSE(std::filesystem::exists(file.path() + ".partial"));
+    {
+        std::ofstream{file.path() + ".partial"} << "somebody's";
+        std::filesystem::permissions(file.path(), std::filesystem::perms::owner_all);
+        report_file beside{file.path(), std::cout};
+        beside.stream() << "newer results";
+        beside.finish();
+        CHECK(contents() == "newer results");
+        CHECK(std::filesystem::status(file.path()).permissions() ==
+              std::filesystem::perms::owner_all);
+        CHECK(std::filesystem::file_size(file.path() + ".partial") == 10);
+        CHECK_FALSE(std::filesystem::exists(file.path() + ".partial1"));
+        std::filesystem::remove(file.path() + ".partial");
+    }
 
     temporary_file const link;
     std::filesystem::remove(link.path());

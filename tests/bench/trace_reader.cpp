@@ -239,6 +239,8 @@ TEST_CASE("garbage is an error, never a crash") {
     CHECK(
         complaint(R"({"s":0,"t":0,"ts":0,"keep":)" + deep + std::string(deep.size(), ']') + "}") ==
         "T:1: field 'keep': is an array; expected a whole number from 0 to 16777216");
+    std::string const zero{"{\"s\":0}\0{\"s\":1}", 15};
+    CHECK(complaint(zero) == "T:1: is not JSON: error at byte 8 of 15");
     // Every prefix of a good line is bad.
     std::string const good = R"({"s":0,"t":0,"ts":0,"keep":0,"add":[1],"out":[2]})";
     CHECK(complaint(good).empty());
@@ -268,7 +270,7 @@ TEST_CASE("a small file cannot ask for any amount of memory") {
 
     std::string line = R"({"s":0,"x":[)";
     line.append(line_source::most_values, ',');
-    CHECK(complaint(line) == "T:1: holds 16842755 values or more; expected at most 16842752");
+    CHECK(complaint(line) == "T:1: holds 16842756 values or more; expected at most 16842752");
 }
 
 TEST_CASE("lines come whole, however they lie in the buffer") {
