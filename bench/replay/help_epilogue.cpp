@@ -15,6 +15,13 @@ std::string help_epilogue() {
 Capacities (--capacity) are sizes in B, KB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB
 (powers of 1024), or a share such as 10% of the most that an infinite cache would hold.
 
+A model of your own (--model) is a file that ends in .json, of what one of its sequences takes:
+  {"flops_per_token":1.5e10,"flops_per_pair":32768,"kv_bytes_per_token":65536,
+   "state_bytes":26787840,"windows":[{"tokens":4096,"bytes_per_token":8192,"flops_per_pair":16384}]}
+FLOPs of L tokens are per_token x L + per_pair x L^2: about twice the parameters that a token uses,
+and 2 x heads x head size for each layer of full attention; in windows, of so many tokens each, for
+each sliding one. state_bytes is a checkpoint's size but for the windows'. What is left out is 0.
+
 Requests run one after another, in the order of their times: none holds memory while others run.
 Columns: the share of input tokens and of requests that were resumed, and of all prefill FLOPs that
 was saved by it; nodes and checkpoints are those at the end, alpha is the last one, us/request is

@@ -120,7 +120,9 @@ void define_caches(CLI::App& app, options& to, raw_values& raw) {
     app.add_option("--alpha", raw.alpha, "auto or x, for policies that take one and name none")
         ->type_name("X")
         ->capture_default_str();
-    app.add_option("--model", to.model, "A preset")->type_name("NAME")->capture_default_str();
+    app.add_option("--model", to.model, "A preset, or FILE.json: see below")
+        ->type_name("NAME")
+        ->capture_default_str();
     app.add_flag("--list-models", to.list_models, "Print the presets");
     app.add_option("--cost", raw.cost, "paper: its formulas; shape: what the model really does")
         ->type_name("KIND")

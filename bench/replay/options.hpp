@@ -34,7 +34,7 @@ struct options {
     // The caches: every policy at every capacity.
     std::vector<policy_name> policies; // "marconi" without an alpha is tuned
     std::vector<capacity> capacities;
-    std::string model = "paper-7b"; // a preset's name, not looked up here
+    std::string model = "paper-7b"; // a preset's name, or a file; not looked up here
     cost_model cost = cost_model::shape;
     std::uint32_t block_tokens = 16;   // 1 to 256
     std::uint32_t checkpoint_grid = 1; // at least 1

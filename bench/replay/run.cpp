@@ -1,6 +1,7 @@
 #include "run.hpp"
 
 #include "baselines.hpp"
+#include "model_file.hpp"
 #include "replayer.hpp"
 
 #include <marconi/cache/prefix_cache.hpp>
@@ -95,6 +96,7 @@ struct run {
 } // namespace
 
 footprint footprint_of(options const& chosen) {
+    if (is_model_file(chosen.model)) return read_model(chosen.model);
     auto const flavour = chosen.cost == cost_model::paper ? model::cost::paper : model::cost::shape;
     return model::find_preset(chosen.model).footprint({.flavour = flavour});
 }
@@ -105,7 +107,7 @@ result run_one(trace const& requests, policy_name const& policy, byte_count capa
     one.r.trace = requests.name;
     one.r.policy = policy.text();
     one.r.model = chosen.model;
-    one.r.cost = name_of(chosen.cost);
+    one.r.cost = is_model_file(chosen.model) ? "own" : name_of(chosen.cost);
     one.r.block_tokens = chosen.block_tokens;
     one.r.checkpoint_grid = chosen.checkpoint_grid;
     one.r.whole_prompt = chosen.whole_prompt;

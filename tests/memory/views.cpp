@@ -218,7 +218,8 @@ TEST_CASE("views of engines that do not fit are refused, and in which words") {
     std::vector<std::int32_t> blocks{0, 1, 2};
     std::uint32_t block = 4, block_limit = 0;
     auto const says = [&](char const* words) {
-        CHECK_THROWS_AS(load(store, tokens, {{&layer, 1}, blocks, block, block_limit}), invalid_argument);
+        CHECK_THROWS_AS(load(store, tokens, {{&layer, 1}, blocks, block, block_limit}),
+                        invalid_argument);
         CHECK_THROWS_WITH(load(store, tokens, {{&layer, 1}, blocks, block, block_limit}), words);
         CHECK(keys == std::vector<std::byte>(keys.size()));
     };
