@@ -136,6 +136,7 @@ TEST_CASE("FLOPs of 0 or more, and finite") {
           "flops.per_token is -1.000000; expected 0 or more, and finite");
     CHECK(refused({.per_pair = infinite}).find("flops.per_pair is inf") == 0);
     CHECK(refused({.per_pair = 1e300}).find("flops of the longest sequence is inf") == 0);
+    CHECK(refused({.per_token = 1e192}).find("; expected at most 1e200") != std::string::npos);
     CHECK(refused({.windows = {{16, std::nan("")}}}).find("per_pair of a window in flops is ") ==
           0);
 }

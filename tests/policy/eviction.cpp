@@ -13,6 +13,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <optional>
 #include <tuple>
 #include <vector>
 
@@ -267,6 +268,15 @@ TEST_CASE("expected_savings weighs compute saved per byte by the odds of a reuse
     CHECK(policy.victim(tick{100}) == node_id{1});
     policy.insert(node_id{2}, history{tick{99}}, worth(1, 10));
     CHECK(policy.victim(tick{100}) == node_id{2}); // neither comes back: more is lost by the other
+}
+
+TEST_CASE("expected_savings names no victim where no score is a number") {
+    expected_savings policy;
+    double const infinite = std::numeric_limits<double>::infinity();
+    policy.insert(node_id{0}, {tick{92}}, worth(infinite, 10));
+    CHECK(policy.victim(tick{100}) == std::nullopt);
+    policy.insert(node_id{1}, {tick{99}}, worth(1e200, 10));
+    CHECK(policy.victim(tick{100}) == node_id{1});
 }
 
 TEST_CASE("expected_savings tells leaves from others, by turns the ones, the others by own uses") {

@@ -48,3 +48,25 @@ TEST_CASE("memory that runs out for good ends the tuning, and no more than a com
     }
     CHECK(ended);
 }
+
+TEST_CASE("a clear that finds no memory half-way is no want of room") {
+    bool half_way = false, unharmed = false;
+    for (std::size_t allowed = 0; !unharmed; ++allowed) {
+        tuned_cache cache{tiny_store(1000), {}, tune::tuning_options{.deterministic = true}};
+        for (std::int32_t i = 0; i < 5; ++i)
+            (void)ask(cache, numbered(i, 20), {.tenant = static_cast<std::uint64_t>(i)});
+        {
+            testing::no_memory const none{allowed};
+            try {
+                cache.clear();
+            } catch (std::bad_alloc const&) {
+            }
+            unharmed = !none.was_asked();
+        }
+        half_way = half_way || (cache.stats().evictions() > 0 && cache.holds().nodes > 0);
+        REQUIRE(cache::audit(cache).empty());
+        (void)ask(cache, numbered(9, 20));
+        CHECK(cache.tuning().state == tuning_state::waiting);
+    }
+    CHECK(half_way);
+}

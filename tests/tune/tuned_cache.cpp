@@ -455,6 +455,8 @@ TEST_CASE("tuning options out of range are refused") {
     refused({.multiplier = 0});
     refused({.multiplier = 16});
     refused({.largest_alpha = -1});
+    refused({.largest_alpha = 1e10, .alpha_step = 1e10});
+    refused({.largest_alpha = 1e-10, .alpha_step = 1e-10});
     refused({.alpha_step = 0});
     refused({.alpha_step = 0.001});
 }

@@ -118,8 +118,8 @@ protected:
     parts& operator=(parts const&) = delete;
     ~parts() = default;
 
-    /// For a cache that sees another one's requests, at that one's time. It may go back by a tick,
-    /// which the next call takes.
+    /// For a cache that sees another one's requests, at that one's time. It may go back by the
+    /// ticks that the next calls take.
     void set_clock(tick now) { entries_.set_clock(now); }
 
     void note_peak() { peak_pages_ = std::max(peak_pages_, entries_.store().pages().used()); }

@@ -21,7 +21,7 @@ public:
     using base::base;
 
     /// As replay(). `now`: when the cache at work was done with the request, which is when this one
-    /// will be; at least 2, and later each time.
+    /// will be; at least 2, and no earlier than the last time.
     replayed ask(replay_request<Token> const& request, tick now) {
         constexpr tick taken{2}; // to acquire and to commit
         this->set_clock(now - taken);

@@ -94,8 +94,14 @@ private:
     template <class Clear>
     void no_want(Clear clear_some) {
         std::uint64_t const before = this->stats().evictions();
-        clear_some();
-        cleared_ += this->stats().evictions() - before;
+        auto const count = [&] { cleared_ += this->stats().evictions() - before; };
+        try {
+            clear_some();
+        } catch (...) { // no memory to list a scope's entries: those before it are gone
+            count();
+            throw;
+        }
+        count();
     }
     void adopt() {
         if (auto const alpha = tuner_.poll()) this->eviction().set_alpha(*alpha);

@@ -42,12 +42,12 @@ public:
         : options_{options}, search_{std::move(search)}, log_{std::in_place, options.log_bytes} {
         MARCONI_EXPECT(options.multiplier >= 1 && options.multiplier <= 15, "multiplier",
                        options.multiplier, "1 to 15");
-        MARCONI_EXPECT(std::isfinite(options.largest_alpha) && options.largest_alpha >= 0,
-                       "largest_alpha", options.largest_alpha, "finite and at least 0");
-        MARCONI_EXPECT(std::isfinite(options.alpha_step) && options.alpha_step > 0 &&
+        MARCONI_EXPECT(options.largest_alpha >= 0 && options.largest_alpha <= 1e9, "largest_alpha",
+                       options.largest_alpha, "0 to 1e9");
+        MARCONI_EXPECT(options.alpha_step >= 1e-9 && options.alpha_step <= 1e9 &&
                            options.largest_alpha / options.alpha_step <= 1000,
                        "alpha_step", options.alpha_step,
-                       "more than 0, at least a thousandth of largest_alpha");
+                       "1e-9 to 1e9, at least a thousandth of largest_alpha");
     }
     tuner(tuner const&) = delete;
     tuner& operator=(tuner const&) = delete;

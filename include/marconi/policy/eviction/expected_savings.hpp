@@ -70,6 +70,7 @@ public:
         use_search search{uses_};
         for (std::size_t of = 0; of < reuse_class::count; ++of)
             search.look_in(of, expectation{odds_.row(of), now});
+        if (search.best().node == use_tree::none) return std::nullopt; // no score is finite
         return node_id{search.best().node};
     }
     [[nodiscard]] std::size_t size() const { return uses_.size(); }

@@ -48,6 +48,7 @@ public:
         link const root = tree_.root(tree);
         if (root != none) look_below(score, root, tree_.oldest(tree), 0, tree_.newest(tree));
     }
+    /// Its node is none while no score was below infinity.
     [[nodiscard]] use_rank const& best() const { return best_; }
 
 private:
