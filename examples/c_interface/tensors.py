@@ -29,7 +29,7 @@ def layer_views(cache, tensors, dimensions):
     if len(tensors) != len(cache.layers):
         _refuse(f"{len(tensors)} pairs of tensors; expected {len(cache.layers)}")
     views = [_layer_view(names, both, layer) for both, layer in zip(tensors, cache.layers)]
-    if "block" not in names:
+    if "block" not in names or not views:
         return marconi.LayerViews(views)
     shapes = {tuple(tensor.shape[names.index(name)] for name in ("token", "block"))
               for both in tensors for tensor in both if tensor is not None}
