@@ -1,6 +1,7 @@
 #pragma once
 
 #include <algorithm>
+#include <concepts>
 #include <cstddef>
 #include <vector>
 
@@ -9,7 +10,7 @@ namespace marconi::replay {
 /// The smallest value at or below which so many percent of the samples lie, by nearest rank; 0 if
 /// there are none. Reorders them. O(samples).
 template <class Value>
-[[nodiscard]] Value percentile(std::vector<Value>& samples, int percent) {
+[[nodiscard]] Value percentile(std::vector<Value>& samples, std::same_as<int> auto percent) {
     if (samples.empty()) return {};
     std::size_t const rank = (samples.size() * static_cast<std::size_t>(percent) + 99) / 100;
     auto const at =

@@ -2,7 +2,7 @@
 
 #include "contender.hpp"
 
-#include <replay/replayer.hpp>
+#include <replay/percentile.hpp>
 #include <replay/run.hpp>
 #include <replay/ttft.hpp>
 
@@ -58,9 +58,9 @@ struct line {
 percentiles of(std::vector<double> samples) {
     double const sum = std::accumulate(samples.begin(), samples.end(), 0.0);
     return {.mean = sum / static_cast<double>(std::max<std::size_t>(1, samples.size())),
-            .p50 = replay::percentile(samples, 0.50),
-            .p95 = replay::percentile(samples, 0.95),
-            .p99 = replay::percentile(samples, 0.99)};
+            .p50 = replay::percentile(samples, 50),
+            .p95 = replay::percentile(samples, 95),
+            .p99 = replay::percentile(samples, 99)};
 }
 
 /// All passes of all policies over one trace.
@@ -125,7 +125,7 @@ private:
             std::vector<double> values;
             for (first_token const& took : passes)
                 values.push_back(took.*field);
-            made.push_back(replay::percentile(values, 0.5));
+            made.push_back(replay::percentile(values, 50));
         }
         return made;
     }
@@ -172,7 +172,7 @@ private:
                     values.push_back(took.steps[step].*clock);
                 tokens.push_back(static_cast<double>(done.value()));
                 flops.push_back(runs_.footprint().flops.up_to(done).value());
-                times.push_back(replay::percentile(values, 0.5));
+                times.push_back(replay::percentile(values, 50));
             }
         line const over_tokens{tokens, times};
         line const over_flops{flops, times};
