@@ -1,34 +1,10 @@
 #include "json_line.hpp"
 
-#include <algorithm>
-#include <limits>
+#include "json_value.hpp"
 
 namespace marconi::replay {
 
-namespace {
-
 using nlohmann::json;
-
-std::string range_text(std::uint64_t least, std::uint64_t most) {
-    return "a whole number from " + std::to_string(least) + " to " + std::to_string(most);
-}
-
-/// What a value is, in few words: it may be a gigabyte, or nested a million deep.
-std::string describe(json const& value) {
-    if (value.is_number_unsigned()) return std::to_string(value.get<std::uint64_t>());
-    if (value.is_number_integer()) return std::to_string(value.get<std::int64_t>());
-    if (value.is_number() || value.is_boolean()) return value.dump();
-    if (value.is_null()) return "null";
-    if (value.is_string()) return "a string";
-    return value.is_array() ? "an array" : "an object";
-}
-
-bool is_count(json const& value, std::uint64_t least, std::uint64_t most) {
-    return value.is_number_unsigned() && value.get<std::uint64_t>() >= least &&
-           value.get<std::uint64_t>() <= most;
-}
-
-} // namespace
 
 json_line::json_line(line_source const& source, std::string_view text) : source_{&source} {
     if (text.find_first_not_of(" \t\r") == std::string_view::npos)
@@ -56,8 +32,8 @@ json_line::json_line(line_source const& source, std::string_view text) : source_
 }
 
 std::uint64_t json_line::count(char const* field, std::uint64_t least, std::uint64_t most) const {
-    json const& value = at(field, range_text(least, most));
-    if (!is_count(value, least, most)) fail(field, describe(value), range_text(least, most));
+    json const& value = at(field, count_from_to(least, most));
+    if (!is_count(value, least, most)) fail(field, describe(value), count_from_to(least, most));
     return value.get<std::uint64_t>();
 }
 
@@ -77,7 +53,7 @@ void json_line::append(char const* field, std::int32_t most, std::vector<std::in
     for (json const& value : values) {
         if (!is_count(value, 0, limit))
             fail(field, describe(value) + " at index " + std::to_string(&value - &values.front()),
-                 range_text(0, limit));
+                 count_from_to(0, limit));
         to.push_back(static_cast<std::int32_t>(value.get<std::uint64_t>()));
     }
 }

@@ -29,19 +29,20 @@ template <class Use>
 void for_each_trace(options const& chosen, Use use) {
     std::vector<std::string> const names = trace_names(chosen.traces);
     std::map<std::string, int> seen; // one trace may be asked for twice, or be called as another
-    auto const use_as = [&](trace of, std::string const& name) {
-        int const before = seen[name]++;
-        of.name = before == 0 ? name : name + " (" + std::to_string(before + 1) + ")";
+    auto const use_apart = [&](trace of) {
+        if (int const nth = ++seen[of.name]; nth > 1) of.name += " (" + std::to_string(nth) + ")";
         use(std::move(of));
     };
-    for (std::size_t i = 0; i < names.size(); ++i)
-        use_as(read_trace(chosen.traces[i], chosen.limit), names[i]);
+    for (std::size_t i = 0; i < names.size(); ++i) {
+        trace read = read_trace(chosen.traces[i], chosen.limit);
+        read.name = names[i];
+        use_apart(std::move(read));
+    }
     for (workload const kind : chosen.synthetic) {
         trace made =
             make_synthetic({.kind = kind, .seed = chosen.seed, .sessions = chosen.sessions});
         if (made.requests.size() > chosen.limit) made.requests.resize(chosen.limit);
-        std::string const name = made.name;
-        use_as(std::move(made), name);
+        use_apart(std::move(made));
     }
 }
 

@@ -1,5 +1,7 @@
 #include "model_file.hpp"
 
+#include "json_value.hpp"
+
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 
@@ -24,11 +26,6 @@ using nlohmann::json;
 constexpr std::uint64_t most_bytes = std::uint64_t{1} << 48;
 constexpr double most_flops = 1e24;
 
-/// What a value is, in few words: it may be nested a million deep.
-std::string describe(json const& value) {
-    return value.is_number() ? value.dump() : std::string{value.type_name()};
-}
-
 /// One object of the file; `where` names it in messages.
 class members {
 public:
@@ -46,9 +43,8 @@ public:
     [[nodiscard]] std::uint64_t count(char const* name, std::uint64_t most) const {
         auto const found = object_.find(name);
         if (found == object_.end()) return 0;
-        if (!found->is_number_unsigned() || found->get<std::uint64_t>() > most)
-            fail(name, "is " + describe(*found) + "; expected a whole number from 0 to " +
-                           std::to_string(most));
+        if (!is_count(*found, 0, most))
+            fail(name, "is " + describe(*found) + "; expected " + count_from_to(0, most));
         return found->get<std::uint64_t>();
     }
     [[nodiscard]] double flops(char const* name) const {

@@ -62,7 +62,7 @@ TEST_CASE("a model file that says nothing, or too much, is refused") {
     CHECK(complaint(R"({"kv_bytes_per_token": -1})") ==
           ": 'kv_bytes_per_token' is -1; expected a whole number from 0 to 281474976710656");
     CHECK(complaint(R"({"kv_bytes_per_token": 1, "flops_per_token": "much"})") ==
-          ": 'flops_per_token' is string; expected a number from 0 to 1e24");
+          ": 'flops_per_token' is a string; expected a number from 0 to 1e24");
     CHECK(complaint(R"({"kv_bytes_per_token": 1, "flops_per_token": 1e25})") ==
           ": 'flops_per_token' is 1e+25; expected a number from 0 to 1e24");
     CHECK(complaint(R"({"windows": 3})") ==
@@ -73,7 +73,7 @@ TEST_CASE("a model file that says nothing, or too much, is refused") {
     std::size_t const deep = 500'000;
     CHECK(
         complaint(R"({"state_bytes": )" + std::string(deep, '[') + std::string(deep, ']') + "}") ==
-        ": 'state_bytes' is array; expected a whole number from 0 to 281474976710656");
+        ": 'state_bytes' is an array; expected a whole number from 0 to 281474976710656");
     CHECK_THROWS_WITH(read_model("/no/such.json"),
                       "model /no/such.json: cannot be opened: No such file or directory");
 }

@@ -90,6 +90,14 @@ int restore(marconi_lease const* lease, engine_memory& to, std::uint64_t from = 
     return marconi_restore(lease, &to.view, to.pieces.data(), from, nullptr);
 }
 
+/// A request of `count` tokens that brings the state at one position.
+void store(opened const& with, engine_memory const& brought, std::size_t count, std::uint64_t at) {
+    marconi_lease* lease = with.open(counting(count));
+    marconi_captured const there{at, brought.pieces.data()};
+    REQUIRE(commit(lease, counting(count), &brought, {there}) == MARCONI_OK);
+    marconi_close(lease);
+}
+
 std::string last_error() { return marconi_last_error(); }
 
 } // namespace
@@ -145,11 +153,7 @@ TEST_CASE("KV and states come back as they were committed") {
 TEST_CASE("KV is where an engine with blocks, or with heads apart, has it") {
     opened const with;
     engine_memory const brought{7};
-    auto const tokens = counting(40);
-    marconi_lease* first = with.open(tokens);
-    marconi_captured const end{40, brought.pieces.data()};
-    REQUIRE(commit(first, tokens, &brought, {end}) == MARCONI_OK);
-    marconi_close(first);
+    store(with, brought, 40, 40);
 
     // Blocks of 8 tokens, [keys, values], two heads of 4 bytes that are head-major in each.
     std::array<unsigned char, 2 * 8 * 128> tensors{};
@@ -208,13 +212,9 @@ TEST_CASE("KV is where an engine with blocks, or with heads apart, has it") {
 
 TEST_CASE("a scheduler looks before it admits, and leaves no trace") {
     opened const with;
-    engine_memory const brought{7};
-    auto const tokens = counting(40);
-    marconi_lease* lease = with.open(tokens);
-    marconi_captured const middle{30, brought.pieces.data()};
-    REQUIRE(commit(lease, tokens, &brought, {middle}) == MARCONI_OK);
-    marconi_close(lease);
+    store(with, engine_memory{7}, 40, 30);
 
+    auto const tokens = counting(40);
     marconi_match_result found{};
     auto const looked = [&](marconi_scope in, std::uint64_t limit) {
         return marconi_match(with.cache, &in, tokens.data(), 40, limit, &found);
