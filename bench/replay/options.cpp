@@ -133,8 +133,8 @@ void define_caches(CLI::App& app, options& to, raw_values& raw) {
         ->check(whole_number(1, 256))
         ->capture_default_str();
     app.add_option("--checkpoint-grid", to.checkpoint_grid,
-                   "Checkpoints within a prompt at multiples of N, the engine's\nchunk; of those "
-                   "that vllm+ has anyway, the others go")
+                   "Checkpoints within a prompt at multiples of N, the engine's\n"
+                   "chunk (vllm+: of both N and 32)")
         ->type_name("N")
         ->check(whole_number(1, 1 << 20))
         ->capture_default_str();
@@ -194,9 +194,7 @@ void interpret(raw_values const& raw, options& to) {
     if (!raw.out.empty() && raw.out != "-") to.out = raw.out;
     if ((to.describe || to.list_models) && to.format != report_format::table)
         throw_invalid("format", raw.format, "table: models and statistics are printed as text");
-    bool const alpha_is_taken = std::ranges::any_of(
-        to.policies, [&](policy_name const& p) { return alpha && p.alpha == alpha; });
-    if (alpha && !alpha_is_taken)
+    if (alpha && std::ranges::find(to.policies, alpha, &policy_name::alpha) == to.policies.end())
         throw_invalid("alpha", raw.alpha, "auto: no policy takes it that does not name its own");
     if (std::ranges::count(to.traces, "-") > 1)
         throw invalid_argument{"trace is '-' twice; expected standard input at most once"};
