@@ -18,11 +18,14 @@ its leases have. destroy() comes after all other calls.
 import array
 import ctypes
 import operator
+import typing
 from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int32, c_size_t, c_ssize_t
 from ctypes import c_uint32, c_uint64, c_void_p
 
 FAILURES = {1: "invalid argument", 2: "contract violation", 3: "out of memory", 4: "failure"}
 INVALID_ARGUMENT = 1
+EVENT_KINDS = ("kv_published", "checkpoint_published", "checkpoint_removed", "removed", "split",
+               "merged")
 ALL_BUT_ONE = 2**64 - 1
 
 
@@ -88,7 +91,7 @@ Options = _record("Options", [
     ("flops_per_token", c_double), ("flops_per_pair", c_double),
     ("window_flops", POINTER(WindowFlops)), ("window_flops_count", c_size_t),
     *_counts("block_tokens page_bytes checkpoint_grid"),
-    ("memory", c_void_p), *_counts("capacity multiprocessors")])
+    ("memory", c_void_p), *_counts("capacity multiprocessors event_bytes")])
 Pages = _record("Pages", [
     ("memory", c_void_p), *_counts("page_bytes count block_tokens"),
     ("kv_layer_count", c_size_t), ("state_piece_count", c_size_t)])
@@ -112,8 +115,13 @@ Holdings = _record("Holdings", _counts("tokens kv_bytes checkpoint_bytes nodes c
 Stats = _record("Stats", [
     *_counts("requests hits tokens_asked tokens_matched tokens_resumed"),
     ("flops_asked", c_double), ("flops_saved", c_double),
-    *_counts("commits declined_commits evictions capacity_bytes used_bytes kv_bytes"
+    *_counts("commits declined_commits evictions cleared capacity_bytes used_bytes kv_bytes"
              " checkpoint_bytes nodes checkpoints leases")])
+Event = _record("Event", [
+    *_counts("sequence kind node parent position"), ("in", Scope),
+    ("tokens", POINTER(c_int32)), ("token_count", c_size_t)])
+Events = _record("Events", [
+    ("list", POINTER(Event)), ("count", c_size_t), ("next", c_uint64)])
 
 # ---- Functions ----
 
@@ -141,6 +149,8 @@ _CAN_FAIL = {
     "holds": [_CACHE, POINTER(Scope), POINTER(Holdings)],
     "read_stats": [_CACHE, POINTER(Stats)],
     "audit": [_CACHE],
+    "take_events": [_CACHE, POINTER(POINTER(Events))],
+    "snapshot": [_CACHE, POINTER(POINTER(Events))],
 }
 _CANNOT_FAIL = {
     "last_error": (c_char_p, []),
@@ -151,6 +161,7 @@ _CANNOT_FAIL = {
     "should_capture": (c_int, [_LEASE, c_uint64, c_int]),
     "let_go_checkpoint": (None, [_LEASE]),
     "let_go_kv": (None, [_LEASE]),
+    "free_events": (None, [POINTER(Events)]),
 }
 
 
@@ -225,6 +236,26 @@ class LayerViews:
         self.block_tokens, self.pool_blocks = block_tokens, pool_blocks
 
 
+class CacheEvent(typing.NamedTuple):
+    """A marconi_event of C's, in memory of Python's."""
+
+    sequence: int
+    kind: str  # of EVENT_KINDS
+    node: int
+    parent: int
+    position: int
+    scope: Scope
+    tokens: array.array
+
+    @classmethod
+    def of(cls, event):
+        tokens = array.array("i")
+        if event.token_count:
+            tokens.frombytes(ctypes.string_at(event.tokens, 4 * event.token_count))
+        return cls(event.sequence, EVENT_KINDS[event.kind], event.node, event.parent,
+                   event.position, Scope.from_buffer_copy(getattr(event, "in")), tokens)
+
+
 class _Handle:
     """What C made is given back once, whichever thread asks first."""
 
@@ -248,7 +279,7 @@ class Cache(_Handle):
     def __init__(self, library, *, capacity=0, memory=None, preset=None, tensor_parallel=0,
                  kv_layers=(), state_pieces=(), flops_per_token=0.0, flops_per_pair=0.0,
                  window_flops=(), block_tokens=0, page_bytes=0, checkpoint_grid=0,
-                 multiprocessors=0):
+                 multiprocessors=0, event_bytes=0):
         self._library, self._leases, handle = library, set(), _CACHE()
         address, capacity, self._memory = _pages_in(memory, capacity)
         layers, pieces = _records(KvLayer, kv_layers), _records(StatePiece, state_pieces)
@@ -260,7 +291,8 @@ class Cache(_Handle):
             flops_per_token=flops_per_token, flops_per_pair=flops_per_pair,
             window_flops=windows, window_flops_count=len(windows),
             block_tokens=block_tokens, page_bytes=page_bytes, checkpoint_grid=checkpoint_grid,
-            memory=address, capacity=capacity, multiprocessors=multiprocessors)), byref(handle))
+            memory=address, capacity=capacity, multiprocessors=multiprocessors,
+            event_bytes=event_bytes)), byref(handle))
         self._handle = handle
         self.pages = self._read("describe_pages", Pages)
         self.layers = [self._read("describe_layer", LayerPlace, i)
@@ -334,6 +366,24 @@ class Cache(_Handle):
 
     def audit(self):
         self._library.marconi_audit(self._handle)
+
+    def take_events(self):
+        """What changed since the last call, in a cache that was given `event_bytes`: CacheEvents,
+        and the number of the one after these."""
+        return self._events("take_events")
+
+    def snapshot(self):
+        """All that is here, as if it were published just now, parents first: CacheEvents, and the
+        number of the first event that is not in it."""
+        return self._events("snapshot")
+
+    def _events(self, call):
+        events = self._read(call, POINTER(Events))
+        try:
+            taken = events[0]
+            return [CacheEvent.of(event) for event in taken.list[:taken.count]], taken.next
+        finally:
+            self._library.marconi_free_events(events)
 
     def destroy(self):
         self._library.marconi_destroy(self._handle)  # which refuses while leases are open

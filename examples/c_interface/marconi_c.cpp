@@ -3,6 +3,8 @@
 
 #include "marconi_c.h"
 
+#include "events.hpp"
+
 #include <marconi/marconi.hpp>
 
 #ifndef MARCONI_C_PAGES // marconi_c.cu puts them on a device
@@ -16,6 +18,7 @@
 #include <cstdio>
 #include <exception>
 #include <limits>
+#include <memory>
 #include <new>
 #include <optional>
 #include <span>
@@ -27,9 +30,10 @@ namespace {
 
 using namespace marconi;
 
+using c_interface::event_list, c_interface::event_log, c_interface::to_log;
 using pages_place = MARCONI_C_PAGES;
 using store_type = pages_place::store_type;
-using cache_type = concurrent_cache<learning_cache<store_type>>;
+using cache_type = concurrent_cache<learning_cache<store_type, branch_and_tail, to_log>>;
 
 thread_local char last_error[1024] = "";
 
@@ -119,8 +123,11 @@ cache_options cache_options_of(marconi_options const& options) {
 
 struct marconi_cache {
     explicit marconi_cache(marconi_options const& options)
-        : cache{store_of(options), cache_options_of(options)} {}
+        : events{options.event_bytes},
+          cache{store_of(options), cache_options_of(options), learning_options{}, branch_and_tail{},
+                to_log{&events}} {}
 
+    event_log events;
     cache_type cache;
     /// Its layout and its memory stay as they are: no lock is needed to look at them.
     store_type const& store =
@@ -420,6 +427,7 @@ int marconi_read_stats(marconi_cache const* cache, marconi_stats* found) {
                                                .commits = did.commits,
                                                .declined_commits = did.declined_commits,
                                                .evictions = did.evictions(),
+                                               .cleared = did.evictions(eviction_reason::clear),
                                                .capacity_bytes = has.capacity.value(),
                                                .used_bytes = has.used.value(),
                                                .kv_bytes = has.kv_and_leased.value(),
@@ -438,3 +446,29 @@ int marconi_audit(marconi_cache const* cache) {
         if (!faults.empty()) throw error{faults.front()};
     });
 }
+
+int marconi_take_events(marconi_cache* cache, marconi_events** taken) {
+    return guarded([&] {
+        event_log& events = needed(cache, "cache").events;
+        marconi_events*& to = needed(taken, "taken");
+        if (!events.on()) throw contract_violation{"marconi_take_events: event_bytes is 0"};
+        to = events.take().release();
+    });
+}
+
+int marconi_snapshot(marconi_cache const* cache, marconi_events** taken) {
+    return guarded([&] {
+        marconi_cache const& of = needed(cache, "cache");
+        marconi_events*& to = needed(taken, "taken");
+        struct writer {
+            event_list* list;
+            void observe(c_interface::heard const& e) { list->add(e); }
+        };
+        auto all = std::make_unique<event_list>();
+        all->end(of.cache.beside_readers(
+            [&](auto const& inner) { return inner.snapshot(writer{all.get()}); }));
+        to = all.release();
+    });
+}
+
+void marconi_free_events(marconi_events* taken) { delete static_cast<event_list*>(taken); }

@@ -98,6 +98,8 @@ typedef struct marconi_options {
     uint64_t capacity; /* its bytes, or how many to take */
 
     uint64_t multiprocessors; /* on a device, that a copy may take at most; default all */
+
+    uint64_t event_bytes; /* that events wait in until they are taken; default: none are kept */
 } marconi_options;
 
 int marconi_create(marconi_options const* options, marconi_cache** made);
@@ -264,7 +266,8 @@ typedef struct marconi_stats {
     uint64_t requests, hits;
     uint64_t tokens_asked, tokens_matched, tokens_resumed;
     double flops_asked, flops_saved;
-    uint64_t commits, declined_commits, evictions;
+    uint64_t commits, declined_commits;
+    uint64_t evictions, cleared; /* of these, by marconi_clear() */
     uint64_t capacity_bytes, used_bytes, kv_bytes, checkpoint_bytes; /* now */
     uint64_t nodes, checkpoints, leases;
 } marconi_stats;
@@ -273,6 +276,42 @@ int marconi_read_stats(marconi_cache const* cache, marconi_stats* found);
 /* Recomputes all that must hold, O(all that is cached), and fails with the first thing that does
  * not: MARCONI_OTHER_FAILURE. */
 int marconi_audit(marconi_cache const* cache);
+
+/* ---- What changes, for routers and metrics ---- */
+
+enum marconi_event_kind {
+    MARCONI_KV_PUBLISHED = 0,         /* `node`, below `parent`, holds `tokens`, up to `position` */
+    MARCONI_CHECKPOINT_PUBLISHED = 1, /* `node` can be resumed at `position` */
+    MARCONI_CHECKPOINT_REMOVED = 2,   /* not any more */
+    MARCONI_REMOVED = 3,              /* `node` is gone */
+    MARCONI_SPLIT = 4,                /* new `parent` took the tokens of `node` before `position` */
+    MARCONI_MERGED = 5                /* `parent` is gone; its child `node` took its tokens over */
+};
+
+/* <marconi/cache/observer.hpp> says more of them. */
+typedef struct marconi_event {
+    uint64_t sequence; /* counts up by one: where it does not, some were lost */
+    uint64_t kind, node, parent, position;
+    marconi_scope in;      /* of publications */
+    int32_t const* tokens; /* of MARCONI_KV_PUBLISHED */
+    size_t token_count;
+} marconi_event;
+
+typedef struct marconi_events {
+    marconi_event const* list; /* in order; with their tokens good until marconi_free_events() */
+    size_t count;
+    uint64_t next; /* sequence of the first event after these */
+} marconi_events;
+
+/* What changed since the last call. Events that found no room in `event_bytes` are lost. Fails with
+ * MARCONI_CONTRACT_VIOLATION in a cache that was made to keep none. */
+int marconi_take_events(marconi_cache* cache, marconi_events** taken);
+/* All that is here, as if it were published just now, parents first: for who begins to listen, or
+ * lost an event. Those before `next` are in it, also where they were not taken yet. O(all that is
+ * cached); their sequence is `next`. */
+int marconi_snapshot(marconi_cache const* cache, marconi_events** taken);
+/* Null does nothing. */
+void marconi_free_events(marconi_events* taken);
 
 #ifdef __GNUC__
 #pragma GCC visibility pop

@@ -76,7 +76,7 @@ class SameAsTheHeader(unittest.TestCase):
 
     def test_records(self):
         found = re.findall(r"typedef struct (marconi_\w+) \{(.*?)\} \1;", self.header, re.DOTALL)
-        self.assertEqual(len(found), 14)
+        self.assertEqual(len(found), 16)
         for name, members in found:
             expected = [one for line in members.split(";") if line.strip()
                         for one in self.declared(line)]
@@ -142,6 +142,30 @@ class Binding(unittest.TestCase):
                          marconi.MatchResult(matched=40, lost_past_limit=10,
                                              lost_without_checkpoint=30))
         self.assertEqual(self.cache.stats().requests, 1)
+
+    def test_events(self):
+        self.refuses(self.cache.take_events, "event_bytes is 0")
+        with marconi.Cache(LOADED, **MODEL, event_bytes=400) as cache:
+            with cache.open(range(3), tenant=5) as lease:
+                lease.commit(range(3), [(3, self.at)], self.views)
+            published, following = cache.take_events()
+            self.assertEqual([(e.sequence, e.kind, e.position, e.scope) for e in published],
+                             [(0, "kv_published", 3, marconi.Scope(tenant=5)),
+                              (1, "checkpoint_published", 3, marconi.Scope(tenant=5))])
+            self.assertEqual(published[0].tokens, array.array("i", range(3)))
+            self.assertEqual(following, 2)
+            self.assertEqual(cache.take_events(), ([], 2))
+
+            here, following = cache.snapshot()
+            self.assertEqual(here, [event._replace(sequence=2) for event in published])
+            self.assertEqual(following, 2)
+
+            for tenant in range(6, 9):
+                with cache.open(range(3), tenant=tenant) as lease:
+                    lease.commit(range(3), [(3, self.at)], self.views)
+            some, following = cache.take_events()  # with room for four or so
+            self.assertEqual(following, 8)
+            self.assertLess(len(some), 6)
 
     def test_kv_in_blocks_of_tensors(self):
         """[keys or values, block, token, head, size], or with the heads before the tokens."""

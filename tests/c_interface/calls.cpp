@@ -10,6 +10,7 @@
 #include <cstdint>
 #include <cstring>
 #include <limits>
+#include <memory>
 #include <numeric>
 #include <string>
 #include <vector>
@@ -443,6 +444,96 @@ TEST_CASE("a call that does not fit those before it is a contract's violation") 
     CHECK(found.state == engine_memory{}.state);
     marconi_close(lease);
     CHECK(marconi_audit(with.cache) == MARCONI_OK);
+}
+
+TEST_CASE("events wait until they are taken") {
+    by_hand model;
+    model.options.event_bytes = 1 << 10;
+    opened const with{model.options};
+    engine_memory const brought{7};
+    auto const take = [&] {
+        marconi_events* taken = nullptr;
+        REQUIRE(marconi_take_events(with.cache, &taken) == MARCONI_OK);
+        return std::unique_ptr<marconi_events, decltype(&marconi_free_events)>{taken,
+                                                                               marconi_free_events};
+    };
+    auto const kinds = [](marconi_events const& events) {
+        std::vector<std::uint64_t> all;
+        for (std::size_t i = 0; i < events.count; ++i)
+            all.push_back(events.list[i].kind);
+        return all;
+    };
+    CHECK(take()->count == 0);
+    store(with, brought, 40, 40);
+    auto const published = take();
+    REQUIRE(kinds(*published) ==
+            std::vector<std::uint64_t>{MARCONI_KV_PUBLISHED, MARCONI_CHECKPOINT_PUBLISHED});
+    marconi_event const& first = published->list[0];
+    CHECK(first.position == 40);
+    CHECK(std::vector<std::int32_t>(first.tokens, first.tokens + first.token_count) ==
+          counting(40));
+    CHECK(published->list[1].tokens == nullptr);
+    CHECK(published->next == 2);
+
+    SECTION("a fork, and its end") {
+        auto tokens = counting(20);
+        tokens.push_back(-1);
+        marconi_lease* lease = with.open(tokens);
+        marconi_captured const end{21, brought.pieces.data()};
+        REQUIRE(commit(lease, tokens, &brought, {end}) == MARCONI_OK);
+        marconi_close(lease);
+        auto const forked = take();
+        CHECK(kinds(*forked) == std::vector<std::uint64_t>{MARCONI_SPLIT, MARCONI_KV_PUBLISHED,
+                                                           MARCONI_CHECKPOINT_PUBLISHED});
+        marconi_event const& split = forked->list[0];
+        marconi_event const& leaf = forked->list[1];
+        CHECK(split.node == first.node);
+        CHECK(split.position == 20);
+        CHECK(leaf.parent == split.parent);
+        CHECK(leaf.token_count == 1);
+
+        REQUIRE(marconi_evict(with.cache, 1, nullptr) == MARCONI_OK);
+        auto const gone = kinds(*take());
+        CHECK(gone == std::vector<std::uint64_t>{MARCONI_CHECKPOINT_REMOVED, MARCONI_REMOVED,
+                                                 MARCONI_MERGED});
+        CHECK(marconi_audit(with.cache) == MARCONI_OK);
+    }
+    SECTION("what finds no room is lost, and its number shows it") {
+        marconi_scope in{};
+        for (in.tenant = 1; in.tenant < 6; ++in.tenant) {
+            marconi_lease* lease = with.open(counting(100), in);
+            REQUIRE(commit(lease, counting(100), &brought) == MARCONI_OK);
+            marconi_close(lease);
+        }
+        auto const some = take();
+        CHECK(some->count == 2); // each has 400 bytes of tokens
+        CHECK(some->next == 7);
+
+        marconi_events* all = nullptr;
+        REQUIRE(marconi_snapshot(with.cache, &all) == MARCONI_OK);
+        CHECK(all->count == 7);
+        CHECK(all->next == 7);
+        std::size_t tokens = 0;
+        for (std::size_t i = 0; i < all->count; ++i)
+            tokens += all->list[i].token_count;
+        CHECK(tokens == 540);
+        marconi_free_events(all);
+    }
+}
+
+TEST_CASE("a cache that keeps no events says so, and tells of what is here nonetheless") {
+    opened const with;
+    store(with, engine_memory{7}, 40, 40);
+    marconi_events* taken = nullptr;
+    CHECK(marconi_take_events(with.cache, &taken) == MARCONI_CONTRACT_VIOLATION);
+    CHECK(last_error() == "marconi_take_events: event_bytes is 0");
+    CHECK(marconi_take_events(nullptr, &taken) == MARCONI_INVALID_ARGUMENT);
+    CHECK(marconi_snapshot(with.cache, nullptr) == MARCONI_INVALID_ARGUMENT);
+    CHECK(taken == nullptr);
+    REQUIRE(marconi_snapshot(with.cache, &taken) == MARCONI_OK);
+    CHECK(taken->count == 2);
+    marconi_free_events(taken);
+    marconi_free_events(nullptr);
 }
 
 #ifdef MARCONI_HAS_C

@@ -32,7 +32,7 @@ TEST_CASE("scopes share nothing but the budget") {
     CHECK(look(cache, "0123456789ab", std::nullopt, scopes[1]) == depths{10, 10, 0, 0});
     CHECK(look(cache, "0123456789ab", std::nullopt, scopes[2]) == depths{10, 10, 0, 0});
     CHECK(cache.holds().scopes == 4);
-    CHECK(cache.stats().nodes_evicted[2] == 1); // on request
+    CHECK(cache.stats().evictions(cache::eviction_reason::clear) == 1);
     lease.release();
     cache.clear();
     CHECK(cache.holds().scopes == 0);

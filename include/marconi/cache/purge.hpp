@@ -23,7 +23,7 @@ byte_count evict_bytes(Entries& entries, byte_count bytes) {
 template <class Entries>
 void evict_scope(Entries& entries, scope const& in) {
     if (node_id const root = entries.tree().find_root(in))
-        entries.evict_all(root, eviction_reason::on_demand);
+        entries.evict_all(root, eviction_reason::clear);
 }
 
 template <class Entries>

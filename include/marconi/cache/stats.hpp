@@ -8,9 +8,9 @@
 
 namespace marconi::cache {
 
-/// Why something was evicted.
-enum class eviction_reason { commit, reserve, on_demand };
-inline constexpr std::size_t eviction_reasons = 3;
+/// For what something was evicted: the room that commit or reserve wanted, evict, or clear.
+enum class eviction_reason { commit, reserve, on_demand, clear };
+inline constexpr std::size_t eviction_reasons = 4;
 
 /// What has happened since the cache was made. The difference of two is what happened in between.
 struct counters {
@@ -41,8 +41,12 @@ struct counters {
     [[nodiscard]] std::uint64_t evictions() const {
         std::uint64_t sum = 0;
         for (std::size_t i = 0; i < eviction_reasons; ++i)
-            sum += nodes_evicted[i] + checkpoints_evicted[i];
+            sum += evictions(eviction_reason{static_cast<int>(i)});
         return sum;
+    }
+    [[nodiscard]] std::uint64_t evictions(eviction_reason why) const {
+        auto const i = static_cast<std::size_t>(why);
+        return nodes_evicted[i] + checkpoints_evicted[i];
     }
 
     counters& operator-=(counters const& earlier) {

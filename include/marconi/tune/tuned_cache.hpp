@@ -66,7 +66,7 @@ public:
                                  .from = token_count{record.position}};
         cache::commit_outcome const outcome = base::commit(held, tokens, brought, on, unlocked);
         if (tuner_.listens()) // another commit may have closed the window meanwhile
-            tuner_.committed(record, tokens, facts, this->stats().evictions() > cleared_);
+            tuner_.committed(record, tokens, facts, wanted_room());
         adopt();
         return outcome;
     }
@@ -74,11 +74,11 @@ public:
     /// As prefix_cache::clear, which is no sign of want of room, as evict() is.
     void clear(scope const& in) {
         tuner_.cleared(in);
-        no_want([&] { base::clear(in); });
+        base::clear(in);
     }
     void clear() {
         tuner_.cleared();
-        no_want([&] { base::clear(); });
+        base::clear();
     }
 
     /// Blocks until replays that are under way are done, and adopts their result.
@@ -91,24 +91,15 @@ public:
     [[nodiscard]] tuning_report const& tuning() const { return tuner_.report(); }
 
 private:
-    template <class Clear>
-    void no_want(Clear clear_some) {
-        std::uint64_t const before = this->stats().evictions();
-        auto const count = [&] { cleared_ += this->stats().evictions() - before; };
-        try {
-            clear_some();
-        } catch (...) { // no memory to list a scope's entries: those before it are gone
-            count();
-            throw;
-        }
-        count();
+    [[nodiscard]] bool wanted_room() const {
+        auto const& counts = this->stats();
+        return counts.evictions() > counts.evictions(cache::eviction_reason::clear);
     }
     void adopt() {
         if (auto const alpha = tuner_.poll()) this->eviction().set_alpha(*alpha);
     }
 
     tuner<Admission, Eviction, Token> tuner_;
-    std::uint64_t cleared_ = 0; ///< evictions that clear() made
 };
 
 } // namespace marconi::tune

@@ -191,7 +191,7 @@ public:
                     is_candidate(key))
                     deepest = key;
             found = !deepest.empty();
-            if (found) evict_counted(deepest, eviction_reason::on_demand);
+            if (found) evict_counted(deepest, eviction_reason::clear);
         }
     }
 
