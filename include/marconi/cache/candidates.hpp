@@ -84,6 +84,8 @@ public:
     [[nodiscard]] bool has_candidates() const {
         return eviction_.size() != 0 || unranked_candidates_;
     }
+    /// Whether some candidates found no memory to be ranked yet.
+    [[nodiscard]] bool awaits_ranking() const { return unranked_candidates_; }
     /// Pages that evicting the candidates would free, counted for each as if it went alone.
     [[nodiscard]] std::uint64_t candidate_pages() const { return candidate_pages_; }
 

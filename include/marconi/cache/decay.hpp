@@ -34,6 +34,9 @@ public:
     [[nodiscard]] std::uint64_t events() const { return sequence_; }
     [[nodiscard]] counters& counts() { return counts_; }
     [[nodiscard]] counters const& counts() const { return counts_; }
+    /// Merges that found no memory: so many nodes at most have an only child and no checkpoint,
+    /// until they are looked at again.
+    [[nodiscard]] std::uint64_t merges_put_off() const { return merges_put_off_; }
     [[nodiscard]] std::uint64_t checkpoint_count() const { return checkpoints_.size(); }
     [[nodiscard]] std::uint64_t checkpoint_pages() const { return checkpoint_pages_; }
     [[nodiscard]] std::size_t checkpoint_table_bytes() const { return checkpoints_.bytes(); }
@@ -103,6 +106,7 @@ protected:
         try {
             tree_.reserve_merge(id);
         } catch (std::bad_alloc const&) {
+            ++merges_put_off_;
             return false;
         }
         node_type const& n = tree_[id];
@@ -181,6 +185,7 @@ protected:
 private:
     MARCONI_NO_UNIQUE_ADDRESS Observer observer_;
     std::uint64_t sequence_ = 0;
+    std::uint64_t merges_put_off_ = 0;
 };
 
 } // namespace marconi::cache
