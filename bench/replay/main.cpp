@@ -3,6 +3,7 @@
 #include "describe.hpp"
 #include "options.hpp"
 #include "report.hpp"
+#include "report_file.hpp"
 #include "run.hpp"
 #include "sizes.hpp"
 #include "trace_reader.hpp"

@@ -3,22 +3,12 @@
 #include "sizes.hpp"
 #include "text_table.hpp"
 
-#include <marconi/core/error.hpp>
-
 #include <nlohmann/json.hpp>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstdio>
-#include <cstring>
-#include <filesystem>
 #include <ostream>
-#include <system_error>
 #include <utility>
 #include <vector>
-
-#include <fcntl.h>
-#include <unistd.h>
 
 namespace marconi::replay {
 
@@ -158,12 +148,6 @@ void write_table(std::span<result const> results, std::ostream& to) {
     table.print(to);
 }
 
-/// Says why, as far as errno knows.
-[[noreturn]] void cannot_write(std::string const& name) {
-    throw error{name + ": cannot be written: " +
-                (errno != 0 ? std::strerror(errno) : "it cannot be opened")};
-}
-
 } // namespace
 
 void write_report(report_format format, std::span<result const> results, std::ostream& to) {
@@ -178,51 +162,6 @@ void write_report(report_format format, std::span<result const> results, std::os
         write_json(results, to);
         break;
     }
-}
-
-report_file::report_file(std::optional<std::string> const& path, std::ostream& standard)
-    : name_{path.value_or("standard output")}, stream_{path ? &file_ : &standard} {
-    if (!path) return;
-    errno = 0;
-    if (access(path->c_str(), F_OK) == 0 && access(path->c_str(), W_OK) != 0) cannot_write(name_);
-    std::error_code ignored;
-    bool const replaces = !std::filesystem::exists(*path, ignored) ||
-                          std::filesystem::is_regular_file(*path, ignored); // no pipe, no device
-    if (replaces) target_ = std::filesystem::weakly_canonical(*path, ignored).string();
-    if (replaces) begin_draft();
-    errno = 0;
-    file_.open(replaces ? draft_ : *path, std::ios::binary | std::ios::trunc);
-    if (!file_) cannot_write(name_);
-}
-
-report_file::~report_file() {
-    if (!draft_.empty()) std::remove(draft_.c_str());
-}
-
-/// A file that was not there before, with the rights of the one that it will replace.
-void report_file::begin_draft() {
-    std::error_code ignored;
-    for (int attempt = 0;; ++attempt) {
-        std::string const name =
-            target_ + ".partial" + (attempt == 0 ? "" : std::to_string(attempt));
-        int const made = open(name.c_str(), O_CREAT | O_EXCL | O_WRONLY, 0666);
-        if (made < 0 && errno == EEXIST) continue;
-        if (made < 0) cannot_write(name_);
-        close(made);
-        draft_ = name;
-        break;
-    }
-    if (auto const old = std::filesystem::status(target_, ignored); std::filesystem::exists(old))
-        std::filesystem::permissions(draft_, old.permissions(), ignored);
-}
-
-void report_file::finish() {
-    stream_->flush();
-    if (!*stream_) throw error{name_ + ": cannot be written to the end; is the disk full?"};
-    if (draft_.empty()) return;
-    file_.close();
-    if (!file_ || std::rename(draft_.c_str(), target_.c_str()) != 0) cannot_write(name_);
-    draft_.clear();
 }
 
 } // namespace marconi::replay

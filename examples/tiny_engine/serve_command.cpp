@@ -3,7 +3,7 @@
 
 #include <marconi/core/error.hpp>
 
-#include <replay/report.hpp>
+#include <replay/report_file.hpp>
 #include <replay/synthetic.hpp>
 #include <replay/text_table.hpp>
 #include <replay/trace_reader.hpp>

@@ -1,14 +1,9 @@
 #include <replay/report.hpp>
 
-#include <bench/temporary_file.hpp>
-#include <marconi/core/error.hpp>
 #include <support/catch.hpp>
 
-#include <filesystem>
-#include <fstream>
-#include <iostream>
-#include <iterator>
 #include <limits>
+#include <optional>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -129,73 +124,4 @@ TEST_CASE("what JSON cannot say becomes null, and bytes that are no text are rep
     std::string const line = written(report_format::json, {odd});
     CHECK(line.find("\"flops_saved\":null") != std::string::npos);
     CHECK(line.find("\"trace\":\"caf\xef\xbf\xbd\"") != std::string::npos);
-}
-
-TEST_CASE("a report goes to a file or to the stream given") {
-    temporary_file const file{"old contents that are longer"};
-    report_file to_file{file.path(), std::cout};
-    to_file.stream() << "new";
-    to_file.finish();
-    std::ifstream in{file.path()};
-    CHECK(std::string{std::istreambuf_iterator<char>{in}, {}} == "new");
-
-    std::ostringstream standard;
-    report_file to_stream{std::nullopt, standard};
-    to_stream.stream() << "text";
-    to_stream.finish();
-    CHECK(standard.str() == "text");
-}
-
-TEST_CASE("a file is replaced by a whole report only") {
-    temporary_file const file{"earlier results"};
-    auto const contents = [&] {
-        std::ifstream in{file.path()};
-        return std::string{std::istreambuf_iterator<char>{in}, {}};
-    };
-    {
-        report_file never_finished{file.path(), std::cout};
-        never_finished.stream() << "half";
-        CHECK(contents() == "earlier results");
-    }
-    CHECK(contents() == "earlier results");
-    CHECK_FALSE(std::filesystem::exists(file.path() + ".partial"));
-    {
-        std::ofstream{file.path() + ".partial"} << "somebody's";
-        std::filesystem::permissions(file.path(), std::filesystem::perms::owner_all);
-        report_file beside{file.path(), std::cout};
-        beside.stream() << "newer results";
-        beside.finish();
-        CHECK(contents() == "newer results");
-        CHECK(std::filesystem::status(file.path()).permissions() ==
-              std::filesystem::perms::owner_all);
-        CHECK(std::filesystem::file_size(file.path() + ".partial") == 10);
-        CHECK_FALSE(std::filesystem::exists(file.path() + ".partial1"));
-        std::filesystem::remove(file.path() + ".partial");
-    }
-
-    temporary_file const link;
-    std::filesystem::remove(link.path());
-    std::filesystem::create_symlink(file.path(), link.path());
-    report_file through{link.path(), std::cout};
-    through.stream() << "new";
-    through.finish();
-    CHECK(contents() == "new");
-    CHECK(std::filesystem::is_symlink(link.path()));
-}
-
-TEST_CASE("a report to what is no file is written at once") {
-    report_file nowhere{"/dev/null", std::cout};
-    nowhere.stream() << "text";
-    nowhere.finish();
-    CHECK(std::filesystem::is_character_file("/dev/null"));
-}
-
-TEST_CASE("a report that cannot be written is an error") {
-    CHECK_THROWS_WITH((report_file{"/no/such/folder/x", std::cout}),
-                      "/no/such/folder/x: cannot be written: No such file or directory");
-    std::ostringstream broken;
-    report_file file{std::nullopt, broken};
-    broken.setstate(std::ios::badbit);
-    CHECK_THROWS_WITH(file.finish(),
-                      "standard output: cannot be written to the end; is the disk full?");
 }
