@@ -40,10 +40,10 @@ void for_each_trace(options const& chosen, Use use) {
         use_apart(std::move(read));
     }
     for (workload const kind : chosen.synthetic) {
-        trace made =
-            make_synthetic({.kind = kind, .seed = chosen.seed, .sessions = chosen.sessions});
-        if (made.requests.size() > chosen.limit) made.requests.resize(chosen.limit);
-        use_apart(std::move(made));
+        use_apart(make_synthetic({.kind = kind,
+                                  .seed = chosen.seed,
+                                  .sessions = chosen.sessions,
+                                  .limit = chosen.limit}));
     }
 }
 

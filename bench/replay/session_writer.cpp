@@ -56,6 +56,13 @@ void session_writer::write_fewshot(std::uint32_t session, std::uint32_t ordinal)
     }
 }
 
+std::uint64_t session_writer::settled_before(std::uint32_t next) {
+    // At the same time the earlier session comes first.
+    while (!unsettled_.empty() && unsettled_.top() <= start_of(next))
+        unsettled_.pop();
+    return requests_.size() - unsettled_.size();
+}
+
 std::vector<request> session_writer::in_order() && {
     // Session and turn break ties, so that the order does not hang on the sort.
     std::ranges::sort(requests_, {}, [](timed_request const& r) {
@@ -129,6 +136,7 @@ session_writer::text session_writer::add(std::uint32_t session, std::uint32_t tu
                                          std::uint64_t ms, text input, std::uint32_t output,
                                          random_source& random) {
     timed_request& r = requests_.emplace_back();
+    unsettled_.push(ms);
     r.ms = ms;
     r.content.session = session;
     r.content.turn = turn;

@@ -7,6 +7,8 @@
 #include "session_shapes.hpp"
 
 #include <cstdint>
+#include <functional>
+#include <queue>
 #include <vector>
 
 namespace marconi::replay {
@@ -20,6 +22,10 @@ public:
     void write_chat(std::uint32_t session, std::uint32_t ordinal);
     void write_agent(std::uint32_t session, std::uint32_t ordinal);
     void write_fewshot(std::uint32_t session, std::uint32_t ordinal);
+
+    /// How many of the requests written come before all of session `next` and of later ones.
+    /// `next` may not fall from call to call. Amortised O(log N) a request.
+    [[nodiscard]] std::uint64_t settled_before(std::uint32_t next);
 
     /// All that was written, by time.
     [[nodiscard]] std::vector<request> in_order() &&;
@@ -55,6 +61,8 @@ private:
 
     std::uint64_t seed_;
     std::vector<timed_request> requests_;
+    /// The times of those that a later session's may still come before, the earliest on top.
+    std::priority_queue<std::uint64_t, std::vector<std::uint64_t>, std::greater<>> unsettled_;
 };
 
 } // namespace marconi::replay

@@ -7,6 +7,7 @@
 #include <array>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace marconi::replay {
 
@@ -19,6 +20,23 @@ constexpr std::array workload_names = {
     std::pair{workload::mixed, std::string_view{"mixed"}},
 };
 
+void write(std::uint32_t session, workload kind, session_writer& to) {
+    bool const mixed = kind == workload::mixed;
+    std::array const turns = {workload::chat, workload::agent, workload::fewshot};
+    std::uint32_t const ordinal = mixed ? session / 3 : session;
+    switch (mixed ? turns[session % 3] : kind) {
+    case workload::chat:
+        to.write_chat(session, ordinal);
+        break;
+    case workload::agent:
+        to.write_agent(session, ordinal);
+        break;
+    default:
+        to.write_fewshot(session, ordinal);
+        break;
+    }
+}
+
 } // namespace
 
 trace make_synthetic(synthetic_options const& options) {
@@ -26,23 +44,13 @@ trace make_synthetic(synthetic_options const& options) {
                    options.sessions, "1 to " + std::to_string(most_sessions));
     session_writer writer{options.seed};
     for (std::uint32_t session = 0; session < options.sessions; ++session) {
-        bool const mixed = options.kind == workload::mixed;
-        std::array const turns = {workload::chat, workload::agent, workload::fewshot};
-        std::uint32_t const ordinal = mixed ? session / 3 : session;
-        switch (mixed ? turns[session % 3] : options.kind) {
-        case workload::chat:
-            writer.write_chat(session, ordinal);
-            break;
-        case workload::agent:
-            writer.write_agent(session, ordinal);
-            break;
-        default:
-            writer.write_fewshot(session, ordinal);
-            break;
-        }
+        if (writer.settled_before(session) >= options.limit) break;
+        write(session, options.kind, writer);
     }
+    std::vector<request> made = std::move(writer).in_order();
+    if (made.size() > options.limit) made.resize(options.limit);
     return {.name = "synthetic-" + std::string{workload_name(options.kind)},
-            .requests = std::move(writer).in_order()};
+            .requests = std::move(made)};
 }
 
 workload parse_workload(std::string_view name) {

@@ -18,6 +18,7 @@
 #include "request.hpp"
 
 #include <cstdint>
+#include <limits>
 #include <string_view>
 
 namespace marconi::replay {
@@ -27,15 +28,17 @@ enum class workload { chat, agent, fewshot, mixed };
 struct synthetic_options {
     workload kind = workload::mixed;
     std::uint64_t seed = 1;
-    std::uint32_t sessions = 100; // 1 to most_sessions
+    std::uint32_t sessions = 100;                                    // 1 to most_sessions
+    std::uint64_t limit = std::numeric_limits<std::uint64_t>::max(); // requests, the first ones
 };
 
 /// More would not fit the memory of most machines.
 inline constexpr std::uint32_t most_sessions = 100'000;
 
 /// Makes a trace named "synthetic-<kind>": the same on every platform for the same options.
-/// Session k is the same whatever the number of sessions. Throws invalid_argument where that is
-/// out of range.
+/// Session k is the same whatever the number of sessions. A limit takes the first requests of all,
+/// but no session is made that begins after the last of them. Throws invalid_argument where the
+/// number of sessions is out of range.
 [[nodiscard]] trace make_synthetic(synthetic_options const& options);
 
 /// "chat" -> workload::chat. Throws invalid_argument.

@@ -150,10 +150,10 @@ struct serve_command {
         if (trace_file.empty() == synthetic.empty())
             throw marconi::error{"give either --trace or --synthetic"};
         if (!trace_file.empty()) return replay::read_trace(trace_file, requests);
-        replay::trace made = replay::make_synthetic(
-            {.kind = replay::parse_workload(synthetic), .seed = seed, .sessions = sessions});
-        if (made.requests.size() > requests) made.requests.resize(requests);
-        return made;
+        return replay::make_synthetic({.kind = replay::parse_workload(synthetic),
+                                       .seed = seed,
+                                       .sessions = sessions,
+                                       .limit = requests});
     }
 
     int run() {

@@ -6,6 +6,7 @@
 #include <marconi/core/error.hpp>
 #include <support/catch.hpp>
 
+#include <algorithm>
 #include <cstdint>
 #include <map>
 #include <vector>
@@ -105,6 +106,31 @@ TEST_CASE("a session does not change when more are asked for") {
     std::vector<request> const many = first_sessions(60);
     REQUIRE_FALSE(few.empty());
     CHECK(std::equal(few.begin(), few.end(), many.begin(), many.end(), same));
+}
+
+TEST_CASE("a limit takes the first requests of a synthetic trace") {
+    auto const [kind, sessions] = GENERATE(table<workload, std::uint32_t>({{workload::chat, 20},
+                                                                           {workload::agent, 20},
+                                                                           {workload::fewshot, 20},
+                                                                           {workload::mixed, 60}}));
+    trace const whole = make_synthetic({.kind = kind, .seed = 5, .sessions = sessions});
+    auto const size = whole.requests.size();
+    for (std::size_t const limit :
+         {std::size_t{1}, std::size_t{2}, size / 7, size / 2, size - 1, size, size + 1}) {
+        trace const first =
+            make_synthetic({.kind = kind, .seed = 5, .sessions = sessions, .limit = limit});
+        CHECK(first.requests.size() == std::min(limit, size));
+        CHECK(
+            std::equal(first.requests.begin(), first.requests.end(), whole.requests.begin(), same));
+    }
+}
+
+// All of it would take more than 30 GB.
+TEST_CASE("of a synthetic trace with a limit no more is made than overlaps") {
+    trace const few = make_synthetic({.seed = 1, .sessions = 40, .limit = 12});
+    trace const of_many = make_synthetic({.seed = 1, .sessions = most_sessions, .limit = 12});
+    REQUIRE(of_many.requests.size() == 12);
+    CHECK(checksum(of_many) == checksum(few));
 }
 
 TEST_CASE("synthetic requests are in order of time, sessions overlap, turns count up") {
