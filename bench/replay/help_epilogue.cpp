@@ -42,6 +42,12 @@ Traces (--trace) are JSON lines of one of these forms. Each line is a request, a
   {"timestamp":4000,"input_length":700,"output_length":80,"hash_ids":[46,47]}
       Mooncake: times in milliseconds, an id for each 512 tokens of the input
 
+Of several traces, one that cannot be read or replayed is named on standard error and left out as a
+whole; the report, also one to a file (--out), has the others. Exit codes:
+  0         the report is as asked for
+  1         a trace is missing in it, or there is none: no trace worked, or it cannot be written
+  2         the command line is refused, and nothing was done
+
 Examples:
   marconi_replay --synthetic mixed
   marconi_replay --synthetic agent --sessions 300 --seed 7 --describe

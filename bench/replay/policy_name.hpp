@@ -16,6 +16,8 @@ struct policy_name {
 
     /// As it is written, and as results name it: two names are the same policy where these agree.
     [[nodiscard]] std::string text() const;
+    /// Whether a capacity says anything to it.
+    [[nodiscard]] bool has_limit() const { return kind != "none" && kind != "infinite"; }
 
     friend bool operator==(policy_name const&, policy_name const&) = default;
 };

@@ -15,13 +15,8 @@
 #include <marconi/tune/learning_cache.hpp>
 #include <marconi/tune/tuned_cache.hpp>
 
-#include <atomic>
 #include <chrono>
-#include <exception>
-#include <iostream>
 #include <limits>
-#include <mutex>
-#include <thread>
 #include <utility>
 
 namespace marconi::replay {
@@ -113,7 +108,7 @@ result run_one(trace const& requests, policy_name const& policy, byte_count capa
     one.r.whole_prompt = chosen.whole_prompt;
     one.r.ttft = name_of(chosen.ttft);
     std::string const& kind = policy.kind;
-    if (kind != "none" && kind != "infinite") one.r.capacity_bytes = capacity.value();
+    if (policy.has_limit()) one.r.capacity_bytes = capacity.value();
     memory::page_options const cut{.block_tokens = token_count{chosen.block_tokens}};
     if (kind == "none")
         one.without_cache();
@@ -136,65 +131,6 @@ result run_one(trace const& requests, policy_name const& policy, byte_count capa
     else
         throw contract_violation{"no policy is called " + kind};
     return one.r;
-}
-
-std::vector<result> run_all(trace const& requests, options const& chosen) {
-    footprint const model = footprint_of(chosen);
-    bool const shares =
-        std::ranges::any_of(chosen.capacities, [](capacity const& c) { return !c.bytes; });
-    struct task {
-        policy_name policy;
-        byte_count capacity;
-    };
-    std::vector<task> tasks;
-    memory::page_layout const layout{model, {.block_tokens = token_count{chosen.block_tokens}}};
-    auto const check = [&](byte_count size) {
-        try {
-            (void)memory::whole_pages(size, layout);
-        } catch (invalid_argument const& why) {
-            throw invalid_argument{requests.name + ": " + why.what()};
-        }
-    };
-    for (capacity const& c : chosen.capacities)
-        if (c.bytes) check(*c.bytes); // told before the first run, not after it
-    std::size_t const runs = chosen.capacities.size() * chosen.policies.size() + (shares ? 1 : 0);
-    progress shown{std::cerr, progress::is_terminal(), runs * requests.requests.size(), "requests"};
-    byte_count whole;
-    if (shares)
-        whole = byte_count{
-            run_one(requests, {.kind = "infinite", .alpha = {}}, {}, model, chosen, shown)
-                .peak_bytes};
-    for (capacity const& c : chosen.capacities)
-        for (policy_name const& p : chosen.policies) {
-            bool const unbounded = p.kind == "none" || p.kind == "infinite";
-            if (!unbounded) check(c.of(whole));
-            if (!unbounded || &c == &chosen.capacities.front()) tasks.push_back({p, c.of(whole)});
-        }
-
-    std::vector<result> results(tasks.size());
-    std::atomic<std::size_t> next{0};
-    std::exception_ptr failure;
-    std::mutex failing;
-    auto const work = [&] {
-        for (std::size_t i; (i = next++) < tasks.size();) {
-            try {
-                results[i] =
-                    run_one(requests, tasks[i].policy, tasks[i].capacity, model, chosen, shown);
-            } catch (...) {
-                std::lock_guard const hold{failing};
-                if (!failure) failure = std::current_exception();
-                next = tasks.size();
-            }
-        }
-    };
-    {
-        std::vector<std::jthread> threads;
-        for (std::size_t i = 1; i < std::min<std::size_t>(chosen.jobs, tasks.size()); ++i)
-            threads.emplace_back(work);
-        work();
-    }
-    if (failure) std::rethrow_exception(failure);
-    return results;
 }
 
 } // namespace marconi::replay

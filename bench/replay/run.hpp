@@ -1,6 +1,6 @@
 #pragma once
 
-// Replays traces through caches: every policy at every capacity.
+// Replays a trace through a cache.
 
 #include "options.hpp"
 #include "progress.hpp"
@@ -9,8 +9,6 @@
 
 #include <marconi/core/footprint.hpp>
 #include <marconi/core/types.hpp>
-
-#include <vector>
 
 namespace marconi::replay {
 
@@ -21,9 +19,5 @@ namespace marconi::replay {
 /// One trace through one cache. `capacity` is ignored by policies without a limit.
 [[nodiscard]] result run_one(trace const& requests, policy_name const& policy, byte_count capacity,
                              footprint const& model, options const& chosen, progress& shown);
-
-/// One trace through all caches that the options name, `chosen.jobs` at a time; results in the
-/// order of capacities, then policies.
-[[nodiscard]] std::vector<result> run_all(trace const& requests, options const& chosen);
 
 } // namespace marconi::replay

@@ -39,6 +39,10 @@ void write(std::uint32_t session, workload kind, session_writer& to) {
 
 } // namespace
 
+std::string synthetic_name(workload kind) {
+    return "synthetic-" + std::string{workload_name(kind)};
+}
+
 trace make_synthetic(synthetic_options const& options) {
     MARCONI_EXPECT(options.sessions >= 1 && options.sessions <= most_sessions, "sessions",
                    options.sessions, "1 to " + std::to_string(most_sessions));
@@ -49,8 +53,7 @@ trace make_synthetic(synthetic_options const& options) {
     }
     std::vector<request> made = std::move(writer).in_order();
     if (made.size() > options.limit) made.resize(options.limit);
-    return {.name = "synthetic-" + std::string{workload_name(options.kind)},
-            .requests = std::move(made)};
+    return {.name = synthetic_name(options.kind), .requests = std::move(made)};
 }
 
 workload parse_workload(std::string_view name) {

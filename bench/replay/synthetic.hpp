@@ -19,6 +19,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <string>
 #include <string_view>
 
 namespace marconi::replay {
@@ -35,7 +36,10 @@ struct synthetic_options {
 /// More would not fit the memory of most machines.
 inline constexpr std::uint32_t most_sessions = 100'000;
 
-/// Makes a trace named "synthetic-<kind>": the same on every platform for the same options.
+/// "synthetic-<kind>".
+[[nodiscard]] std::string synthetic_name(workload kind);
+
+/// Makes a trace of that name: the same on every platform for the same options.
 /// Session k is the same whatever the number of sessions. A limit takes the first requests of all,
 /// but no session is made that begins after the last of them. Throws invalid_argument where the
 /// number of sessions is out of range.

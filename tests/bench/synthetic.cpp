@@ -109,16 +109,14 @@ TEST_CASE("a session does not change when more are asked for") {
 }
 
 TEST_CASE("a limit takes the first requests of a synthetic trace") {
-    auto const [kind, sessions] = GENERATE(table<workload, std::uint32_t>({{workload::chat, 20},
-                                                                           {workload::agent, 20},
-                                                                           {workload::fewshot, 20},
-                                                                           {workload::mixed, 60}}));
-    trace const whole = make_synthetic({.kind = kind, .seed = 5, .sessions = sessions});
+    workload const kind =
+        GENERATE(workload::chat, workload::agent, workload::fewshot, workload::mixed);
+    trace const whole = make_synthetic({.kind = kind, .seed = 5, .sessions = 30});
     auto const size = whole.requests.size();
     for (std::size_t const limit :
          {std::size_t{1}, std::size_t{2}, size / 7, size / 2, size - 1, size, size + 1}) {
         trace const first =
-            make_synthetic({.kind = kind, .seed = 5, .sessions = sessions, .limit = limit});
+            make_synthetic({.kind = kind, .seed = 5, .sessions = 30, .limit = limit});
         CHECK(first.requests.size() == std::min(limit, size));
         CHECK(
             std::equal(first.requests.begin(), first.requests.end(), whole.requests.begin(), same));

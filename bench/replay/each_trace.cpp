@@ -1,0 +1,67 @@
+#include "each_trace.hpp"
+
+#include "synthetic.hpp"
+#include "trace_reader.hpp"
+
+#include <exception>
+#include <map>
+#include <new>
+#include <ostream>
+#include <string>
+#include <vector>
+
+namespace marconi::replay {
+namespace {
+
+/// A trace that is not there yet, and what it is called in the report.
+struct source {
+    std::string name;
+    std::function<trace()> take;
+};
+
+std::vector<source> sources_of(options const& chosen) {
+    std::vector<source> all;
+    std::vector<std::string> const names = trace_names(chosen.traces);
+    for (std::size_t i = 0; i < names.size(); ++i)
+        all.push_back(
+            {names[i], [&chosen, i] { return read_trace(chosen.traces[i], chosen.limit); }});
+    for (workload const kind : chosen.synthetic)
+        all.push_back({synthetic_name(kind), [&chosen, kind] {
+                           return make_synthetic({.kind = kind,
+                                                  .seed = chosen.seed,
+                                                  .sessions = chosen.sessions,
+                                                  .limit = chosen.limit});
+                       }});
+    std::map<std::string, int> seen; // one trace may be asked for twice, or be called as another
+    for (source& s : all)
+        if (int const nth = ++seen[s.name]; nth > 1) s.name += " (" + std::to_string(nth) + ")";
+    return all;
+}
+
+} // namespace
+
+trace_tally for_each_trace(options const& chosen, std::ostream& err,
+                           std::function<void(trace const&)> const& use) {
+    trace_tally tally;
+    for (source const& from : sources_of(chosen)) {
+        auto const fails = [&](std::string const& why) {
+            ++tally.failed;
+            err << "marconi_replay: " << why << std::endl; // hours may pass until the next one
+        };
+        try {
+            trace taken = from.take();
+            taken.name = from.name;
+            use(taken);
+            ++tally.worked;
+        } catch (trace_error const& e) { // says of which file
+            fails(e.what());
+        } catch (std::bad_alloc const&) {
+            fails(from.name + ": out of memory");
+        } catch (std::exception const& e) {
+            fails(from.name + ": " + e.what());
+        }
+    }
+    return tally;
+}
+
+} // namespace marconi::replay

@@ -1,0 +1,113 @@
+#include "program.hpp"
+
+#include "describe.hpp"
+#include "each_trace.hpp"
+#include "options.hpp"
+#include "report.hpp"
+#include "report_file.hpp"
+#include "run.hpp"
+#include "run_all.hpp"
+#include "sizes.hpp"
+
+#include <marconi/core/error.hpp>
+#include <marconi/model/presets.hpp>
+
+#include <algorithm>
+#include <exception>
+#include <filesystem>
+#include <iterator>
+#include <new>
+#include <ostream>
+#include <string>
+#include <system_error>
+#include <vector>
+
+namespace marconi::replay {
+namespace {
+
+struct streams {
+    std::ostream& out;
+    std::ostream& err;
+};
+
+void expect_out_is_no_trace(options const& chosen) {
+    std::error_code none_there;
+    for (std::string const& trace : chosen.traces)
+        if (chosen.out && std::filesystem::equivalent(trace, *chosen.out, none_there))
+            throw_invalid("--out", "'" + *chosen.out + "'", "no file that is read");
+}
+
+/// Hands each trace to `use`; then `write` makes the report of those that worked, if any did: what
+/// took hours is not thrown away for what comes after it.
+template <class Use, class Write>
+int report_on(options const& chosen, streams to, Use use, Write write) {
+    expect_out_is_no_trace(chosen);
+    report_file file{chosen.out, to.out};
+    trace_tally const traces = for_each_trace(chosen, to.err, use);
+    if (traces.worked == 0) return exit_code::incomplete;
+    write(file.stream());
+    file.finish();
+    if (traces.failed == 0) return exit_code::good;
+    to.err << "marconi_replay: " << traces.failed << " of " << traces.failed + traces.worked
+           << " traces failed; the report has the others\n";
+    return exit_code::incomplete;
+}
+
+int print_descriptions(options const& chosen, streams to) {
+    std::vector<trace_statistics> statistics;
+    return report_on(
+        chosen, to, [&](trace const& t) { statistics.push_back(describe(t)); },
+        [&](std::ostream& report) { print_statistics(statistics, report); });
+}
+
+int replay(options const& chosen, streams to) {
+    check_caches(chosen); // what is wrong for all traces is told before one is read
+    std::vector<result> results;
+    return report_on(
+        chosen, to,
+        [&](trace const& t) { std::ranges::move(run_all(t, chosen), std::back_inserter(results)); },
+        [&](std::ostream& report) { write_report(chosen.format, results, report); });
+}
+
+int print_models(options chosen, streams to) {
+    report_file file{chosen.out, to.out};
+    for (model::spec const& preset : model::presets()) {
+        chosen.model = preset.name;
+        footprint const f = footprint_of(chosen);
+        file.stream() << preset.name << ": " << format_bytes(f.kv_bytes_per_token().value())
+                      << " of KV a token, "
+                      << format_bytes(f.checkpoint_bytes(token_count{1u << 20}).value())
+                      << " a checkpoint, " << format_flops(f.flops.up_to(token_count{1000}).value())
+                      << " for 1,000 tokens\n    " << preset.source << '\n';
+    }
+    file.finish();
+    return exit_code::good;
+}
+
+int run(int argc, char const* const* argv, streams to) {
+    command_line const line = parse_command_line(argc, argv, to.out, to.err);
+    if (!line.chosen) return to.out.flush() ? line.exit_code : exit_code::incomplete;
+    if (line.chosen->list_models) return print_models(*line.chosen, to);
+    if (line.chosen->describe) return print_descriptions(*line.chosen, to);
+    return replay(*line.chosen, to);
+}
+
+} // namespace
+
+int run_program(int argc, char const* const* argv, std::ostream& out, std::ostream& err) {
+    auto const ends = [&](int code, char const* why) {
+        err << "marconi_replay: " << why << '\n';
+        return code;
+    };
+    try {
+        return run(argc, argv, {out, err});
+    } catch (std::bad_alloc const&) {
+        return ends(exit_code::incomplete, "out of memory");
+    } catch (invalid_argument const& e) { // as for what the parser refuses
+        return ends(exit_code::refused, e.what());
+    } catch (std::exception const& e) {
+        return ends(exit_code::incomplete, e.what());
+    }
+}
+
+} // namespace marconi::replay

@@ -1,0 +1,97 @@
+#include "run_all.hpp"
+
+#include "progress.hpp"
+#include "run.hpp"
+
+#include <marconi/memory/layout.hpp>
+
+#include <algorithm>
+#include <atomic>
+#include <cstddef>
+#include <exception>
+#include <functional>
+#include <iostream>
+#include <mutex>
+#include <thread>
+
+namespace marconi::replay {
+namespace {
+
+struct task {
+    policy_name policy;
+    byte_count size;
+};
+
+void expect_a_page(byte_count size, footprint const& model, options const& chosen) {
+    memory::page_options const cut{.block_tokens = token_count{chosen.block_tokens}};
+    (void)memory::whole_pages(size, memory::page_layout{model, cut});
+}
+
+bool has_shares(options const& chosen) {
+    return std::ranges::any_of(chosen.capacities, [](capacity const& c) { return !c.bytes; });
+}
+
+/// `infinite` is what an infinite cache holds.
+std::vector<task> tasks_of(options const& chosen, footprint const& model, byte_count infinite) {
+    std::vector<task> tasks;
+    for (capacity const& c : chosen.capacities)
+        for (policy_name const& p : chosen.policies) {
+            byte_count const size = c.of(infinite);
+            if (p.has_limit()) expect_a_page(size, model, chosen);
+            if (p.has_limit() || &c == &chosen.capacities.front()) tasks.push_back({p, size});
+        }
+    return tasks;
+}
+
+/// Results in the order of the tasks, some of which run at the same time.
+std::vector<result> run_tasks(std::vector<task> const& tasks, std::size_t jobs,
+                              std::function<result(task const&)> const& run) {
+    std::vector<result> results(tasks.size());
+    std::atomic<std::size_t> next{0};
+    std::exception_ptr failure;
+    std::mutex failing;
+    auto const work = [&] {
+        for (std::size_t i; (i = next++) < tasks.size();) {
+            try {
+                results[i] = run(tasks[i]);
+            } catch (...) {
+                std::lock_guard const hold{failing};
+                if (!failure) failure = std::current_exception();
+                next = tasks.size();
+            }
+        }
+    };
+    {
+        std::vector<std::jthread> threads;
+        for (std::size_t i = 1; i < std::min(jobs, tasks.size()); ++i)
+            threads.emplace_back(work);
+        work();
+    }
+    if (failure) std::rethrow_exception(failure);
+    return results;
+}
+
+} // namespace
+
+void check_caches(options const& chosen) {
+    footprint const model = footprint_of(chosen);
+    for (capacity const& c : chosen.capacities)
+        if (c.bytes) expect_a_page(*c.bytes, model, chosen);
+}
+
+std::vector<result> run_all(trace const& requests, options const& chosen) {
+    footprint const model = footprint_of(chosen);
+    std::size_t const runs =
+        chosen.capacities.size() * chosen.policies.size() + (has_shares(chosen) ? 1 : 0);
+    progress shown{std::cerr, progress::is_terminal(), runs * requests.requests.size(), "requests"};
+    auto const run = [&](policy_name const& policy, byte_count size) {
+        return run_one(requests, policy, size, model, chosen, shown);
+    };
+    byte_count infinite;
+    if (has_shares(chosen))
+        infinite = byte_count{run({.kind = "infinite", .alpha = {}}, {}).peak_bytes};
+    return run_tasks(tasks_of(chosen, model, infinite), chosen.jobs,
+                     [&](task const& t) { return run(t.policy, t.size); });
+}
+
+} // namespace marconi::replay

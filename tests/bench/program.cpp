@@ -1,0 +1,135 @@
+#include <replay/program.hpp>
+
+#include <bench/temporary_file.hpp>
+#include <support/catch.hpp>
+
+#include <fstream>
+#include <iterator>
+#include <sstream>
+#include <string>
+#include <vector>
+
+using namespace marconi::replay;
+
+namespace {
+
+constexpr char good_trace[] = R"({"s":1,"t":0,"ts":0,"keep":0,"add":[1,2,3],"out":[4]})"
+                              "\n"
+                              R"({"s":1,"t":1,"ts":1,"keep":4,"add":[5],"out":[6]})"
+                              "\n";
+constexpr char cut_off[] = R"({"s":1,"t":0,"ts":0,"keep":0,"add":[1,2,3],"out":[4]})"
+                           "\n"
+                           R"({"s":1,"t":1,"ts":1,"keep":4,"ad)";
+
+struct outcome {
+    int code;
+    std::string out;
+    std::string err;
+};
+
+outcome run(std::vector<std::string> const& arguments) {
+    std::vector<char const*> argv{"marconi_replay"};
+    for (std::string const& a : arguments)
+        argv.push_back(a.c_str());
+    std::ostringstream out, err;
+    int const code = run_program(static_cast<int>(argv.size()), argv.data(), out, err);
+    return {code, out.str(), err.str()};
+}
+
+/// The traces of the results, in JSON, in order.
+std::vector<std::string> traces_in(std::string const& results) {
+    std::vector<std::string> names;
+    std::istringstream lines{results};
+    for (std::string line; std::getline(lines, line);) {
+        std::size_t const begin = line.find(R"("trace":")") + 9;
+        names.push_back(line.substr(begin, line.find('"', begin) - begin));
+    }
+    return names;
+}
+
+std::string contents(temporary_file const& file) {
+    std::ifstream in{file.path()};
+    return {std::istreambuf_iterator<char>{in}, {}};
+}
+
+std::string name_of(temporary_file const& file) {
+    return file.path().substr(file.path().rfind('/') + 1);
+}
+
+} // namespace
+
+TEST_CASE("of several traces those that work are reported, and the others named") {
+    temporary_file const first{good_trace}, broken{cut_off}, last{good_trace}, results;
+    std::vector<std::string> arguments{
+        "--trace",  first.path(), "--trace",     broken.path(), "--trace",    "/no/such",
+        "--trace",  last.path(),  "--synthetic", "chat",        "--limit",    "3",
+        "--policy", "lru",        "--format",    "json",        "--capacity", "1GB"};
+    outcome const o = run(arguments);
+    CHECK(o.code == exit_code::incomplete);
+    CHECK(traces_in(o.out) ==
+          std::vector<std::string>{name_of(first), name_of(last), "synthetic-chat"});
+    std::istringstream told{o.err};
+    std::string line;
+    CHECK(
+        (std::getline(told, line) && line.starts_with("marconi_replay: " + broken.path() + ":2")));
+    CHECK((std::getline(told, line) && line.starts_with("marconi_replay: /no/such: cannot be")));
+    CHECK((std::getline(told, line) &&
+           line == "marconi_replay: 2 of 5 traces failed; the report has the others"));
+    CHECK_FALSE(std::getline(told, line));
+
+    arguments.insert(arguments.end(), {"--out", results.path()});
+    CHECK(run(arguments).code == exit_code::incomplete);
+    CHECK(traces_in(contents(results)).size() == 3);
+}
+
+TEST_CASE("a trace too small for a share of it costs the others nothing") {
+    temporary_file const small{good_trace};
+    outcome const o = run({"--trace", small.path(), "--synthetic", "chat", "--policy", "lru",
+                           "--format", "json", "--capacity", "0.1%"});
+    CHECK(o.code == exit_code::incomplete);
+    CHECK(traces_in(o.out) == std::vector<std::string>{"synthetic-chat"});
+    CHECK(o.err.starts_with("marconi_replay: " + name_of(small) + ": capacity in bytes is "));
+}
+
+TEST_CASE("statistics are of the traces that could be read") {
+    temporary_file const good{good_trace}, broken{cut_off};
+    outcome const o = run({"--trace", broken.path(), "--trace", good.path(), "--describe"});
+    CHECK(o.code == exit_code::incomplete);
+    CHECK(o.out.find(name_of(good)) != std::string::npos);
+    CHECK(o.out.find(name_of(broken)) == std::string::npos);
+}
+
+TEST_CASE("where no trace works there is no report, and an earlier one stays") {
+    temporary_file const broken{cut_off}, results{"earlier results"};
+    outcome const o = run({"--trace", broken.path(), "--out", results.path()});
+    CHECK(o.code == exit_code::incomplete);
+    CHECK(o.err.find(broken.path()) != std::string::npos);
+    CHECK(o.err.find("the report has") == std::string::npos);
+    CHECK(contents(results) == "earlier results");
+    CHECK(run({"--trace", broken.path(), "--format", "csv"}).out.empty());
+}
+
+TEST_CASE("what is wrong for all traces is refused before one is read") {
+    temporary_file const results;
+    auto const [option, value, message] = GENERATE(table<char const*, char const*, char const*>({
+        {"--model", "no-such", "marconi_replay: preset is no-such"},
+        {"--capacity", "5%,1B", "marconi_replay: capacity in bytes is 1; expected at least"},
+    }));
+    outcome const o = run({"--trace", "/no/such", "--trace", "/nor/this", option, value});
+    CHECK(o.code == exit_code::refused);
+    CHECK(o.err.starts_with(message));
+    CHECK(o.err.find("/no/such") == std::string::npos);
+}
+
+TEST_CASE("a whole report is a good end") {
+    temporary_file const good{good_trace};
+    outcome const o = run({"--trace", good.path(), "--trace", good.path(), "--policy", "none,lru",
+                           "--format", "json", "--capacity", "1GB"});
+    CHECK(o.code == exit_code::good);
+    CHECK(o.err.empty());
+    std::string const name = name_of(good);
+    CHECK(traces_in(o.out) == std::vector<std::string>{name, name, name + " (2)", name + " (2)"});
+    CHECK(run({"--list-models"}).code == exit_code::good);
+    CHECK(run({"--help"}).code == exit_code::good);
+    CHECK(run({"--nonsense"}).code == exit_code::refused);
+}
