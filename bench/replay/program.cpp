@@ -2,6 +2,7 @@
 
 #include "describe.hpp"
 #include "each_trace.hpp"
+#include "model_file.hpp"
 #include "options.hpp"
 #include "report.hpp"
 #include "report_file.hpp"
@@ -22,6 +23,9 @@
 #include <system_error>
 #include <vector>
 
+#include <sys/stat.h>
+#include <unistd.h>
+
 namespace marconi::replay {
 namespace {
 
@@ -30,10 +34,26 @@ struct streams {
     std::ostream& err;
 };
 
-void expect_out_is_no_trace(options const& chosen) {
+bool is_standard_input(std::string const& file) {
+    using file_status = struct stat;
+    file_status read{}, written{};
+    return fstat(STDIN_FILENO, &read) == 0 && S_ISREG(read.st_mode) &&
+           stat(file.c_str(), &written) == 0 && read.st_dev == written.st_dev &&
+           read.st_ino == written.st_ino;
+}
+
+bool is_same_file(std::string const& input, std::string const& out) {
     std::error_code none_there;
-    for (std::string const& trace : chosen.traces)
-        if (chosen.out && std::filesystem::equivalent(trace, *chosen.out, none_there))
+    return input == "-" ? is_standard_input(out)
+                        : std::filesystem::equivalent(input, out, none_there);
+}
+
+void expect_out_is_no_input(options const& chosen) {
+    if (!chosen.out) return;
+    std::vector<std::string> inputs = chosen.traces;
+    if (is_model_file(chosen.model)) inputs.push_back(chosen.model);
+    for (std::string const& input : inputs)
+        if (is_same_file(input, *chosen.out))
             throw_invalid("--out", "'" + *chosen.out + "'", "no file that is read");
 }
 
@@ -41,7 +61,7 @@ void expect_out_is_no_trace(options const& chosen) {
 /// took hours is not thrown away for what comes after it.
 template <class Use, class Write>
 int report_on(options const& chosen, streams to, Use use, Write write) {
-    expect_out_is_no_trace(chosen);
+    expect_out_is_no_input(chosen);
     report_file file{chosen.out, to.out};
     trace_tally const traces = for_each_trace(chosen, to.err, use);
     if (traces.worked == 0) return exit_code::incomplete;

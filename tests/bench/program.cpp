@@ -3,11 +3,16 @@
 #include <bench/temporary_file.hpp>
 #include <support/catch.hpp>
 
+#include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <iterator>
 #include <sstream>
 #include <string>
 #include <vector>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 using namespace marconi::replay;
 
@@ -55,6 +60,27 @@ std::string contents(temporary_file const& file) {
 std::string name_of(temporary_file const& file) {
     return file.path().substr(file.path().rfind('/') + 1);
 }
+
+/// Standard input is that file within its scope.
+class standard_input_from {
+public:
+    explicit standard_input_from(std::string const& path) {
+        int const file = open(path.c_str(), O_RDONLY);
+        REQUIRE(file >= 0);
+        dup2(file, STDIN_FILENO);
+        close(file);
+    }
+    ~standard_input_from() {
+        dup2(before_, STDIN_FILENO);
+        close(before_);
+        std::clearerr(stdin); // which may have met the file's end
+    }
+    standard_input_from(standard_input_from const&) = delete;
+    standard_input_from& operator=(standard_input_from const&) = delete;
+
+private:
+    int before_ = dup(STDIN_FILENO);
+};
 
 } // namespace
 
@@ -107,6 +133,45 @@ TEST_CASE("where no trace works there is no report, and an earlier one stays") {
     CHECK(o.err.find("the report has") == std::string::npos);
     CHECK(contents(results) == "earlier results");
     CHECK(run({"--trace", broken.path(), "--format", "csv"}).out.empty());
+}
+
+TEST_CASE("what is read is not written over") {
+    temporary_file const trace{good_trace}, link{};
+    std::filesystem::remove(link.path());
+    std::filesystem::create_hard_link(trace.path(), link.path());
+    auto const refuses = [&](std::string const& input, std::string const& file) {
+        outcome const o = run({"--trace", input, "--out", file});
+        CHECK(o.code == exit_code::refused);
+        CHECK(o.err == "marconi_replay: --out is '" + file + "'; expected no file that is read\n");
+    };
+    refuses(trace.path(), link.path());
+    {
+        standard_input_from const input{trace.path()};
+        refuses("-", trace.path());
+        refuses("-", link.path());
+        refuses("/dev/stdin", trace.path());
+    }
+    CHECK(contents(trace) == good_trace);
+}
+
+TEST_CASE("a model of one's own is not written over") {
+    std::string const text = R"({"flops_per_token":1e9,"kv_bytes_per_token":1000})";
+    temporary_file const model{text}, file{};
+    std::string const path = file.path() + ".json";
+    std::filesystem::rename(model.path(), path);
+    outcome const o = run({"--synthetic", "chat", "--model", path, "--out", path});
+    std::filesystem::rename(path, model.path());
+    CHECK(o.code == exit_code::refused);
+    CHECK(contents(model) == text);
+}
+
+TEST_CASE("standard input may be read into a file that is another") {
+    temporary_file const trace{good_trace}, results;
+    standard_input_from const input{trace.path()};
+    std::vector<std::string> const arguments{"--trace",  "-",    "--policy", "none",
+                                             "--format", "json", "--out",    results.path()};
+    CHECK(run(arguments).code == exit_code::good);
+    CHECK(traces_in(contents(results)) == std::vector<std::string>{"stdin"});
 }
 
 TEST_CASE("what is wrong for all traces is refused before one is read") {
