@@ -25,7 +25,8 @@ each sliding one. state_bytes is a checkpoint's size but for the windows'. What 
 Requests run one after another, in the order of their times: none holds memory while others run.
 Columns: the share of input tokens and of requests that were resumed, and of all prefill FLOPs that
 was saved by it; nodes and checkpoints are those at the end, alpha is the last one, us/request is
-the cache's own time. JSON and CSV have the same by longer names, in bytes, FLOPs and shares of 1.
+the cache's own time. JSON and CSV have the same by longer names, in bytes, FLOPs and shares of 1,
+and what was asked for: capacity_share is empty (null) where that was a size.
 
 Estimated time to first token (--ttft) of what is left to prefill, without queueing or copying:
   h100      FLOPs / (989e12 FLOP/s dense bf16 x 0.5 utilisation, assumed) + 10 ms, assumed

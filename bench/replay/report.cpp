@@ -49,6 +49,7 @@ json to_json(result const& r) {
         {"checkpoint_grid", r.checkpoint_grid},
         {"whole_prompt", r.whole_prompt},
         {"ttft", r.ttft},
+        {"capacity_share", or_null(r.capacity_share)},
     };
 }
 
@@ -88,11 +89,14 @@ void write_csv(std::span<result const> results, std::ostream& to) {
 }
 
 std::string capacity_text(result const& r) {
-    return r.capacity_bytes ? "capacity " + format_bytes(*r.capacity_bytes) : "no limit";
+    if (!r.capacity_bytes) return "no limit";
+    std::string const text = "capacity " + format_bytes(*r.capacity_bytes);
+    return r.capacity_share ? text + ", " + format_share(*r.capacity_share) + " of infinite" : text;
 }
 
 bool same_group(result const& a, result const& b) {
-    return a.trace == b.trace && a.capacity_bytes == b.capacity_bytes;
+    return a.trace == b.trace && a.capacity_bytes == b.capacity_bytes &&
+           a.capacity_share == b.capacity_share;
 }
 
 double saved_share(result const& r) {

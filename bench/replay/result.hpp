@@ -36,6 +36,8 @@ struct result {
     std::uint32_t checkpoint_grid = 0;
     bool whole_prompt = false;
     std::string ttft;
+    /// Of what an infinite cache held, which capacity_bytes then is; nothing: a size, or no limit.
+    std::optional<double> capacity_share;
 };
 
 } // namespace marconi::replay

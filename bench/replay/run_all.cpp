@@ -19,7 +19,8 @@ namespace {
 
 struct task {
     policy_name policy;
-    byte_count size;
+    capacity asked;
+    byte_count size; ///< that `asked` comes to
 };
 
 void expect_a_page(byte_count size, footprint const& model, options const& chosen) {
@@ -38,7 +39,7 @@ std::vector<task> tasks_of(options const& chosen, footprint const& model, byte_c
         for (policy_name const& p : chosen.policies) {
             byte_count const size = c.of(infinite);
             if (p.has_limit()) expect_a_page(size, model, chosen);
-            if (p.has_limit() || &c == &chosen.capacities.front()) tasks.push_back({p, size});
+            if (p.has_limit() || &c == &chosen.capacities.front()) tasks.push_back({p, c, size});
         }
     return tasks;
 }
@@ -90,8 +91,11 @@ std::vector<result> run_all(trace const& requests, options const& chosen) {
     byte_count infinite;
     if (has_shares(chosen))
         infinite = byte_count{run({.kind = "infinite", .alpha = {}}, {}).peak_bytes};
-    return run_tasks(tasks_of(chosen, model, infinite), chosen.jobs,
-                     [&](task const& t) { return run(t.policy, t.size); });
+    return run_tasks(tasks_of(chosen, model, infinite), chosen.jobs, [&](task const& t) {
+        result r = run(t.policy, t.size);
+        if (t.policy.has_limit() && !t.asked.bytes) r.capacity_share = t.asked.share;
+        return r;
+    });
 }
 
 } // namespace marconi::replay

@@ -41,14 +41,21 @@ outcome run(std::vector<std::string> const& arguments) {
     return {code, out.str(), err.str()};
 }
 
-/// The traces of the results, in JSON, in order.
-std::vector<std::string> traces_in(std::string const& results) {
-    std::vector<std::string> names;
+/// A field of each of the results, in JSON, in order, as it is written.
+std::vector<std::string> values_in(std::string const& results, std::string const& field) {
+    std::vector<std::string> values;
     std::istringstream lines{results};
     for (std::string line; std::getline(lines, line);) {
-        std::size_t const begin = line.find(R"("trace":")") + 9;
-        names.push_back(line.substr(begin, line.find('"', begin) - begin));
+        std::size_t const begin = line.find("\"" + field + "\":") + field.size() + 3;
+        values.push_back(line.substr(begin, line.find_first_of(",}", begin) - begin));
     }
+    return values;
+}
+
+std::vector<std::string> traces_in(std::string const& results) {
+    std::vector<std::string> names = values_in(results, "trace");
+    for (std::string& name : names)
+        name = name.substr(1, name.size() - 2); // without quotes
     return names;
 }
 
@@ -197,4 +204,16 @@ TEST_CASE("a whole report is a good end") {
     CHECK(run({"--list-models"}).code == exit_code::good);
     CHECK(run({"--help"}).code == exit_code::good);
     CHECK(run({"--nonsense"}).code == exit_code::refused);
+}
+
+TEST_CASE("results have the share that their capacity is of what an infinite cache held") {
+    outcome const o =
+        run({"--synthetic", "chat", "--sessions", "5", "--policy", "none,lru,gdsf,infinite",
+             "--capacity", "5%,1GB,12.5%", "--format", "json"});
+    CHECK(values_in(o.out, "policy") ==
+          std::vector<std::string>{R"("none")", R"("lru")", R"("gdsf")", R"("infinite")",
+                                   R"("lru")", R"("gdsf")", R"("lru")", R"("gdsf")"});
+    CHECK(values_in(o.out, "capacity_share") == std::vector<std::string>{"null", "0.05", "0.05",
+                                                                         "null", "null", "null",
+                                                                         "0.125", "0.125"});
 }
