@@ -21,6 +21,7 @@
 #include <marconi/model/presets.hpp>
 #include <marconi/policy/admission/always.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>
+#include <marconi/policy/admission/spaced.hpp>
 #include <marconi/policy/eviction/either.hpp>
 #include <marconi/policy/eviction/expected_savings.hpp>
 #include <marconi/policy/eviction/flop_aware.hpp>
@@ -84,6 +85,7 @@ using policy::reuse_kind;
 using policy::reuse_odds;
 using policy::rival;
 using policy::scored;
+using policy::spaced;
 using policy::usage;
 using tune::learning_cache;
 using tune::learning_options;

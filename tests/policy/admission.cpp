@@ -1,9 +1,12 @@
 #include <marconi/core/error.hpp>
 #include <marconi/policy/admission/always.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>
+#include <marconi/policy/admission/spaced.hpp>
 
 #include <support/catch.hpp>
 
+#include <cstdint>
+#include <limits>
 #include <vector>
 
 using namespace marconi;
@@ -88,4 +91,54 @@ TEST_CASE("branch_and_tail always wants the tail and nothing periodic") {
         CHECK(rule.tail);
         CHECK(rule.every == token_count{0});
     }
+}
+
+TEST_CASE("spaced captures every so many tokens of what is new") {
+    spaced const policy{token_count{30}};
+    CHECK(policy.captures(request(100, 99, 0, 0)).at == at({30, 60, 90}));
+    CHECK(policy.captures(request(91, 90, 0, 0)).at == at({30, 60, 90}));
+    CHECK(policy.captures(request(90, 89, 0, 0)).at == at({30, 60}));
+    CHECK(policy.captures(request(30, 29, 0, 0)).at.empty());
+    CHECK(policy.captures(request(0, 0, 0, 0)).at.empty());
+    // After the branch point, or where the request resumes.
+    CHECK(policy.captures(request(100, 99, 40, 0)).at == at({40, 60, 90}));
+    CHECK(policy.captures(request(100, 99, 40, 30)).at == at({40, 60, 90}));
+    CHECK(policy.captures(request(100, 99, 60, 60)).at == at({90}));
+    CHECK(policy.captures(request(100, 99, 99, 0)).at == at({99}));
+    auto const rule = policy.captures(request(100, 99, 0, 0));
+    CHECK(rule.tail);
+    CHECK(rule.every == token_count{0});
+}
+
+TEST_CASE("spaced captures on the grid only, and at multiples that all requests agree on") {
+    spaced const policy{token_count{30}};
+    CHECK(policy.captures(request(100, 99, 0, 0, 1, 10)).at == at({30, 60, 90}));
+    CHECK(policy.captures(request(100, 99, 0, 0, 1, 16)).at == at({32, 64, 96}));
+    CHECK(policy.captures(request(100, 99, 47, 0, 1, 16)).at == at({32, 64, 96}));
+    CHECK(policy.captures(request(100, 99, 70, 40, 1, 16)).at == at({64, 96}));
+    CHECK(policy.captures(request(100, 99, 0, 0, 1, 64)).at == at({64}));
+    CHECK(policy.captures(request(100, 99, 0, 0, 1, 128)).at.empty());
+    CHECK_THROWS_AS(policy.captures(request(300, 299, 200, 0, 16, 0)), invalid_argument);
+}
+
+TEST_CASE("a spaced checkpoint gains a block or 16 tokens") {
+    spaced const policy{token_count{30}};
+    CHECK(policy.captures(request(100, 99, 26, 0, 4)).at == at({26, 30, 60, 90}));
+    CHECK(policy.captures(request(100, 99, 27, 0, 4)).at == at({27, 60, 90}));
+    CHECK(policy.captures(request(100, 99, 14, 14, 64)).at == at({30, 60, 90}));
+    CHECK(policy.captures(request(100, 99, 15, 15, 64)).at == at({60, 90}));
+}
+
+TEST_CASE("spaced by nothing, or by more than a prompt, is branch and tail") {
+    constexpr std::uint64_t most = std::numeric_limits<std::uint64_t>::max();
+    for (std::uint64_t const every : {std::uint64_t{0}, std::uint64_t{100}, most})
+        for (std::uint64_t const grid : {std::uint64_t{1}, std::uint64_t{7}, most})
+            for (std::uint64_t const matched : {0u, 40u, 99u}) {
+                auto const facts = request(100, 99, matched, 0, 1, grid);
+                auto const rule = spaced{token_count{every}}.captures(facts);
+                CHECK(rule.at == branch_and_tail{}.captures(facts).at);
+                CHECK(rule.tail);
+            }
+    CHECK(spaced{token_count{1}}.captures(request(100, 99, 0, 0, 1, most)).at.empty());
+    CHECK(spaced{}.every == token_count{512});
 }

@@ -178,7 +178,8 @@ private:
         return marconi::memory::page_layout{s.model, cut(s)}.page_bytes();
     }
     static any_admission admission(reference::rules const& r) {
-        if (r.tail) return {marconi::policy::branch_and_tail{}};
+        if (r.tail && r.every == 0) return {marconi::policy::branch_and_tail{}};
+        if (r.tail) return {marconi::policy::spaced{token_count{r.every}}};
         return {marconi::policy::always{token_count{r.every}}};
     }
 

@@ -61,7 +61,7 @@ inline std::vector<setup> setups() {
     };
     admission const admissions[] = {
         {"tail", {}},
-        {"grid4", {.eviction = {}, .tail = true, .every = 0, .grid = 4}},
+        {"spaced5grid4", {.eviction = {}, .tail = true, .every = 5, .grid = 4}},
         {"every3", {.eviction = {}, .tail = false, .every = 3}}};
     std::vector<setup> all;
     for (auto const& model : models())

@@ -11,6 +11,7 @@
 #include <marconi/memory/host_store.hpp>
 #include <marconi/policy/admission/always.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>
+#include <marconi/policy/admission/spaced.hpp>
 #include <marconi/policy/eviction/expected_savings.hpp>
 #include <marconi/policy/eviction/flop_aware.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
@@ -138,7 +139,8 @@ private:
 
 /// Any of the admission policies.
 struct any_admission {
-    std::variant<marconi::policy::branch_and_tail, marconi::policy::always> policy;
+    std::variant<marconi::policy::branch_and_tail, marconi::policy::spaced, marconi::policy::always>
+        policy;
 
     [[nodiscard]] marconi::policy::capture_rule
     captures(marconi::policy::request_facts const& facts) const {

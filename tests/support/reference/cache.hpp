@@ -13,7 +13,7 @@ namespace reference {
 
 struct rules {
     rule eviction;
-    bool tail = true;        ///< branch_and_tail; else a checkpoint every so many tokens
+    bool tail = true;        ///< branch, tail and, spaced, every so many tokens; else only these
     std::uint32_t every = 0; ///< tokens
     std::uint32_t grid = 1;
 };
@@ -60,10 +60,18 @@ public:
         marconi::policy::capture_rule found;
         if (!needs_checkpoint()) return found;
         std::uint32_t const fork = std::min(m.matched, m.limit) / rules_.grid * rules_.grid;
+        std::uint32_t const least = std::min(block(), 16u);
+        bool const forks = fork > m.resumable && fork - m.resumable >= least;
+        std::uint32_t step = rules_.every;
+        while (rules_.tail && step % rules_.grid != 0)
+            ++step;
         for (std::uint32_t p = m.resumable + 1; p <= m.limit; ++p) {
             if (p % rules_.grid != 0) continue;
-            bool const named = rules_.tail ? p == fork && p - m.resumable >= std::min(block(), 16u)
-                                           : p % rules_.every == 0;
+            bool const on_step = step != 0 && p % step == 0;
+            bool const named = !rules_.tail ? on_step
+                               : forks && p <= fork
+                                   ? p == fork
+                                   : on_step && p - (forks ? fork : m.resumable) >= least;
             if (named) found.at.push_back(token_count{p});
         }
         found.tail = rules_.tail;

@@ -22,6 +22,9 @@ struct branch_and_tail {
     /// A checkpoint that saves fewer tokens than this is not worth cutting a prefill in two for,
     /// however large the blocks.
     static constexpr token_count largest_least_gain{16};
+    [[nodiscard]] static token_count least_gain(request_facts const& facts) {
+        return std::min(facts.block_tokens, largest_least_gain);
+    }
 
     /// O(1). Throws invalid_argument for a checkpoint grid of 0.
     [[nodiscard]] capture_rule captures(request_facts const& facts) const {
@@ -30,8 +33,7 @@ struct branch_and_tail {
         capture_rule rule{.at = {}, .tail = true};
         token_count const fork = std::min(facts.matched, facts.limit);
         token_count const branch = facts.checkpoint_grid * (fork / facts.checkpoint_grid);
-        token_count const least_gain = std::min(facts.block_tokens, largest_least_gain);
-        if (branch > facts.resumable && branch - facts.resumable >= least_gain)
+        if (branch > facts.resumable && branch - facts.resumable >= least_gain(facts))
             rule.at.push_back(branch);
         return rule;
     }
