@@ -179,7 +179,7 @@ void interpret(raw_values const& raw, options& to) {
         policy_name policy = parse_policy(trimmed(name, "policy"));
         auto const* const known =
             std::ranges::find(known_policies, policy.kind, &known_policy::kind);
-        if (known->takes_alpha && !policy.alpha) policy.alpha = alpha;
+        if (known->takes == policy_argument::alpha && !policy.alpha) policy.alpha = alpha;
         if (std::ranges::find(to.policies, policy) == to.policies.end())
             to.policies.push_back(std::move(policy));
     }

@@ -3,16 +3,19 @@
 // The policies that can be named on the command line.
 
 #include <array>
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <string_view>
 
 namespace marconi::replay {
 
-/// "marconi:0.5" is of kind "marconi" with alpha 0.5.
+/// "marconi:0.5" is of kind "marconi" with alpha 0.5, "learned:4096" of kind "learned" with a
+/// checkpoint every 4,096 tokens.
 struct policy_name {
-    std::string kind;            // one of known_policies
-    std::optional<double> alpha; // finite, at least 0; only where the kind takes one
+    std::string kind;                   // one of known_policies
+    std::optional<double> alpha{};      // finite, at least 0; only where the kind takes one
+    std::uint64_t checkpoint_every = 0; // tokens; 0 where none are spaced, or the kind takes none
 
     /// As it is written, and as results name it: two names are the same policy where these agree.
     [[nodiscard]] std::string text() const;
@@ -22,27 +25,34 @@ struct policy_name {
     friend bool operator==(policy_name const&, policy_name const&) = default;
 };
 
+/// What may stand after the colon.
+enum class policy_argument { none, alpha, spacing };
+
 struct known_policy {
     std::string_view kind;
     std::string_view meaning;
-    bool takes_alpha = false;
+    policy_argument takes = policy_argument::none;
 };
 
 inline constexpr std::array<known_policy, 9> known_policies = {{
     {"none", "no cache at all"},
     {"vllm+", "a checkpoint every 32 tokens, leaves evicted by LRU"},
     {"sglang+", "Marconi's admission, leaves evicted by LRU, a hit refreshes its whole path"},
-    {"marconi", "the paper's score; alpha is tuned, or the one after a colon: marconi:0.5", true},
+    {"marconi", "the paper's score; alpha is tuned, or the one after a colon: marconi:0.5",
+     policy_argument::alpha},
     {"marconi-artifact",
-     "the score as the paper's artifact computes it, of its 7B model; :alpha as above", true},
-    {"lru", "Marconi's admission, least recently used first"},
-    {"gdsf", "Marconi's admission, greedy-dual: age + frequency x FLOPs saved / bytes freed"},
-    {"learned", "Marconi's admission, odds of reuse x FLOPs saved / bytes freed, or gdsf"},
-    {"infinite", "Marconi's admission and no limit: the most that its checkpoints can save"},
+     "the score as the paper's artifact computes it, of its 7B model; :alpha as above",
+     policy_argument::alpha},
+    {"lru", "Marconi's admission, least recently used first", policy_argument::spacing},
+    {"gdsf", "Marconi's admission, greedy-dual: age + frequency x FLOPs saved / bytes freed",
+     policy_argument::spacing},
+    {"learned", "Marconi's admission, odds of reuse x FLOPs saved / bytes freed, or gdsf",
+     policy_argument::spacing},
+    {"infinite", "Marconi's admission and no limit: the most that its checkpoints can save",
+     policy_argument::spacing},
 }};
 
-/// Throws invalid_argument where the kind is unknown, or its alpha is no number, negative or not
-/// taken.
+/// Throws invalid_argument where the kind is unknown, or what follows its colon not what it takes.
 [[nodiscard]] policy_name parse_policy(std::string_view text);
 
 /// A number that is finite and at least 0. Throws invalid_argument.

@@ -10,6 +10,7 @@
 #include <marconi/model/presets.hpp>
 #include <marconi/policy/admission/always.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>
+#include <marconi/policy/admission/spaced.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
 #include <marconi/policy/eviction/lru.hpp>
 #include <marconi/tune/learning_cache.hpp>
@@ -75,8 +76,8 @@ struct run {
         through(cache);
         r.alpha = cache.eviction().alpha();
     }
-    void while_learning(byte_count capacity) {
-        tune::learning_cache cache{store(capacity), cache_options()};
+    void while_learning(byte_count capacity, policy::spaced admission) {
+        tune::learning_cache cache{store(capacity), cache_options(), {}, admission};
         through(cache);
     }
     void without_cache() {
@@ -109,6 +110,7 @@ result run_one(trace const& requests, policy_name const& policy, byte_count capa
     one.r.ttft = name_of(chosen.ttft);
     std::string const& kind = policy.kind;
     if (policy.has_limit()) one.r.capacity_bytes = capacity.value();
+    policy::spaced const spaced{token_count{policy.checkpoint_every}};
     memory::page_options const cut{.block_tokens = token_count{chosen.block_tokens}};
     if (kind == "none")
         one.without_cache();
@@ -117,17 +119,17 @@ result run_one(trace const& requests, policy_name const& policy, byte_count capa
     else if (kind == "sglang+")
         one.with(capacity, policy::branch_and_tail{}, leaf_lru{}, when_full::empties);
     else if (kind == "lru")
-        one.with(capacity, policy::branch_and_tail{}, policy::lru{});
+        one.with(capacity, spaced, policy::lru{});
     else if (kind == "gdsf")
-        one.with(capacity, policy::branch_and_tail{}, policy::gdsf{});
+        one.with(capacity, spaced, policy::gdsf{});
     else if (kind == "learned")
-        one.while_learning(capacity);
+        one.while_learning(capacity, spaced);
     else if (kind == "marconi")
         one.with_alpha<policy::flop_aware>(capacity, policy.alpha);
     else if (kind == "marconi-artifact")
         one.with_alpha<artifact_score>(capacity, policy.alpha);
     else if (kind == "infinite")
-        one.with(unlimited(model, cut), policy::branch_and_tail{}, policy::lru{});
+        one.with(unlimited(model, cut), spaced, policy::lru{});
     else
         throw contract_violation{"no policy is called " + kind};
     return one.r;

@@ -90,7 +90,7 @@ Options = _record("Options", [
     ("state_pieces", POINTER(StatePiece)), ("state_piece_count", c_size_t),
     ("flops_per_token", c_double), ("flops_per_pair", c_double),
     ("window_flops", POINTER(WindowFlops)), ("window_flops_count", c_size_t),
-    *_counts("block_tokens page_bytes checkpoint_grid"),
+    *_counts("block_tokens page_bytes checkpoint_grid checkpoint_every"),
     ("memory", c_void_p), *_counts("capacity multiprocessors event_bytes")])
 Pages = _record("Pages", [
     ("memory", c_void_p), *_counts("page_bytes count block_tokens"),
@@ -279,7 +279,7 @@ class Cache(_Handle):
     def __init__(self, library, *, capacity=0, memory=None, preset=None, tensor_parallel=0,
                  kv_layers=(), state_pieces=(), flops_per_token=0.0, flops_per_pair=0.0,
                  window_flops=(), block_tokens=0, page_bytes=0, checkpoint_grid=0,
-                 multiprocessors=0, event_bytes=0):
+                 checkpoint_every=0, multiprocessors=0, event_bytes=0):
         self._library, self._leases, handle = library, set(), _CACHE()
         address, capacity, self._memory = _pages_in(memory, capacity)
         layers, pieces = _records(KvLayer, kv_layers), _records(StatePiece, state_pieces)
@@ -291,6 +291,7 @@ class Cache(_Handle):
             flops_per_token=flops_per_token, flops_per_pair=flops_per_pair,
             window_flops=windows, window_flops_count=len(windows),
             block_tokens=block_tokens, page_bytes=page_bytes, checkpoint_grid=checkpoint_grid,
+            checkpoint_every=checkpoint_every,
             memory=address, capacity=capacity, multiprocessors=multiprocessors,
             event_bytes=event_bytes)), byref(handle))
         self._handle = handle

@@ -33,7 +33,7 @@ using namespace marconi;
 using c_interface::event_list, c_interface::event_log, c_interface::to_log;
 using pages_place = MARCONI_C_PAGES;
 using store_type = pages_place::store_type;
-using cache_type = concurrent_cache<learning_cache<store_type, branch_and_tail, to_log>>;
+using cache_type = concurrent_cache<learning_cache<store_type, spaced, to_log>>;
 
 thread_local char last_error[1024] = "";
 
@@ -124,8 +124,8 @@ cache_options cache_options_of(marconi_options const& options) {
 struct marconi_cache {
     explicit marconi_cache(marconi_options const& options)
         : events{options.event_bytes},
-          cache{store_of(options), cache_options_of(options), learning_options{}, branch_and_tail{},
-                to_log{&events}} {}
+          cache{store_of(options), cache_options_of(options), learning_options{},
+                spaced{token_count{options.checkpoint_every}}, to_log{&events}} {}
 
     event_log events;
     cache_type cache;

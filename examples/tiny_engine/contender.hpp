@@ -117,8 +117,9 @@ private:
     auto const chosen = replay::parse_policy(name);
     if (chosen.kind == "vllm+") return with(always{token_count{32}}, replay::leaf_lru{});
     if (chosen.kind == "sglang+") return with(branch_and_tail{}, replay::leaf_lru{}, true);
-    if (chosen.kind == "lru") return with(branch_and_tail{}, lru{});
-    if (chosen.kind == "gdsf") return with(branch_and_tail{}, gdsf{});
+    spaced const admission{token_count{chosen.checkpoint_every}};
+    if (chosen.kind == "lru") return with(admission, lru{});
+    if (chosen.kind == "gdsf") return with(admission, gdsf{});
     if (chosen.kind == "marconi" && chosen.alpha)
         return with(branch_and_tail{}, flop_aware{*chosen.alpha});
     if (chosen.kind == "marconi") {
@@ -130,9 +131,11 @@ private:
             options);
     }
     if (chosen.kind == "learned") {
-        using cache_type = learning_cache<host_store>;
+        using cache_type = learning_cache<host_store, spaced>;
         return std::make_unique<contender_with<cache_type>>(
-            runs, std::make_unique<cache_type>(host_store{runs.footprint(), capacity, cut}),
+            runs,
+            std::make_unique<cache_type>(host_store{runs.footprint(), capacity, cut},
+                                         cache_options{}, learning_options{}, admission),
             options);
     }
     if (chosen.kind != "none")

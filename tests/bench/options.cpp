@@ -202,7 +202,14 @@ TEST_CASE("wrong options") {
 TEST_CASE("policy names") {
     CHECK(parse_policy("marconi:0.50").text() == "marconi:0.5");
     CHECK(parse_policy("marconi").text() == "marconi");
-    CHECK_THROWS_WITH(parse_policy("lru:1"), "policy is 'lru:1'; expected lru without an alpha");
+    CHECK(parse_policy("learned:0512").text() == "learned:512");
+    CHECK(parse_policy("lru:1").checkpoint_every == 1);
+    CHECK_THROWS_WITH(parse_policy("none:1"),
+                      "policy is 'none:1'; expected none without an argument");
+    CHECK_THROWS_WITH(parse_policy("lru:0"), "tokens between checkpoints is '0'; expected a number "
+                                             "from 1 to 2^31");
+    for (char const* const text : {"gdsf:", "gdsf:-1", "gdsf:1.5", "gdsf:1k", "gdsf:2147483649"})
+        CHECK_THROWS_AS(parse_policy(text), marconi::invalid_argument);
     for (char const* const text : {"marconi:", "marconi:-1", "marconi:x", "marconi:inf",
                                    "marconi:nan", "marconi:1,5", "marconi:1e999"})
         CHECK_THROWS_AS(parse_policy(text), marconi::invalid_argument);

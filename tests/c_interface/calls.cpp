@@ -446,6 +446,18 @@ TEST_CASE("a call that does not fit those before it is a contract's violation") 
     CHECK(marconi_audit(with.cache) == MARCONI_OK);
 }
 
+TEST_CASE("checkpoints as far apart as the options say") {
+    by_hand model;
+    model.options.checkpoint_grid = 4;
+    model.options.checkpoint_every = 14;
+    opened const with{model.options};
+    marconi_lease* lease = with.open(counting(50));
+    std::array<std::uint64_t, 4> positions{};
+    CHECK(marconi_capture_at(lease, positions.data(), positions.size()) == 3);
+    CHECK(positions == std::array<std::uint64_t, 4>{16, 32, 48, 0});
+    marconi_close(lease);
+}
+
 TEST_CASE("events wait until they are taken") {
     by_hand model;
     model.options.event_bytes = 1 << 10;

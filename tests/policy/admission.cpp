@@ -140,5 +140,5 @@ TEST_CASE("spaced by nothing, or by more than a prompt, is branch and tail") {
                 CHECK(rule.tail);
             }
     CHECK(spaced{token_count{1}}.captures(request(100, 99, 0, 0, 1, most)).at.empty());
-    CHECK(spaced{}.every == token_count{512});
+    CHECK(spaced{}.every == token_count{4096});
 }

@@ -6,14 +6,14 @@
 
 namespace marconi::policy {
 
-/// branch_and_tail, and a checkpoint every so many tokens of what is new in a prompt, on its way
-/// from the branch point to the limit. They serve twice over. A document that a second request
-/// asks about is resumed by that one already, which loses at most `every` tokens of it; with the
-/// branch point alone it is found by the second and used by the third. And of a long entry the end
-/// can be evicted without the rest.
+/// branch_and_tail, and a checkpoint every so many tokens of what is new in a prompt, past the
+/// branch point. For loads that share the beginnings of long prompts, documents say, and differ in
+/// what follows: the second request that comes to one resumes there already, less than `every`
+/// tokens short of where it leaves it, which with the branch point alone the third does.
 ///
-/// Most of them are never used, and which are, differs from load to load: this goes with eviction
-/// that finds out (tune::learning_cache). Any other keeps them as if all were alike.
+/// Where only conversations go on, nobody uses these checkpoints, and each takes the place of
+/// something else until it is evicted. `every` should be as much KV as a checkpoint at least, and
+/// the eviction one that learns which come back (tune::learning_cache).
 ///
 /// The engine copies its state at each: where its chunks end, or where the kernel of its scan has
 /// the state in any case. Positions are multiples of `every`, rounded up to the checkpoint grid, so
@@ -25,7 +25,7 @@ namespace marconi::policy {
 ///     but for a first one that gains less than min(block_tokens, 16) tokens
 /// ```
 struct spaced {
-    token_count every{512}; ///< 0: nothing but branch and tail
+    token_count every{4096}; ///< 0: nothing but branch and tail
 
     /// O(new tokens / step). Throws as branch_and_tail does.
     [[nodiscard]] capture_rule captures(request_facts const& facts) const {
