@@ -89,8 +89,7 @@ std::vector<result> run_all(trace const& requests, options const& chosen) {
         return run_one(requests, policy, size, model, chosen, shown);
     };
     byte_count infinite;
-    if (has_shares(chosen))
-        infinite = byte_count{run({.kind = "infinite"}, {}).peak_bytes};
+    if (has_shares(chosen)) infinite = byte_count{run({.kind = "infinite"}, {}).peak_bytes};
     return run_tasks(tasks_of(chosen, model, infinite), chosen.jobs, [&](task const& t) {
         result r = run(t.policy, t.size);
         if (t.policy.has_limit() && !t.asked.bytes) r.capacity_share = t.asked.share;
