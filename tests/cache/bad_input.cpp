@@ -159,6 +159,33 @@ TEST_CASE("a checkpoint grid of 1 or more") {
           }) == "checkpoint_grid is 0; expected at least 1");
 }
 
+TEST_CASE("a policy and a store that are nobody else's") {
+    counting_cache<policy::lru> one{room_for(hybrid(), 100)};
+    serve(one, "0123456789");
+    REQUIRE(one.eviction().size() == 1);
+    CHECK(invalid([&] {
+              counting_cache<policy::lru>{room_for(hybrid(), 100), {}, {}, one.eviction()};
+          }) == "eviction.size() is 1; expected 0: a policy of its own, not another cache's");
+    CHECK(invalid([&] { counting_cache<policy::lru>{one.store()}; }) ==
+          "store.pages().used() is 12; expected 0: a store of its own");
+}
+
+TEST_CASE("a commit that is refused is no tick of the clock") {
+    small_cache cache{room_for(hybrid(), 100)}, other{room_for(hybrid(), 100)};
+    auto const lease = acquire(cache, text("0123456789"));
+    auto const foreign = acquire(other, text("0123456789"));
+    commit(cache, lease, text("01234567"));
+    tick const before = cache.internals().now();
+    CHECK_THROWS_AS(cache.commit(lease, text("0123")), invalid_argument);
+    CHECK_THROWS_AS(commit(cache, lease, text("0123456789"), {11}), invalid_argument);
+    CHECK_THROWS_AS(cache.commit(lease, text("abcdefgh")), contract_violation);
+    CHECK_THROWS_AS(cache.commit(foreign, text("01234567")), contract_violation);
+    CHECK_THROWS_AS(cache.commit({}, text("01234567")), contract_violation);
+    CHECK(cache.internals().now() == before);
+    commit(cache, lease, text("0123456789"));
+    CHECK(cache.internals().now() == before + tick{1});
+}
+
 TEST_CASE("a limit within the prompt") {
     small_cache cache{room_for(hybrid(), 100)};
     serve(cache, "abc");

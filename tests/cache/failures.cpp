@@ -233,7 +233,7 @@ TEST_CASE("evicting what could not merge, and still cannot, fails and changes no
     for (int i = 0; i < 3; ++i) {
         bool failed = false;
         {
-            testing::no_memory const none{0, 1};
+            testing::no_memory const none{0, 2}; // to make up for it, and to evict
             try {
                 (void)cache.evict(1_B);
             } catch (std::bad_alloc const&) {
@@ -245,8 +245,11 @@ TEST_CASE("evicting what could not merge, and still cannot, fails and changes no
         CHECK(cache.holds().candidates == 2);
         CHECK(cache.stats().evictions() == evictions);
     }
+    CHECK(cache.internals().merges_put_off());
     CHECK(cache.evict(1_B) == byte_count{14 * 256}); // they merge, and go
+    CHECK(cache.stats().merges == 1);
     CHECK(cache.holds().nodes == 0);
+    CHECK_FALSE(cache.internals().merges_put_off());
     CHECK_SOUND(cache);
 }
 

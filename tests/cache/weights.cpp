@@ -8,6 +8,8 @@
 #include <marconi/policy/eviction/gdsf.hpp>
 #include <marconi/policy/eviction/scored.hpp>
 
+#include <cstdint>
+#include <map>
 #include <string_view>
 
 using namespace cache_tests;
@@ -78,6 +80,33 @@ TEST_CASE("a use adds weight, and none takes it away") {
     serve_weighing(cache, 1, "cccccccccc");
     CHECK(holds_text(cache, "aaaaaaaaaa") == (heavier > 5));
     CHECK(holds_text(cache, "bbbbbbbbbb") == (heavier < 5));
+}
+
+namespace {
+
+/// Refreshes paths, as block caches do, and notes the weight at each depth.
+struct path_lru : policy::lru {
+    static constexpr bool refreshes_path = true;
+    std::map<std::uint64_t, double> weights{};
+
+    void insert(node_id n, policy::usage const& h, policy::candidate_facts const& facts) {
+        weights[facts.depth.value()] = facts.weight;
+        lru::insert(n, h, facts);
+    }
+    void update(node_id n, policy::usage const& h, policy::candidate_facts const& facts) {
+        weights[facts.depth.value()] = facts.weight;
+        lru::update(n, h, facts);
+    }
+};
+
+} // namespace
+
+TEST_CASE("what lies above keeps its weight, where hits refresh it, too") {
+    counting_cache<path_lru> cache{room_for(hybrid(), 100)};
+    serve_weighing(cache, 1, "0123");
+    serve_weighing(cache, 2, "01234567");
+    cache.open({}, text("01234567"), {.limit = 8_tokens, .weight = 9}).release();
+    CHECK(cache.eviction().weights == std::map<std::uint64_t, double>{{4, 2}, {8, 9}});
 }
 
 TEST_CASE("a policy of one's own is told of the weight, and evicts by it if it likes") {

@@ -100,14 +100,18 @@ TEST_CASE("a call of a cache inside another is found") {
                           {},
                           meddler{&call}};
             auto const lease = cache.acquire(cache.plan(cache.match({}, prompt)));
-            call = [&] { deed(cache); };
+            call = [&] { deed(cache, lease); };
             (void)cache.commit(lease, prompt);
         });
     };
     for (auto const& [name, message] : {
-             std::pair{"match", message_of([&](meddled& c) { (void)c.match({}, prompt); })},
-             std::pair{"evict", message_of([](meddled& c) { (void)c.evict(byte_count{1}); })},
-             std::pair{"clear", message_of([](meddled& c) { c.clear(); })},
+             std::pair{"match", message_of([&](auto&c, auto&) { (void)c.match({}, prompt); })},
+             std::pair{"stats", message_of([](auto&c, auto&) { (void)c.stats(); })},
+             std::pair{"evict", message_of([](auto&c, auto&) { (void)c.evict(byte_count{1}); })},
+             std::pair{"clear", message_of([](auto&c, auto&) { c.clear(); })},
+             std::pair{"a lease's function", message_of([](auto&, auto&lease) {
+                           (void)lease.should_capture(token_count{1});
+                       })},
          }) {
         INFO(message);
         CHECK(message.find(name + std::string{" was called while commit was under way"}) !=

@@ -13,9 +13,8 @@
 namespace marconi::cache {
 
 /// Recomputes every invariant of a cache from scratch and says what is broken; an empty answer is a
-/// clean bill. What waits for memory that was not to be had (a rank until the next eviction, a merge
-/// until the node is looked at again) is not broken. O(nodes + pages + tokens). For tests after
-/// every step, and for production in doubt.
+/// clean bill. A rank or a merge that found no memory waits for the next eviction: that is not
+/// broken. O(nodes + pages + tokens). For tests after every step, and for production in doubt.
 template <class Cache>
 class auditor {
 public:
@@ -95,14 +94,15 @@ private:
             ++checkpoints_;
             checkpoint_pages_ += c.page_count;
         } else if (!pinned) {
-            if (n.child_count == 1 && ++unmerged_ > entries_.merges_put_off())
+            if (n.child_count == 1 && !entries_.merges_put_off())
                 fault(name(id) + ": should have merged into its child");
             if (n.is_leaf() && entries_.pages(n).empty()) fault(name(id) + ": owns nothing");
         }
-        node_id above = n.parent;
-        while (!tree_[above].is_root() && !entries_.has_checkpoint(above))
-            above = tree_[above].parent;
-        expect(payload.resume_above, tree_[above].depth, name(id) + ": nearest checkpoint above");
+        auto const& above = tree_[n.parent];
+        expect(payload.resume_above,
+               above.is_root() || above.payload.checkpoint ? above.depth
+                                                           : above.payload.resume_above,
+               name(id) + ": nearest checkpoint above");
         check_rank(id);
     }
 
@@ -149,7 +149,6 @@ private:
     typename Cache::entries_type::tree_type const& tree_;
     std::unordered_map<std::uint32_t, std::uint32_t> owners_, kv_pins_, checkpoint_pins_;
     std::uint64_t candidates_ = 0, candidate_pages_ = 0, checkpoints_ = 0, checkpoint_pages_ = 0;
-    std::uint64_t unmerged_ = 0;
     std::vector<std::string> faults_;
 };
 

@@ -161,13 +161,13 @@ public:
         if (forget_rank(id)) eviction_.erase(id);
     }
 
-    /// A request of that weight used this node: its history and, where the policy wishes so, its
-    /// path's.
+    /// A request of that weight used this node: its weight, and its history and, where the policy
+    /// wishes so, its path's.
     void touch(node_id id, float weight) noexcept {
+        tree_[id].payload.weight = std::max(tree_[id].payload.weight, weight);
         for (node_id at = id; !tree_[at].is_root(); at = tree_[at].parent) {
             auto& payload = tree_[at].payload;
             payload.history = eviction_.used(payload.history, now_);
-            payload.weight = std::max(payload.weight, weight);
             rerank(at);
             if (!refreshes_path) break;
         }

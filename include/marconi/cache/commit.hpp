@@ -42,6 +42,7 @@ public:
     template <class Unlocked>
     commit_outcome run(stream_type const& stream, Unlocked const& unlocked) {
         check_commit(entries_, lease_, tokens_, brought_);
+        entries_.advance_clock();
         path_pin<Entries> pin{entries_, lease_, this->follow(this->start(), tokens_)};
         check_views(store_, first_read(), token_count{tokens_.size()}, brought_);
         this->part_from_others(pin);

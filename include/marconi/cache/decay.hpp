@@ -34,9 +34,8 @@ public:
     [[nodiscard]] std::uint64_t events() const { return sequence_; }
     [[nodiscard]] counters& counts() { return counts_; }
     [[nodiscard]] counters const& counts() const { return counts_; }
-    /// Merges that found no memory: so many nodes at most have an only child and no checkpoint,
-    /// until they are looked at again.
-    [[nodiscard]] std::uint64_t merges_put_off() const { return merges_put_off_; }
+    /// Whether some merge found no memory when it was due.
+    [[nodiscard]] bool merges_put_off() const { return merges_put_off_; }
     [[nodiscard]] std::uint64_t checkpoint_count() const { return checkpoints_.size(); }
     [[nodiscard]] std::uint64_t checkpoint_pages() const { return checkpoint_pages_; }
     [[nodiscard]] std::size_t checkpoint_table_bytes() const { return checkpoints_.bytes(); }
@@ -102,11 +101,20 @@ protected:
         this->rerank(id);
     }
 
+    /// Merges what was put off, as far as there is memory now. O(nodes), if anything was.
+    void make_up_merges() noexcept {
+        if (!std::exchange(merges_put_off_, false)) return;
+        for (std::uint32_t i = 0; i < tree_.slots(); ++i) {
+            node_id const id{i};
+            if (tree_.live(id) && !tree_[id].is_root() && tree_[id].child_count == 1) settle(id);
+        }
+    }
+
     bool merge(node_id id) noexcept {
         try {
             tree_.reserve_merge(id);
         } catch (std::bad_alloc const&) {
-            ++merges_put_off_;
+            merges_put_off_ = true;
             return false;
         }
         node_type const& n = tree_[id];
@@ -185,7 +193,7 @@ protected:
 private:
     MARCONI_NO_UNIQUE_ADDRESS Observer observer_;
     std::uint64_t sequence_ = 0;
-    std::uint64_t merges_put_off_ = 0;
+    bool merges_put_off_ = false;
 };
 
 } // namespace marconi::cache

@@ -136,6 +136,7 @@ public:
 
     /// Evicts what the policy names; false if it names nothing. What throws has changed nothing.
     bool evict_one(eviction_reason why) {
+        this->make_up_merges();
         std::optional<node_id> const victim = this->choose_victim();
         if (!victim) return false;
         node_type const& n = tree_[*victim];

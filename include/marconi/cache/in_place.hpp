@@ -113,7 +113,7 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
         if (wanted > 0) entries.store().admit_writer(fresh, stream);
     bool const copies = wanted > 0 && first * block < lease.position;
     std::vector<page_id> path;
-    if (copies || own_end < first) path = path_pages(entries, lease.node, lease.position);
+    if (copies || own_end < first) path = path_pages(entries, lease.node, lease.position, own_end);
     if (copies) entries.store().copy_block(path.back(), fresh.front(), stream);
 
     // Nothing from here on can fail.
@@ -122,7 +122,7 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
         with.push_back(page);
     };
     for (std::uint32_t b = own_end; b < first; ++b)
-        share(path[b], lease.pages);
+        share(path[b - own_end], lease.pages);
     if (copies) share(path.back(), lease.replaced);
     if (lease.pages.empty()) lease.first_block = first;
     lease.pages.insert(lease.pages.end(), fresh.begin(), fresh.end()); // there is room

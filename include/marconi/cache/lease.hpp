@@ -110,7 +110,7 @@ public:
     /// the next commit begins with what is still there, and this may be less after it.
     [[nodiscard]] token_count position() const { return token_count{record().position}; }
     /// Positions within the prompt where the prefill is to copy the recurrent state, ascending. The
-    /// tail is not among them, nor is what lies past the prompt: ask should_capture().
+    /// tail is not among them, nor is what lies past the match's limit: ask should_capture().
     [[nodiscard]] std::span<token_count const> capture_at() const { return record().captures.at; }
     /// Whether to copy it at `position`, in the prompt or past it; `last` says that no further
     /// token will be processed, so that this is the tail.
@@ -148,6 +148,7 @@ private:
     basic_lease(Cache& cache, lease_id id) : cache_{&cache}, id_{id} {}
     [[nodiscard]] lease_record const& record() const {
         if (!cache_) throw contract_violation{"the lease is empty: stale, released or moved from"};
+        auto const use = cache_->threads_.reading("a lease's function");
         return cache_->record(*this);
     }
 

@@ -42,7 +42,10 @@ public:
     }
 
     /// What has happened, and what is here. O(1).
-    [[nodiscard]] counters const& stats() const { return entries_.counts(); }
+    [[nodiscard]] counters const& stats() const {
+        auto const use = threads_.reading("stats");
+        return entries_.counts();
+    }
     [[nodiscard]] occupancy holds() const {
         auto const use = threads_.reading("holds");
         return count_holdings(entries_, leases_.size(), peak_pages_);
@@ -113,6 +116,10 @@ protected:
           entries_{std::move(store), std::move(eviction), std::move(observer)} {
         MARCONI_EXPECT(options.checkpoint_grid >= token_count{1}, "checkpoint_grid",
                        options.checkpoint_grid.value(), "at least 1");
+        MARCONI_EXPECT(entries_.eviction().size() == 0, "eviction.size()",
+                       entries_.eviction().size(), "0: a policy of its own, not another cache's");
+        MARCONI_EXPECT(entries_.store().pages().used() == 0, "store.pages().used()",
+                       entries_.store().pages().used(), "0: a store of its own");
     }
     parts(parts const&) = delete;
     parts& operator=(parts const&) = delete;

@@ -73,9 +73,9 @@ public:
         return {match, decide_captures(entries_, admission_, options_, match)};
     }
 
-    /// Pins what the plan reuses and refreshes it. Where a call in between let it go, the lease is
-    /// empty: match again. O(log N). Throws contract_violation for a plan of none or another cache,
-    /// invalid_argument for a weight out of range.
+    /// Pins and refreshes what the plan reuses. Where a call in between let it go, or merged it,
+    /// the lease is empty: match again. O(log N). Throws contract_violation for a plan of none or
+    /// another cache, invalid_argument for a weight out of range.
     [[nodiscard]] lease acquire(request_plan const& plan) {
         auto const use = threads_.writing("acquire");
         if (plan.match.cache != identity_)
@@ -117,8 +117,8 @@ public:
     }
 
     /// The page of every block that the lease can read or has reserved, from block `first` on.
-    /// Until the KV is let go pages stay valid, and entries of blocks that end at or before the
-    /// lease's position as they are; others may change with reserve, unreserve, commit. O(blocks).
+    /// Until KV is let go or deduplicated pages of blocks that end by the lease's position stay as
+    /// they are, and others until the next reserve, unreserve or commit. O(blocks).
     [[nodiscard]] std::vector<page_id> block_table(lease const& held, std::size_t first = 0) const {
         auto const use = threads_.reading("block_table");
         return cache::block_table(entries_, record(held), first);
@@ -127,7 +127,8 @@ public:
     /// Adds writable pages for the first `tokens` tokens of the sequence, evicting if need be; how
     /// many of these have pages is returned, fewer where there is no room. Take the block table
     /// again, write KV from the lease's position on, and commit with an empty kv view: that says
-    /// that the KV of every token committed is in its page. O(new pages), and as commit().
+    /// that the KV of every token committed is in its page. O(new pages), and as commit(). Throws
+    /// invalid_argument for less than the lease's position, contract_violation after let_go_kv().
     token_count reserve(lease const& held, token_count tokens, stream const& on = base::unnamed()) {
         auto const use = threads_.writing("reserve");
         lease_record& r = record_of(held);
@@ -149,10 +150,10 @@ public:
         unreserve_pages(entries_, r, kept);
     }
 
-    /// Gives back the lease's own pages of whole blocks up to its position: what others published
-    /// first is then held once. Returns how much came free. The block table names the others' pages
-    /// from then on: take it again from its start (and, on a store with streams, say used_on), when
-    /// no kernel reads the old one. O(nodes and pages of the path from its first own block on).
+    /// Gives back the lease's own pages of whole blocks that others published first, up to its
+    /// position; how much came free is returned. When no kernel reads the old block table take it
+    /// again from its start: it names the others' pages (on a store with streams, say used_on).
+    /// O(nodes and pages of the path from its first own block on).
     byte_count deduplicate(lease const& held) {
         auto const use = threads_.writing("deduplicate");
         return drop_whole_blocks(entries_, streams_, record_of(held), held.id_);
@@ -162,15 +163,14 @@ public:
     /// from the lease's position on. From then on the lease pins the KV of what it committed, not
     /// the checkpoints. As often as you like in a request's life. Lack of room is no error: the
     /// outcome says so. Throws invalid_argument or contract_violation if the arguments contradict
-    /// the lease (of the tokens before it the last 64 are compared); then the cache is as it was,
-    /// and where memory or a copy fails, too, but for victims evicted. O(new tokens + depth), O(log
-    /// N) a victim; where room is short, O(depth + pages held) a lease, too.
+    /// the lease (of the tokens before it the last 64 are compared, but after let_go_kv()). Where
+    /// it throws, a copy fails, say, nothing has changed but the clock, and victims that went.
+    /// O(new tokens + depth), O(log N) a victim, O(depth + pages held) a lease if room is short.
     template <relocking<Store> Unlocked = copy_at_once>
     commit_outcome commit(lease const& held, std::span<Token const> tokens,
                           computed const& brought = {}, stream const& on = base::unnamed(),
                           Unlocked const& unlocked = {}) {
         auto use = threads_.writing("commit");
-        entries_.advance_clock();
         lease_record& r = record_of(held);
         streams_.note_commit(entries_, r, held.id_, on);
         commit_operation<entries_type, Token> operation{entries_, leases_, r, tokens, brought};

@@ -1,6 +1,7 @@
 #pragma once
 
-// The two extension points for policies. Both are values: the cache owns a copy of each.
+// The two extension points for policies. Both are values: each cache owns a copy, that of an
+// eviction policy made while it ranked nothing.
 
 #include <marconi/core/types.hpp>
 #include <marconi/policy/facts.hpp>
@@ -29,7 +30,8 @@ concept admission_policy = std::copyable<P> && requires(P const policy, request_
 ///
 ///   history          what the policy remembers of a node: a small regular type, copied at will.
 ///   created(now)     the history of a node published now.
-///   used(h, now)     a request resumed from the node, or brought just what was there already.
+///   used(h, now)     a request resumed from the node, or brought just what was there already, or
+///                    the checkpoint that it had lacked.
 ///   merged(c, p)     parent `p` merges into child `c`: the history of the surviving child.
 ///                    A split copies the history to both halves; no call is made.
 ///   insert(n, h, f)  node n became a candidate. n is not in the index.

@@ -54,7 +54,7 @@ struct candidate_facts {
 /// When and how often a node was used: the history that most policies keep.
 struct usage {
     tick last_use;
-    std::uint64_t uses = 0; ///< resumed from, not counting its creation
+    std::uint64_t uses = 0; ///< told by used(), see eviction_policy: its creation does not count
 
     friend constexpr bool operator==(usage const&, usage const&) = default;
 };

@@ -10,8 +10,8 @@ namespace marconi::policy {
 /// reuse (the baseline "vLLM+" of Marconi, arXiv 2411.19379, §5). Most of these are never used
 /// again: at 32 tokens, the paper's 7B model spends 9 GB on a prompt of 10,000.
 struct always {
-    token_count every{
-        32}; ///< at least 1; in the prefill what is off the checkpoint grid is dropped
+    /// At least 1. Up to the match's limit, what is off the checkpoint grid is dropped.
+    token_count every{32};
 
     /// Throws invalid_argument for `every` = 0.
     [[nodiscard]] capture_rule captures(request_facts const&) const {

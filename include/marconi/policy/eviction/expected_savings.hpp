@@ -30,7 +30,7 @@ class expected_savings {
 public:
     struct history {
         tick last_use;
-        std::uint64_t uses = 0;  ///< times that it was resumed from
+        std::uint64_t uses = 0;  ///< told by used()
         std::uint64_t turns = 0; ///< or that what merged into it was: a conversation's turns
 
         friend constexpr bool operator==(history const&, history const&) = default;

@@ -25,7 +25,7 @@ class gdsf {
 public:
     struct history {
         tick last_use;
-        std::uint64_t uses = 0; ///< resumed from, not counting its creation
+        std::uint64_t uses = 0; ///< told by used(): its creation does not count
         double clock = 0;       ///< the policy's at the last use: FLOPs per byte
 
         friend constexpr bool operator==(history const&, history const&) = default;
