@@ -92,8 +92,8 @@ typedef struct marconi_options {
     uint64_t block_tokens;     /* of the attention kernel, 1 to 256; default 16 */
     uint64_t page_bytes;       /* for models without full attention; default 65,536 */
     uint64_t checkpoint_grid;  /* marconi_capture_at() names multiples of it; default 1 */
-    uint64_t checkpoint_every; /* and positions so far apart in what is new in a prompt, for
-                                * documents that many ask about; default none */
+    uint64_t checkpoint_every; /* and, for documents that many ask about, positions so far apart in
+                                * what is new in a prompt, while these pay; default none */
 
     void* memory;      /* for the pages, until marconi_destroy; null: the cache's own. On a device
                         * at a multiple of 256, in its memory or pinned on the host */

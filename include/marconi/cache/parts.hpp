@@ -94,10 +94,11 @@ public:
         return entries_.events();
     }
 
-    /// The policies in use. Changing an eviction policy's parameters takes effect at the next
-    /// victim; its index of candidates must be left alone.
+    /// The policies in use. Changing their parameters takes effect at the next victim and the next
+    /// plan; an eviction policy's index of candidates must be left alone.
     [[nodiscard]] Eviction& eviction() { return entries_.eviction(); }
     [[nodiscard]] Eviction const& eviction() const { return entries_.eviction(); }
+    [[nodiscard]] Admission& admission() { return admission_; }
     [[nodiscard]] Admission const& admission() const { return admission_; }
     [[nodiscard]] cache_options const& options() const { return options_; }
     [[nodiscard]] Observer& observer() { return entries_.observer(); }

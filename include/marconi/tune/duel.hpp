@@ -28,6 +28,11 @@ public:
           second_{blank, options, admission},
           fade_{std::exp2(-1 / half_life)} {}
 
+    /// From now on both capture by this policy.
+    void admit_by(Admission const& admission) {
+        first_.admission() = admission;
+        second_.admission() = admission;
+    }
     /// What rules the first ghost, to be told what it cannot find out by itself.
     [[nodiscard]] First& first() { return first_.eviction(); }
 

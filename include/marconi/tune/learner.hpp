@@ -17,6 +17,7 @@
 #include <marconi/tune/replay.hpp>
 #include <marconi/tune/request_shown.hpp>
 #include <marconi/tune/reuse_shadow.hpp>
+#include <marconi/tune/spacing.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -75,9 +76,11 @@ public:
                                             : std::make_unique<odds_against_gdsf>(
                                                   ledger_like(store), cache_options, admission,
                                                   static_cast<double>(options.duel_half_life))},
+          spacing_{admission},
           shadow_{std::make_unique<shadow>(ledger_like(store, options.shadow_multiple),
-                                           cache_options, std::move(admission),
-                                           options.shadow_memory)} {}
+                                           cache_options, spacing_.without(admission),
+                                           options.shadow_memory,
+                                           spacing_.step(store, cache_options))} {}
 
     /// What a commit that is to be made shows of its request, if there is anything to learn.
     template <class Entries>
@@ -89,11 +92,11 @@ public:
         return shown;
     }
 
-    /// Learns from what a commit showed, once it is made, and tells the policy.
+    /// Learns from what a commit showed, once it is made, and tells the policies.
     /// O(tokens + depth).
     template <class Entries>
     void learn_from(std::optional<replay_request<Token>> const& shown, Entries const& entries,
-                    learned_or_gdsf& rule) noexcept {
+                    learned_or_gdsf& rule, Admission& admission) noexcept {
         if (!shown) return;
         guarded([&] {
             bool const seen = shadow_->ask(*shown, entries.now());
@@ -110,6 +113,8 @@ public:
             policy::reuse_odds const odds = renewed_odds(entries);
             rule.first().set_odds(odds);
             if (duel_) duel_->first().set_odds(odds);
+            if (spacing_.choose(shadow_->spacing(), admission) && duel_) duel_->admit_by(admission);
+            shadow_->spacing().fade(fade_);
         });
     }
 
@@ -131,6 +136,7 @@ public:
         r.requests = requests_;
         r.horizon_ticks = horizon_;
         r.changes = changes_;
+        r.spacing_pays = spacing_.pays();
         r.failure = failure_;
         if (!shadow_) return r;
         r.reuses = shadow_->observer().statistics().reuses();
@@ -189,6 +195,7 @@ private:
     learning_options options_;
     double fade_;
     std::unique_ptr<odds_against_gdsf> duel_;
+    spacing_choice<Admission> spacing_;
     std::unique_ptr<shadow> shadow_;
     intake taken_in_;
     double horizon_ = 0;

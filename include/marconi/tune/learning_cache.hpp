@@ -20,7 +20,8 @@ namespace marconi::tune {
 /// A prefix cache that learns from its requests which entries come back, and when, and evicts what
 /// is expected to save the least compute for its memory (policy::expected_savings), or by
 /// greedy-dual (policy::gdsf) while that would save more. Calls, leases and threads as
-/// prefix_cache's. Decisions are a pure function of the calls.
+/// prefix_cache's. Decisions are a pure function of the calls. Whether the checkpoints of a
+/// policy::spaced, if that is the admission policy, are worth making it finds out, too.
 ///
 /// A commit that completes a prompt, or brings the tail of an answer (of states on a grid, one in
 /// 1,024 tokens), is made thrice more in caches that only count: a larger one (reuse_shadow), which
@@ -54,7 +55,7 @@ public:
         auto const shown =
             learner_.shown_by(this->record(held), tokens, brought, this->internals());
         cache::commit_outcome const outcome = base::commit(held, tokens, brought, on, unlocked);
-        learner_.learn_from(shown, this->internals(), this->eviction());
+        learner_.learn_from(shown, this->internals(), this->eviction(), this->admission());
         return outcome;
     }
 

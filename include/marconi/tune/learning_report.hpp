@@ -44,6 +44,9 @@ struct learning_report {
     /// often the rule changed hands. FLOPs are counted plain. Nothing without a duel.
     cache::counters by_odds, by_gdsf;
     std::uint64_t changes = 0;
+    /// Whether the checkpoints of a `spaced` admission are made: from the start on, while they save
+    /// 2 % of what is saved in the shadow, and again once they would save 5 %.
+    bool spacing_pays = true;
     byte_count memory;   ///< for all of this, on the host, but for what policies keep
     std::string failure; ///< why learning has ended; empty while it goes on
 };

@@ -13,7 +13,7 @@ namespace marconi::policy {
 ///
 /// Where only conversations go on, nobody uses these checkpoints, and each takes the place of
 /// something else until it is evicted. `every` should be as much KV as a checkpoint at least, and
-/// the eviction one that learns which come back (tune::learning_cache).
+/// eviction learn which come back: tune::learning_cache does, and makes none while they do not pay.
 ///
 /// The engine copies its state at each: where its chunks end, or where the kernel of its scan has
 /// the state in any case. Positions are multiples of `every`, rounded up to the checkpoint grid, so
@@ -27,12 +27,16 @@ namespace marconi::policy {
 struct spaced {
     token_count every{4096}; ///< 0: nothing but branch and tail
 
+    /// What captured positions are multiples of, unless `every` is 0.
+    [[nodiscard]] token_count step_on(token_count checkpoint_grid) const {
+        return checkpoint_grid * ((every - token_count{1}) / checkpoint_grid + 1);
+    }
+
     /// O(new tokens / step). Throws as branch_and_tail does.
     [[nodiscard]] capture_rule captures(request_facts const& facts) const {
         capture_rule rule = branch_and_tail{}.captures(facts);
         if (every == token_count{} || every > facts.limit) return rule;
-        token_count const grid = facts.checkpoint_grid;
-        token_count const step = grid * ((every - token_count{1}) / grid + 1);
+        token_count const step = step_on(facts.checkpoint_grid);
         token_count const from = rule.at.empty() ? facts.resumable : rule.at.back();
         for (token_count p = step * (from / step + 1); p <= facts.limit; p += step)
             if (p - from >= branch_and_tail::least_gain(facts)) rule.at.push_back(p);
