@@ -13,7 +13,8 @@ std::string help_epilogue() {
     }
     return text + R"(
 After a colon lru, gdsf, learned and infinite take a number of tokens: learned:4096 has a checkpoint
-every 4,096 tokens of what is new in a prompt, too. (A share of infinite's is without these.)
+every 4,096 tokens of what is new in a prompt, too, and learned while these pay. (A share of what
+infinite holds is without them.)
 
 Capacities (--capacity) are sizes in B, KB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB
 (powers of 1024), or a share such as 10% of the most that an infinite cache would hold.
