@@ -150,10 +150,10 @@ public:
         unreserve_pages(entries_, r, kept);
     }
 
-    /// Gives back the lease's own pages of whole blocks that others published first, up to its
-    /// position; how much came free is returned. When no kernel reads the old block table take it
-    /// again from its start: it names the others' pages (on a store with streams, say used_on).
-    /// O(nodes and pages of the path from its first own block on).
+    /// Gives back the lease's own pages of whole blocks up to its position: what others published
+    /// first is then held once. How much came free is returned. When no kernel reads the old block
+    /// table take it again from its start: it names the others' pages (on a store with streams, say
+    /// used_on). O(nodes and pages of the path from its first own block on).
     byte_count deduplicate(lease const& held) {
         auto const use = threads_.writing("deduplicate");
         return drop_whole_blocks(entries_, streams_, record_of(held), held.id_);
