@@ -17,7 +17,7 @@
 namespace c_interface {
 
 /// What an observer is told.
-using heard = marconi::cache::event<std::int32_t>;
+using cache_event = marconi::cache::event<std::int32_t>;
 
 static_assert(MARCONI_KV_PUBLISHED == int(marconi::cache::event_kind::kv_published) &&
               MARCONI_CHECKPOINT_PUBLISHED ==
@@ -35,7 +35,7 @@ public:
     event_list& operator=(event_list const&) = delete;
 
     /// Throws std::bad_alloc, and has not changed.
-    void add(heard const& e) {
+    void add(cache_event const& e) {
         events_.push_back({.sequence = e.sequence,
                            .kind = static_cast<std::uint64_t>(e.kind),
                            .node = e.node.value(),
@@ -51,7 +51,7 @@ public:
             throw;
         }
     }
-    [[nodiscard]] std::size_t bytes_with(heard const& e) const {
+    [[nodiscard]] std::size_t bytes_with(cache_event const& e) const {
         return (events_.size() + 1) * sizeof(marconi_event) +
                (tokens_.size() + e.tokens.size()) * sizeof(std::int32_t);
     }
@@ -81,7 +81,7 @@ public:
 
     [[nodiscard]] bool on() const { return room_ != 0; }
 
-    void hear(heard const& e) noexcept {
+    void hear(cache_event const& e) noexcept {
         if (!on()) return;
         std::scoped_lock const held{mutex_};
         next_ = e.sequence + 1;
@@ -109,7 +109,7 @@ private:
 /// The cache's observer.
 struct to_log {
     event_log* log;
-    void observe(heard const& e) noexcept { log->hear(e); }
+    void observe(cache_event const& e) noexcept { log->hear(e); }
 };
 static_assert(marconi::cache::observer<to_log, std::int32_t>);
 

@@ -462,7 +462,7 @@ int marconi_snapshot(marconi_cache const* cache, marconi_events** taken) {
         marconi_events*& to = needed(taken, "taken");
         struct writer {
             event_list* list;
-            void observe(c_interface::heard const& e) { list->add(e); }
+            void observe(c_interface::cache_event const& e) { list->add(e); }
         };
         auto all = std::make_unique<event_list>();
         all->end(of.cache.beside_readers(

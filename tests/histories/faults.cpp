@@ -87,11 +87,11 @@ private:
 /// Where a merge found no memory two nodes are left that should be one. The reference knows no such
 /// thing; what remains to be seen is that nothing else is wrong and that all of it can go.
 std::string end_stranded(contest& on) {
-    for (std::string const& fault : marconi::cache::audit(on.cache()))
-        return "audit: " + fault;
+    if (auto const faults = marconi::cache::audit(on.cache()); !faults.empty())
+        return "audit: " + faults.front();
     on.close_all();
-    for (std::string const& fault : marconi::cache::audit(on.cache()))
-        return "audit, without leases: " + fault;
+    if (auto const faults = marconi::cache::audit(on.cache()); !faults.empty())
+        return "audit, without leases: " + faults.front();
     while (on.cache().evict(marconi::byte_count{1}) > marconi::byte_count{}) {
     }
     on.cache().clear();

@@ -11,7 +11,6 @@
 
 #include <support/catch.hpp>
 
-#include <array>
 #include <cstdint>
 #include <vector>
 
@@ -43,7 +42,7 @@ tokens about(std::int32_t text, std::int32_t question) {
     return t;
 }
 
-/// Whether they pay, with what a cache sees in one request, and by how little or much more.
+/// A cache, and the gain that its matches show.
 struct seen {
     explicit seen(std::uint64_t step) : gain{token_count{step}} {}
 
