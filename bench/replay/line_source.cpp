@@ -6,7 +6,7 @@ namespace marconi::replay {
 
 namespace {
 
-constexpr std::size_t chunk_bytes = std::size_t{1} << 18;
+constexpr std::size_t refill_bytes = std::size_t{1} << 18;
 
 std::string name_of(std::string const& path) { return path == "-" ? "standard input" : path; }
 
@@ -50,7 +50,7 @@ void line_source::fill() {
     buffer_.erase(0, begin_);
     begin_ = 0;
     std::size_t const old_size = buffer_.size();
-    buffer_.resize(old_size + chunk_bytes);
+    buffer_.resize(old_size + refill_bytes);
     std::size_t got = 0;
     try {
         got = bytes_.read(std::span{buffer_}.subspan(old_size));

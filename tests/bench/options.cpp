@@ -14,13 +14,13 @@ using namespace marconi::literals;
 
 namespace {
 
-struct outcome {
+struct parse_result {
     command_line line;
     std::string out;
     std::string err;
 };
 
-outcome parse(std::vector<char const*> arguments) {
+parse_result parse(std::vector<char const*> arguments) {
     arguments.insert(arguments.begin(), "marconi_replay");
     std::ostringstream out, err;
     command_line line =
@@ -29,14 +29,14 @@ outcome parse(std::vector<char const*> arguments) {
 }
 
 options good(std::vector<char const*> arguments) {
-    outcome result = parse(std::move(arguments));
+    parse_result result = parse(std::move(arguments));
     INFO(result.err);
     REQUIRE(result.line.chosen);
     return *std::move(result.line.chosen);
 }
 
 std::string bad(std::vector<char const*> arguments) {
-    outcome const result = parse(std::move(arguments));
+    parse_result const result = parse(std::move(arguments));
     CHECK_FALSE(result.line.chosen);
     CHECK(result.line.exit_code == 2);
     CHECK(result.out.empty());
@@ -147,7 +147,7 @@ TEST_CASE("lists may have blanks, and - is standard output") {
 }
 
 TEST_CASE("help tells of policies, estimates and examples") {
-    outcome const result = parse({"--help"});
+    parse_result const result = parse({"--help"});
     CHECK_FALSE(result.line.chosen);
     CHECK(result.line.exit_code == 0);
     for (known_policy const& policy : known_policies)

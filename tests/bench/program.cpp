@@ -5,8 +5,6 @@
 
 #include <cstdio>
 #include <filesystem>
-#include <fstream>
-#include <iterator>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -26,13 +24,13 @@ constexpr char cut_off[] = R"({"s":1,"t":0,"ts":0,"keep":0,"add":[1,2,3],"out":[
                            "\n"
                            R"({"s":1,"t":1,"ts":1,"keep":4,"ad)";
 
-struct outcome {
+struct run_result {
     int code;
     std::string out;
     std::string err;
 };
 
-outcome run(std::vector<std::string> const& arguments) {
+run_result run(std::vector<std::string> const& arguments) {
     std::vector<char const*> argv{"marconi_replay"};
     for (std::string const& a : arguments)
         argv.push_back(a.c_str());
@@ -57,11 +55,6 @@ std::vector<std::string> traces_in(std::string const& results) {
     for (std::string& name : names)
         name = name.substr(1, name.size() - 2); // without quotes
     return names;
-}
-
-std::string contents(temporary_file const& file) {
-    std::ifstream in{file.path()};
-    return {std::istreambuf_iterator<char>{in}, {}};
 }
 
 std::string name_of(temporary_file const& file) {
@@ -97,7 +90,7 @@ TEST_CASE("of several traces those that work are reported, and the others named"
         "--trace",  first.path(), "--trace",     broken.path(), "--trace",    "/no/such",
         "--trace",  last.path(),  "--synthetic", "chat",        "--limit",    "3",
         "--policy", "lru",        "--format",    "json",        "--capacity", "1GB"};
-    outcome const o = run(arguments);
+    run_result const o = run(arguments);
     CHECK(o.code == exit_code::incomplete);
     CHECK(traces_in(o.out) ==
           std::vector<std::string>{name_of(first), name_of(last), "synthetic-chat"});
@@ -112,13 +105,13 @@ TEST_CASE("of several traces those that work are reported, and the others named"
 
     arguments.insert(arguments.end(), {"--out", results.path()});
     CHECK(run(arguments).code == exit_code::incomplete);
-    CHECK(traces_in(contents(results)).size() == 3);
+    CHECK(traces_in(results.contents()).size() == 3);
 }
 
 TEST_CASE("a trace too small for a share of it costs the others nothing") {
     temporary_file const small{good_trace};
-    outcome const o = run({"--trace", small.path(), "--synthetic", "chat", "--policy", "lru",
-                           "--format", "json", "--capacity", "0.1%"});
+    run_result const o = run({"--trace", small.path(), "--synthetic", "chat", "--policy", "lru",
+                              "--format", "json", "--capacity", "0.1%"});
     CHECK(o.code == exit_code::incomplete);
     CHECK(traces_in(o.out) == std::vector<std::string>{"synthetic-chat"});
     CHECK(o.err.starts_with("marconi_replay: " + name_of(small) + ": capacity in bytes is "));
@@ -126,7 +119,7 @@ TEST_CASE("a trace too small for a share of it costs the others nothing") {
 
 TEST_CASE("statistics are of the traces that could be read") {
     temporary_file const good{good_trace}, broken{cut_off};
-    outcome const o = run({"--trace", broken.path(), "--trace", good.path(), "--describe"});
+    run_result const o = run({"--trace", broken.path(), "--trace", good.path(), "--describe"});
     CHECK(o.code == exit_code::incomplete);
     CHECK(o.out.find(name_of(good)) != std::string::npos);
     CHECK(o.out.find(name_of(broken)) == std::string::npos);
@@ -134,11 +127,11 @@ TEST_CASE("statistics are of the traces that could be read") {
 
 TEST_CASE("where no trace works there is no report, and an earlier one stays") {
     temporary_file const broken{cut_off}, results{"earlier results"};
-    outcome const o = run({"--trace", broken.path(), "--out", results.path()});
+    run_result const o = run({"--trace", broken.path(), "--out", results.path()});
     CHECK(o.code == exit_code::incomplete);
     CHECK(o.err.find(broken.path()) != std::string::npos);
     CHECK(o.err.find("the report has") == std::string::npos);
-    CHECK(contents(results) == "earlier results");
+    CHECK(results.contents() == "earlier results");
     CHECK(run({"--trace", broken.path(), "--format", "csv"}).out.empty());
 }
 
@@ -147,7 +140,7 @@ TEST_CASE("what is read is not written over") {
     std::filesystem::remove(link.path());
     std::filesystem::create_hard_link(trace.path(), link.path());
     auto const refuses = [&](std::string const& input, std::string const& file) {
-        outcome const o = run({"--trace", input, "--out", file});
+        run_result const o = run({"--trace", input, "--out", file});
         CHECK(o.code == exit_code::refused);
         CHECK(o.err == "marconi_replay: --out is '" + file + "'; expected no file that is read\n");
     };
@@ -158,7 +151,7 @@ TEST_CASE("what is read is not written over") {
         refuses("-", link.path());
         refuses("/dev/stdin", trace.path());
     }
-    CHECK(contents(trace) == good_trace);
+    CHECK(trace.contents() == good_trace);
 }
 
 TEST_CASE("a model of one's own is not written over") {
@@ -166,10 +159,10 @@ TEST_CASE("a model of one's own is not written over") {
     temporary_file const model{text}, file{};
     std::string const path = file.path() + ".json";
     std::filesystem::rename(model.path(), path);
-    outcome const o = run({"--synthetic", "chat", "--model", path, "--out", path});
+    run_result const o = run({"--synthetic", "chat", "--model", path, "--out", path});
     std::filesystem::rename(path, model.path());
     CHECK(o.code == exit_code::refused);
-    CHECK(contents(model) == text);
+    CHECK(model.contents() == text);
 }
 
 TEST_CASE("standard input may be read into a file that is another") {
@@ -178,7 +171,7 @@ TEST_CASE("standard input may be read into a file that is another") {
     std::vector<std::string> const arguments{"--trace",  "-",    "--policy", "none",
                                              "--format", "json", "--out",    results.path()};
     CHECK(run(arguments).code == exit_code::good);
-    CHECK(traces_in(contents(results)) == std::vector<std::string>{"stdin"});
+    CHECK(traces_in(results.contents()) == std::vector<std::string>{"stdin"});
 }
 
 TEST_CASE("what is wrong for all traces is refused before one is read") {
@@ -187,7 +180,7 @@ TEST_CASE("what is wrong for all traces is refused before one is read") {
         {"--model", "no-such", "marconi_replay: preset is no-such"},
         {"--capacity", "5%,1B", "marconi_replay: capacity in bytes is 1; expected at least"},
     }));
-    outcome const o = run({"--trace", "/no/such", "--trace", "/nor/this", option, value});
+    run_result const o = run({"--trace", "/no/such", "--trace", "/nor/this", option, value});
     CHECK(o.code == exit_code::refused);
     CHECK(o.err.starts_with(message));
     CHECK(o.err.find("/no/such") == std::string::npos);
@@ -195,8 +188,8 @@ TEST_CASE("what is wrong for all traces is refused before one is read") {
 
 TEST_CASE("a whole report is a good end") {
     temporary_file const good{good_trace};
-    outcome const o = run({"--trace", good.path(), "--trace", good.path(), "--policy", "none,lru",
-                           "--format", "json", "--capacity", "1GB"});
+    run_result const o = run({"--trace", good.path(), "--trace", good.path(), "--policy",
+                              "none,lru", "--format", "json", "--capacity", "1GB"});
     CHECK(o.code == exit_code::good);
     CHECK(o.err.empty());
     std::string const name = name_of(good);
@@ -207,7 +200,7 @@ TEST_CASE("a whole report is a good end") {
 }
 
 TEST_CASE("results have the share that their capacity is of what an infinite cache held") {
-    outcome const o =
+    run_result const o =
         run({"--synthetic", "chat", "--sessions", "5", "--policy", "none,lru,gdsf,infinite",
              "--capacity", "5%,1GB,12.5%", "--format", "json"});
     CHECK(values_in(o.out, "policy") ==

@@ -9,7 +9,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iostream>
-#include <iterator>
 #include <optional>
 #include <sstream>
 #include <string>
@@ -19,11 +18,6 @@
 using namespace marconi::replay;
 
 namespace {
-
-std::string contents(temporary_file const& file) {
-    std::ifstream in{file.path()};
-    return {std::istreambuf_iterator<char>{in}, {}};
-}
 
 std::string partial(temporary_file const& file) { return file.path() + ".partial"; }
 
@@ -43,7 +37,7 @@ TEST_CASE("a report goes to a file or to the stream given") {
     report_file to_file{file.path(), std::cout};
     to_file.stream() << "new";
     to_file.finish();
-    CHECK(contents(file) == "new");
+    CHECK(file.contents() == "new");
 
     std::ostringstream standard;
     report_file to_stream{std::nullopt, standard};
@@ -57,9 +51,9 @@ TEST_CASE("a file is replaced by a whole report only") {
     {
         report_file never_finished{file.path(), std::cout};
         never_finished.stream() << "half";
-        CHECK(contents(file) == "earlier results");
+        CHECK(file.contents() == "earlier results");
     }
-    CHECK(contents(file) == "earlier results");
+    CHECK(file.contents() == "earlier results");
     CHECK_FALSE(std::filesystem::exists(partial(file)));
     {
         std::ofstream{file.path() + ".partial"} << "somebody's";
@@ -67,7 +61,7 @@ TEST_CASE("a file is replaced by a whole report only") {
         report_file beside{file.path(), std::cout};
         beside.stream() << "newer results";
         beside.finish();
-        CHECK(contents(file) == "newer results");
+        CHECK(file.contents() == "newer results");
         CHECK(std::filesystem::status(file.path()).permissions() ==
               std::filesystem::perms::owner_all);
         CHECK(std::filesystem::file_size(file.path() + ".partial") == 10);
@@ -81,7 +75,7 @@ TEST_CASE("a file is replaced by a whole report only") {
     report_file through{link.path(), std::cout};
     through.stream() << "new";
     through.finish();
-    CHECK(contents(file) == "new");
+    CHECK(file.contents() == "new");
     CHECK(std::filesystem::is_symlink(link.path()));
 }
 
@@ -111,7 +105,7 @@ TEST_CASE("a program that a signal ends leaves no part of a report") {
         std::raise(signal);
     });
     CHECK(support::ended_by(support::end_of(child), signal));
-    CHECK(contents(file) == "earlier results");
+    CHECK(file.contents() == "earlier results");
     CHECK_FALSE(std::filesystem::exists(partial(file)));
 }
 
@@ -130,7 +124,7 @@ TEST_CASE("a signal waits until the report that is being written is whole") {
         }
         kill(child, SIGINT);
         came_in_time = support::ended_by(support::end_of(child), SIGINT);
-        CHECK(contents(file).size() == bytes);
+        CHECK(file.contents().size() == bytes);
         CHECK_FALSE(std::filesystem::exists(partial(file)));
     }
     CHECK(came_in_time);
@@ -151,6 +145,6 @@ TEST_CASE("a report that cannot be written to its end leaves the earlier one") {
         }
     });
     CHECK(WEXITSTATUS(support::end_of(child)) == 7);
-    CHECK(contents(file) == "earlier results");
+    CHECK(file.contents() == "earlier results");
     CHECK_FALSE(std::filesystem::exists(partial(file)));
 }

@@ -3,6 +3,7 @@
 #include <atomic>
 #include <filesystem>
 #include <fstream>
+#include <iterator>
 #include <string>
 #include <string_view>
 #include <unistd.h>
@@ -19,6 +20,10 @@ public:
     temporary_file& operator=(temporary_file const&) = delete;
 
     [[nodiscard]] std::string path() const { return path_.string(); }
+    [[nodiscard]] std::string contents() const {
+        std::ifstream in{path_, std::ios::binary};
+        return {std::istreambuf_iterator<char>{in}, {}};
+    }
 
 private:
     static std::filesystem::path unique_path() {

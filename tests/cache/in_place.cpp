@@ -17,7 +17,7 @@ using namespace cache_tests;
 namespace {
 
 using host_cache = cache::prefix_cache<memory::host_store, policy::branch_and_tail, policy::lru>;
-using table = std::vector<page_id>;
+using page_list = std::vector<page_id>;
 
 /// An engine that has no KV memory of its own.
 class in_place_engine {
@@ -25,11 +25,11 @@ public:
     explicit in_place_engine(host_cache const& cache)
         : store_{cache.store()}, right_{cache.store().layout().model()} {}
 
-    void compute(table const& pages, sequence const& tokens, std::size_t from, std::size_t to) {
+    void compute(page_list const& pages, sequence const& tokens, std::size_t from, std::size_t to) {
         each_row(pages, tokens, from, to,
                  [](auto const& right, auto slot) { std::ranges::copy(right, slot.begin()); });
     }
-    [[nodiscard]] bool can_read(table const& pages, sequence const& tokens, std::size_t to) {
+    [[nodiscard]] bool can_read(page_list const& pages, sequence const& tokens, std::size_t to) {
         bool right = true;
         each_row(pages, tokens, 0, to, [&](auto const& expected, auto slot) {
             right = right && std::ranges::equal(expected, slot);
@@ -39,7 +39,7 @@ public:
 
 private:
     template <class Visit>
-    void each_row(table const& pages, sequence const& tokens, std::size_t from, std::size_t to,
+    void each_row(page_list const& pages, sequence const& tokens, std::size_t from, std::size_t to,
                   Visit visit) {
         auto const& layout = store_.layout();
         for (std::size_t t = from; t < to; ++t) {
@@ -141,7 +141,7 @@ TEST_CASE("pages that were reserved and not filled are given back") {
     SECTION("past the tokens computed so far") {
         auto const before = cache.block_table(lease);
         cache.unreserve(lease, 10_tokens);
-        CHECK(cache.block_table(lease) == table{before.begin(), before.begin() + 3});
+        CHECK(cache.block_table(lease) == page_list{before.begin(), before.begin() + 3});
         CHECK(cache.commit(lease, tokens, {.checkpoints = end}).complete());
     }
     SECTION("but not what was committed") {
@@ -272,7 +272,7 @@ TEST_CASE("a block table goes on from any block") {
     REQUIRE(whole.size() == 6);
     for (std::ptrdiff_t first = 0; first <= std::ssize(whole); ++first)
         CHECK(cache.block_table(lease, static_cast<std::size_t>(first)) ==
-              table{whole.begin() + first, whole.end()});
+              page_list{whole.begin() + first, whole.end()});
     CHECK(cache.block_table(lease, 7).empty());
     CHECK(cache.block_table(lease, std::size_t{1} << 40).empty());
 }

@@ -15,9 +15,9 @@
 
 namespace contracts {
 
-inline bytes random_bytes(std::size_t n, std::uint32_t seed) {
+inline byte_vector random_bytes(std::size_t n, std::uint32_t seed) {
     std::mt19937 random{seed};
-    bytes all(n);
+    byte_vector all(n);
     for (std::byte& b : all)
         b = static_cast<std::byte>(random());
     return all;
@@ -77,7 +77,7 @@ struct engine_kv {
     [[nodiscard]] marconi::memory::kv_view view() const {
         return {layers_, blocks_, blocks_.empty() ? 0u : block};
     }
-    [[nodiscard]] bytes contents() const { return memory_.contents(); }
+    [[nodiscard]] byte_vector contents() const { return memory_.contents(); }
 
     /// Calls visit(offset in the row, offset in the engine's memory, bytes) for each head of a row.
     template <class Visit>
@@ -199,8 +199,8 @@ struct engine_state {
             pieces_.push_back(m.data());
     }
     [[nodiscard]] marconi::memory::state_view view() const { return {pieces_}; }
-    [[nodiscard]] std::vector<bytes> contents() const {
-        std::vector<bytes> all;
+    [[nodiscard]] std::vector<byte_vector> contents() const {
+        std::vector<byte_vector> all;
         for (auto const& m : memory_)
             all.push_back(m.contents());
         return all;

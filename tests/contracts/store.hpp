@@ -106,14 +106,15 @@ struct checked_store {
         }
     }
     void expect_saved(kv_transfer const& t, kv_of_engine const& engine) {
-        bytes const from = engine.contents();
+        byte_vector const from = engine.contents();
         each_row(t, engine, [&](page_id page, std::uint64_t in_page, auto at, std::size_t n) {
             std::copy_n(from.begin() + at, n,
                         wanted[page].begin() + static_cast<std::ptrdiff_t>(in_page));
         });
     }
     /// What the engine's memory must be after a load, if it was `before`.
-    [[nodiscard]] bytes loaded(kv_transfer const& t, kv_of_engine const& engine, bytes before) {
+    [[nodiscard]] byte_vector loaded(kv_transfer const& t, kv_of_engine const& engine,
+                                     byte_vector before) {
         each_row(t, engine, [&](page_id page, std::uint64_t in_page, auto at, std::size_t n) {
             std::copy_n(wanted[page].begin() + static_cast<std::ptrdiff_t>(in_page), n,
                         before.begin() + at);
@@ -133,12 +134,12 @@ struct checked_store {
                 visit(t.pages[at / page_bytes], at % page_bytes, p, b);
         }
     }
-    void expect_saved(checkpoint_transfer const& t, std::vector<bytes> const& from) {
+    void expect_saved(checkpoint_transfer const& t, std::vector<byte_vector> const& from) {
         each_state_byte(t, [&](page_id page, std::uint64_t in_page, std::size_t p,
                                std::uint64_t b) { wanted[page][in_page] = from[p][b]; });
     }
-    [[nodiscard]] std::vector<bytes> loaded(checkpoint_transfer const& t,
-                                            std::vector<bytes> before) {
+    [[nodiscard]] std::vector<byte_vector> loaded(checkpoint_transfer const& t,
+                                                  std::vector<byte_vector> before) {
         each_state_byte(t, [&](page_id page, std::uint64_t in_page, std::size_t p,
                                std::uint64_t b) { before[p][b] = wanted[page][in_page]; });
         return before;
@@ -146,7 +147,7 @@ struct checked_store {
 
     Store store;
     std::vector<page_id> all;
-    std::map<page_id, bytes> wanted{};
+    std::map<page_id, byte_vector> wanted{};
     typename Store::stream on{};
 };
 
@@ -159,8 +160,8 @@ void kv_round_trip(checked_store<Store>& s, std::uint64_t begin, std::uint64_t e
     std::uint64_t const blocks = s.layout().blocks_touched(begin, end);
     kv_of_engine const source{model, end + 1, from, seed};
     kv_of_engine const target{model, end + 1, to, seed + 1};
-    bytes const target_before = target.contents();
-    bytes const source_before = source.contents();
+    byte_vector const target_before = target.contents();
+    byte_vector const source_before = source.contents();
     kv_transfer work{.begin = token_count{begin},
                      .end = token_count{end},
                      .pages = s.some(seed % 3, blocks),
@@ -231,7 +232,7 @@ void checkpoint_round_trip(checked_store<Store>& s, token_count first, token_cou
                                seed + 1};
     state_of_engine const a_back{model, first, seed + 30};
     state_of_engine const b_back{model, second, seed + 40};
-    bytes const kv_before = kv_back.contents();
+    byte_vector const kv_before = kv_back.contents();
     auto const a_before = a_back.contents();
     auto const b_before = b_back.contents();
     kv_work.engine = kv_back.view();
@@ -324,7 +325,7 @@ void wrong_views_throw() {
     for (spoiled const& wrong : all_spoiled()) {
         sound_transfer<Store> t;
         wrong.spoil(t.layers, t.pieces, t.kv_pages, t.b_pages, t.begin);
-        bytes const kv_before = t.kv.contents();
+        byte_vector const kv_before = t.kv.contents();
         auto const a_before = t.a.contents();
         t.with([&](transfer const& work) {
             if constexpr (Store::holds_bytes) {

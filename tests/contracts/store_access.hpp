@@ -17,17 +17,17 @@
 
 namespace contracts {
 
-using bytes = std::vector<std::byte>;
+using byte_vector = std::vector<std::byte>;
 
 /// An engine's memory. data() is what views point into; it need not be the host's.
 class host_engine_memory {
 public:
-    explicit host_engine_memory(bytes contents) : contents_{std::move(contents)} {}
+    explicit host_engine_memory(byte_vector contents) : contents_{std::move(contents)} {}
     [[nodiscard]] std::byte* data() { return contents_.data(); }
-    [[nodiscard]] bytes contents() const { return contents_; }
+    [[nodiscard]] byte_vector contents() const { return contents_; }
 
 private:
-    bytes contents_;
+    byte_vector contents_;
 };
 
 template <marconi::memory::store Store>
@@ -41,11 +41,11 @@ struct store_access {
         return Store{model, layout.page_bytes() * pages, options};
     }
 
-    static bytes read_page(Store const& store, marconi::page_id page) {
+    static byte_vector read_page(Store const& store, marconi::page_id page) {
         auto const all = store.page(page);
         return {all.begin(), all.end()};
     }
-    static void write_page(Store& store, marconi::page_id page, bytes const& contents) {
+    static void write_page(Store& store, marconi::page_id page, byte_vector const& contents) {
         std::ranges::copy(contents, store.page(page).begin());
     }
 

@@ -43,8 +43,8 @@ void fill_arena(Store const& store) {
         "cudaMemsetAsync");
     own_stream().synchronize();
 }
-inline contracts::bytes read_now(std::byte const* from, std::size_t n) {
-    contracts::bytes contents(n);
+inline contracts::byte_vector read_now(std::byte const* from, std::size_t n) {
+    contracts::byte_vector contents(n);
     copy_now(contents.data(), from, n);
     return contents;
 }
@@ -53,14 +53,14 @@ inline contracts::bytes read_now(std::byte const* from, std::size_t n) {
 /// aligned to nothing, if the size says so.
 class device_engine_memory {
 public:
-    explicit device_engine_memory(contracts::bytes const& contents)
+    explicit device_engine_memory(contracts::byte_vector const& contents)
         : size_{contents.size()},
           shift_{contents.size() % 3 == 0 ? 1u : 0u},
           memory_{device_resource{}, size_ + 1} {
         copy_now(data(), contents.data(), size_);
     }
     [[nodiscard]] std::byte* data() { return memory_.data() + shift_; }
-    [[nodiscard]] contracts::bytes contents() const {
+    [[nodiscard]] contracts::byte_vector contents() const {
         return read_now(memory_.data() + shift_, size_);
     }
 
@@ -83,10 +83,10 @@ struct contracts::store_access<marconi::gpu::basic_device_store<Launcher>> {
         gpu_tests::fill_arena(store);
         return store;
     }
-    static bytes read_page(store_type const& store, marconi::page_id page) {
+    static byte_vector read_page(store_type const& store, marconi::page_id page) {
         return gpu_tests::read_now(store.page(page).data(), store.page(page).size());
     }
-    static void write_page(store_type& store, marconi::page_id page, bytes const& contents) {
+    static void write_page(store_type& store, marconi::page_id page, byte_vector const& contents) {
         gpu_tests::copy_now(store.page(page).data(), contents.data(), contents.size());
     }
     static void finish(marconi::gpu::stream_ref on) {

@@ -22,7 +22,7 @@
 #include <vector>
 
 using namespace marconi;
-using contracts::bytes;
+using contracts::byte_vector;
 using contracts::random_bytes;
 using gpu::direction;
 
@@ -36,7 +36,7 @@ using engine_state = contracts::engine_state<access>;
 class arena {
 public:
     arena(std::size_t size, std::uint32_t seed) : memory_{{}, size} {
-        bytes const contents = random_bytes(size, seed);
+        byte_vector const contents = random_bytes(size, seed);
         std::memcpy(memory_.data(), contents.data(), size);
     }
     arena(arena const& other) : memory_{{}, other.memory_.bytes()} {
@@ -128,8 +128,8 @@ void check_copies(shape const& s, std::uint32_t seed) {
     auto const pages = shuffled_pages(kv_pages + state_pages + 2, seed);
     arena const untouched{pages.size() * layout.page_bytes().value(), seed};
     for (direction const way : {direction::to_pages, direction::to_engine}) {
-        std::vector<bytes> engines;
-        std::vector<std::vector<bytes>> states;
+        std::vector<byte_vector> engines;
+        std::vector<std::vector<byte_vector>> states;
         std::vector<arena> arenas;
         for (int how = 0; how < 3; ++how) {
             engine_kv const kv{s.model, s.end + 1, s.engine, seed};
@@ -187,10 +187,10 @@ TEST_CASE("divider: quotients of all small numbers, and around every multiple of
 TEST_CASE(
     "vectors: a lane's bytes in one run, and in two, wherever the run or the lane's share ends") {
     constexpr std::size_t size = 140, second = 1'000; // where the second run begins
-    bytes const page = random_bytes(size, 1);
+    byte_vector const page = random_bytes(size, 1);
     for (std::size_t run = 1; run < size; ++run)
         for (std::size_t left = 1; left < size; ++left) {
-            bytes from = page, engine(second + size), expected = engine;
+            byte_vector from = page, engine(second + size), expected = engine;
             auto const in_engine = [&](std::uint64_t at) { return at < run ? at : second + at; };
             gpu::copy_vectors<direction::to_engine, std::uint8_t>(0, left, [&](std::uint64_t at) {
                 return memory::place{from.data() + at, engine.data() + in_engine(at),

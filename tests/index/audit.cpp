@@ -10,14 +10,14 @@
 #include <functional>
 #include <span>
 #include <string>
+#include <variant>
 #include <vector>
 
 using namespace marconi;
 
 namespace {
 
-struct nothing {};
-using tree_type = index::radix_tree<std::int32_t, nothing>;
+using tree_type = index::radix_tree<std::int32_t, std::monostate>;
 
 ///     root ── trunk ──┬── left ── low
 ///                     ├── middle
@@ -47,7 +47,7 @@ struct fault {
     std::string told;
 };
 
-std::vector<fault> const faults{
+std::vector<fault> const all_faults{
     {"a child of another", [](planted& p) { p.tree[p.low].parent = p.middle; }, "another parent"},
     {"a child that is its parent's parent", [](planted& p) { p.tree[p.left].parent = p.low; },
      "another parent"},
@@ -105,7 +105,7 @@ TEST_CASE("audit: a sound tree has no faults") {
 
 TEST_CASE("audit: every planted fault is found, and the audit comes back") {
     std::size_t found = 0;
-    for (fault const& f : faults) {
+    for (fault const& f : all_faults) {
         planted p;
         f.plant(p);
         auto const told = index::audit(p.tree);

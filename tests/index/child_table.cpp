@@ -135,13 +135,13 @@ TEST_CASE("child_table: long random histories against a set") {
     }
 }
 
-constexpr std::uint64_t seed = 7;
+constexpr std::uint64_t hash_seed = 7;
 
 TEST_CASE("child_table: a million children of one node") {
     std::uint32_t const n = 1'000'000;
     child_table table;
     auto const hash = [](std::uint32_t i) {
-        return index::child_hash(seed, node_id{42}, static_cast<std::int32_t>(i));
+        return index::child_hash(hash_seed, node_id{42}, static_cast<std::int32_t>(i));
     };
     for (std::uint32_t i = 0; i < n; ++i) {
         table.reserve(1);
@@ -197,12 +197,12 @@ TEST_CASE("child_table: after reserve(n) the next n insertions need no memory") 
 TEST_CASE("child_table: the hash depends on the parent and on every byte of a token") {
     using wide = std::array<std::uint32_t, 3>;
     std::set<std::uint32_t> seen;
-    seen.insert(index::child_hash(seed, node_id{1}, wide{}));
-    seen.insert(index::child_hash(seed, node_id{2}, wide{}));
+    seen.insert(index::child_hash(hash_seed, node_id{1}, wide{}));
+    seen.insert(index::child_hash(hash_seed, node_id{2}, wide{}));
     for (int bit = 0; bit < 96; ++bit) {
         wide w{};
         w[static_cast<std::size_t>(bit) / 32] = 1u << (bit % 32);
-        seen.insert(index::child_hash(seed, node_id{1}, w));
+        seen.insert(index::child_hash(hash_seed, node_id{1}, w));
     }
     CHECK(seen.size() == 98);
 }

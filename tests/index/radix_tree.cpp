@@ -12,6 +12,7 @@
 #include <span>
 #include <string>
 #include <unordered_set>
+#include <variant>
 #include <vector>
 
 using namespace marconi;
@@ -20,8 +21,7 @@ using testing::make_token;
 
 namespace {
 
-struct nothing {};
-using tree_type = index::radix_tree<std::int32_t, nothing>;
+using tree_type = index::radix_tree<std::int32_t, std::monostate>;
 
 std::string first_fault(tree_type const& tree) {
     auto const faults = index::audit(tree);

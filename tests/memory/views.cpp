@@ -26,7 +26,7 @@ namespace {
 constexpr std::uint32_t heads = 3;
 constexpr std::uint64_t head_bytes = 4, row = heads * head_bytes;
 
-footprint model() { return {.kv_layers = {{row, row}}}; }
+footprint three_heads() { return {.kv_layers = {{row, row}}}; }
 
 /// One byte that says which token, head and part it is of.
 std::byte right(std::uint64_t token, std::uint64_t head, bool value) {
@@ -35,7 +35,7 @@ std::byte right(std::uint64_t token, std::uint64_t head, bool value) {
 
 /// Tokens [0, tokens) in a store's pages.
 memory::host_store filled_store(std::uint64_t tokens) {
-    memory::host_store store{model(), 1_MiB, {.block_tokens = 8_tokens}};
+    memory::host_store store{three_heads(), 1_MiB, {.block_tokens = 8_tokens}};
     std::vector<page_id> pages(tokens / 8 + 1);
     store.pages().allocate(pages);
     for (std::uint64_t t = 0; t < tokens; ++t)
@@ -73,7 +73,7 @@ TEST_CASE("layer_in: a paged engine's tensors [blocks, (key, value), tokens, hea
             std::size_t const between = joint ? 2 * block * row : block * row;
             std::byte* const values = tensor.data() + (joint ? block * row : 4 * block * row);
             kv_layer_view const layer =
-                layer_in({order, heads, block}, model().kv_layers[0], tensor.data(), values,
+                layer_in({order, heads, block}, three_heads().kv_layers[0], tensor.data(), values,
                          static_cast<std::ptrdiff_t>(between));
             load(store, tokens, {{&layer, 1}, table, block});
             bool all = true;
@@ -97,7 +97,7 @@ TEST_CASE("layer_in: one request's tensor [heads, tokens, bytes]") {
     constexpr std::uint64_t tokens = 21, room = 30;
     std::vector<std::byte> keys(room * row), values(room * row);
     kv_layer_view const layer = layer_in({head_order::head_major, heads, room},
-                                         model().kv_layers[0], keys.data(), values.data());
+                                         three_heads().kv_layers[0], keys.data(), values.data());
     load(filled_store(tokens), tokens, {{&layer, 1}});
     bool all = true;
     for (std::uint64_t t = 0; t < tokens; ++t)
@@ -110,7 +110,7 @@ TEST_CASE("layer_in: one request's tensor [heads, tokens, bytes]") {
 TEST_CASE("layer_in: heads that part nothing, or lie no rows apart, are refused") {
     auto const message = [](head_shape shape) -> std::string {
         try {
-            (void)layer_in(shape, model().kv_layers[0], nullptr, nullptr);
+            (void)layer_in(shape, three_heads().kv_layers[0], nullptr, nullptr);
         } catch (invalid_argument const& e) {
             return e.what();
         }

@@ -14,12 +14,12 @@ namespace {
 
 using cache_type = marconi::prefix_cache<marconi::host_store>;
 
-model_shape const shape{.layers = "MASMA"};
+model_shape const masma{.layers = "MASMA"};
 
 std::vector<token> counting(std::size_t count, token from = 0) {
     std::vector<token> made(count);
     for (std::size_t i = 0; i < count; ++i)
-        made[i] = (from + static_cast<token>(i)) % static_cast<token>(shape.vocabulary);
+        made[i] = (from + static_cast<token>(i)) % static_cast<token>(masma.vocabulary);
     return made;
 }
 
@@ -42,7 +42,7 @@ struct set_up {
     }
     bool sound() const { return marconi::audit(cache).empty() && cache.holds().leases == 0; }
 
-    model runs{shape, 7};
+    model runs{masma, 7};
     cache_type cache;
     engine<cache_type> serves;
 };
@@ -172,7 +172,7 @@ TEST_CASE("in place, a request that the cache cannot hold is told so") {
 
 TEST_CASE("an engine without a cache computes everything, to the same end") {
     request const asked{.in = {.tenant = 1, .adapter = 2}, .prompt = counting(70)};
-    model runs{shape, 7};
+    model runs{masma, 7};
     engine<cache_type> plain{runs, nullptr, {.memory = kv_memory::copy, .chunk = 16}};
     (void)plain.submit(asked);
     (void)plain.submit(asked);

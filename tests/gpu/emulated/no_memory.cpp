@@ -28,13 +28,13 @@ namespace {
 /// One request's memory on the device, of one value throughout.
 struct device_request {
     device_request(std::size_t tokens, int value)
-        : kv{contracts::bytes(256 * tokens, static_cast<std::byte>(value))},
-          state{contracts::bytes(512, static_cast<std::byte>(value))} {
+        : kv{contracts::byte_vector(256 * tokens, static_cast<std::byte>(value))},
+          state{contracts::byte_vector(512, static_cast<std::byte>(value))} {
         layers.push_back({.key = kv.data(), .value = kv.data() + 128 * tokens});
         pieces.push_back(state.data());
     }
     [[nodiscard]] bool holds(int value) const {
-        auto const all = [&](contracts::bytes const& found) {
+        auto const all = [&](contracts::byte_vector const& found) {
             return std::ranges::all_of(found, [&](std::byte b) { return b == std::byte(value); });
         };
         return all(kv.contents()) && all(state.contents());
@@ -106,7 +106,7 @@ TEST_CASE("a copy that no event can stand behind is awaited: nobody else could w
     device_store store{footprint{.kv_layers = {{row, 0}}}, 64_KiB, {.block_tokens = 4_tokens}};
     std::vector<page_id> pages(3);
     store.pages().allocate(pages);
-    contracts::bytes const contents(4 * row, std::byte{9});
+    contracts::byte_vector const contents(4 * row, std::byte{9});
     gpu_tests::device_engine_memory engine{contents};
     memory::kv_layer_view const layer{.key = engine.data()};
     gpu::owned_stream const on;

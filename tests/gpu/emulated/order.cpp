@@ -22,7 +22,7 @@
 
 using namespace marconi;
 using namespace marconi::literals;
-using contracts::bytes;
+using contracts::byte_vector;
 using contracts::random_bytes;
 using device_store = gpu::basic_device_store<emulated::emulated_launcher>;
 
@@ -96,7 +96,8 @@ private:
     gpu::stream_ref any_stream() { return streams_[random_() % streams_.size()]; }
 
     void save(page_id page) {
-        bytes const contents = random_bytes(page_bytes, static_cast<std::uint32_t>(random_()));
+        byte_vector const contents =
+            random_bytes(page_bytes, static_cast<std::uint32_t>(random_()));
         engine& from = engines_.emplace_back(contents);
         memory::kv_layer_view const layer{.key = from.data()};
         store_.save({.kv = {0_tokens, 1_tokens, {&page, 1}, {{&layer, 1}}}, .checkpoints = {}},
@@ -105,7 +106,7 @@ private:
     }
     void load(page_id page) {
         if (on_device_[page].empty()) return;
-        engine& to = engines_.emplace_back(bytes(page_bytes));
+        engine& to = engines_.emplace_back(byte_vector(page_bytes));
         memory::kv_layer_view const layer{.key = to.data()};
         store_.load({.kv = {0_tokens, 1_tokens, {&page, 1}, {{&layer, 1}}}, .checkpoints = {}},
                     any_stream());
@@ -117,9 +118,9 @@ private:
     gpu::spill_room<emulated::emulated_launcher> room_{store_, byte_count{4 * page_bytes}};
     std::vector<gpu::owned_stream> streams_;
     std::vector<page_id> device_ = std::vector<page_id>(6), host_ = std::vector<page_id>(4);
-    std::map<page_id, bytes> on_device_, on_host_; // empty: nobody knows
+    std::map<page_id, byte_vector> on_device_, on_host_; // empty: nobody knows
     std::list<engine> engines_;
-    std::vector<std::pair<engine*, bytes>> loaded_;
+    std::vector<std::pair<engine*, byte_vector>> loaded_;
     gpu::ticket last_{};
 };
 
@@ -308,8 +309,8 @@ TEST_CASE("a store, or a room, that dies with copies in flight waits for them fi
     for (std::uint64_t seed = 1; seed <= 20; ++seed) {
         emulated::restart(seed);
         std::vector<gpu::owned_stream> const streams(3);
-        bytes const contents = random_bytes(page_bytes, 1);
-        gpu_tests::device_engine_memory from{contents}, to{bytes(page_bytes)};
+        byte_vector const contents = random_bytes(page_bytes, 1);
+        gpu_tests::device_engine_memory from{contents}, to{byte_vector(page_bytes)};
         auto const transfer = [](page_id const& page, memory::kv_layer_view const& layer) {
             return memory::transfer{.kv = {0_tokens, 1_tokens, {&page, 1}, {{&layer, 1}}}};
         };
@@ -335,8 +336,8 @@ TEST_CASE("a store that another one takes the place of waits for its copies firs
     alignas(256) static std::byte lent[2 * page_bytes];
     emulated::restart(1);
     gpu::owned_stream const on;
-    bytes const contents = random_bytes(page_bytes, 1);
-    gpu_tests::device_engine_memory from{contents}, to{bytes(page_bytes)};
+    byte_vector const contents = random_bytes(page_bytes, 1);
+    gpu_tests::device_engine_memory from{contents}, to{byte_vector(page_bytes)};
     memory::kv_layer_view const source{.key = from.data()}, target{.key = to.data()};
     device_store store = small_store(2);
     page_id page{};
@@ -354,7 +355,7 @@ TEST_CASE("calls on a stream that is being captured are refused, and change noth
     device_store store = small_store(8);
     std::vector<page_id> pages(8);
     store.pages().allocate(pages);
-    bytes const contents = random_bytes(page_bytes, 1);
+    byte_vector const contents = random_bytes(page_bytes, 1);
     gpu_tests::device_engine_memory engine{contents};
     memory::kv_layer_view const layer{.key = engine.data()};
     memory::transfer const one{.kv = {0_tokens, 1_tokens, {pages.data(), 1}, {{&layer, 1}}}};

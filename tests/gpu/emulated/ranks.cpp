@@ -18,7 +18,7 @@
 
 using namespace marconi;
 using namespace marconi::literals;
-using contracts::bytes;
+using contracts::byte_vector;
 using contracts::random_bytes;
 using device_store = gpu::basic_device_store<emulated::emulated_launcher>;
 using memory::copy_order;
@@ -43,7 +43,7 @@ TEST_CASE("ranks on devices load what they saved, whatever streams the orders go
     constexpr std::uint32_t turns = 30;
     std::vector<gpu_tests::device_engine_memory> restored, captured;
     for (std::uint32_t turn = 0; turn < turns; ++turn) {
-        restored.emplace_back(bytes(700));
+        restored.emplace_back(byte_vector(700));
         captured.emplace_back(random_bytes(700, turn));
     }
     std::uint64_t const waits_before = emulated::counts().host_waits;

@@ -23,7 +23,7 @@
 
 using namespace marconi;
 using namespace marconi::literals;
-using contracts::bytes;
+using contracts::byte_vector;
 using contracts::random_bytes;
 using device_store = gpu::basic_device_store<emulated::emulated_launcher>;
 
@@ -44,8 +44,9 @@ public:
 
     /// Saves some tokens and loads them elsewhere, checks the bytes; the size of the tables.
     std::size_t there_and_back(std::size_t tokens, bool in_blocks) {
-        bytes const contents = random_bytes(row * most_pages, static_cast<std::uint32_t>(tokens));
-        gpu_tests::device_engine_memory from{contents}, to{bytes(row * most_pages)};
+        byte_vector const contents =
+            random_bytes(row * most_pages, static_cast<std::uint32_t>(tokens));
+        gpu_tests::device_engine_memory from{contents}, to{byte_vector(row * most_pages)};
         memory::kv_layer_view const source{.key = from.data()}, target{.key = to.data()};
         auto const transfer = [&](memory::kv_layer_view const& layer) {
             memory::kv_view view{{&layer, 1}};
@@ -59,7 +60,7 @@ public:
         store_.load(transfer(target), on_);
         CHECK(emulated::counts().copies - before == (size > gpu::most_inline_bytes ? 2 : 0));
         emulated::finish_all();
-        bytes expected(row * most_pages);
+        byte_vector expected(row * most_pages);
         for (std::size_t t = 0; t < tokens; ++t) {
             std::size_t const at = row * (in_blocks ? static_cast<std::size_t>(blocks_[t]) : t);
             std::copy_n(contents.begin() + static_cast<std::ptrdiff_t>(at), row,
