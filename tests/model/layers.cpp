@@ -45,6 +45,22 @@ TEST_CASE("full attention: grouped heads, an output gate, an input of its own wi
     CHECK(kind.shape_cost(width_100).flops_per_token == 2 * 300 * (32 + 16 + 16) + 2 * 32 * 100);
 }
 
+TEST_CASE("full attention: values narrower than keys, or made of their projection") {
+    full_attention kind{
+        .heads = 4, .kv_heads = 2, .head_dim = 8, .value_dim = 5, .output_gate = true};
+    layer_cost const narrow = kind.shape_cost(width_100);
+    CHECK(narrow.kv.key_bytes == 16);
+    CHECK(narrow.kv.value_bytes == 10);
+    CHECK(narrow.flops_per_token == 2 * 100 * (32 + 16 + 10 + 20 + 20));
+    CHECK(narrow.flops_per_pair == (64 + 40) / 2);
+
+    kind = {.heads = 4, .kv_heads = 2, .head_dim = 8, .values_from_keys = true};
+    layer_cost const joint = kind.shape_cost(width_100);
+    CHECK(joint.kv.value_bytes == 16);
+    CHECK(joint.flops_per_token == 2 * 100 * (32 + 16 + 32));
+    CHECK(joint.flops_per_pair == 64);
+}
+
 TEST_CASE("sliding-window attention: the same FLOPs, its KV in the checkpoint") {
     layer_cost const costs =
         sliding_window_attention{.heads = 4, .kv_heads = 2, .head_dim = 8, .window = 7}.shape_cost(
@@ -57,6 +73,25 @@ TEST_CASE("sliding-window attention: the same FLOPs, its KV in the checkpoint") 
     CHECK(costs.window == 7);
     CHECK(costs.flops_per_token == 2 * 100 * (32 + 16 + 16 + 32));
     CHECK(costs.flops_per_pair == 64);
+
+    layer_cost const narrow =
+        sliding_window_attention{
+            .heads = 4, .kv_heads = 2, .head_dim = 8, .value_dim = 5, .window = 7}
+            .shape_cost(width_100);
+    CHECK(narrow.states[0].grouped_bytes_per_window_token == 16 + 10);
+    CHECK(narrow.flops_per_pair == (64 + 40) / 2);
+}
+
+TEST_CASE("retained tokens: a part of the checkpoint, attended to at every token") {
+    layer_cost const costs =
+        retained_tokens{.heads = 4, .kv_heads = 2, .head_dim = 8, .tokens = 10}.shape_cost(
+            width_100);
+    CHECK(costs.kv.key_bytes + costs.kv.value_bytes == 0);
+    REQUIRE(costs.states.size() == 1);
+    CHECK(costs.states[0].grouped_bytes == 10 * 32);
+    CHECK(costs.states[0].groups == 2);
+    CHECK(costs.flops_per_token == 10 * (64 + 64));
+    CHECK(costs.flops_per_pair == 0);
 }
 
 TEST_CASE("latent attention: queries with and without a rank of their own") {
@@ -132,6 +167,14 @@ TEST_CASE("layers without a state") {
           2 * 2 * 100 * 50);
     moe const experts{.experts = 8, .active_experts = 2, .expert_width = 30, .shared_width = 40};
     CHECK(experts.shape_cost(width_100).flops_per_token == 2 * 100 * 8 + 3 * 2 * 100 * (60 + 40));
+    moe const latent{.experts = 8,
+                     .active_experts = 2,
+                     .expert_width = 30,
+                     .shared_width = 40,
+                     .latent_width = 10,
+                     .gated = false};
+    CHECK(latent.shape_cost(width_100).flops_per_token ==
+          2 * 100 * 8 + 2 * (2 * 100 * 10) + 2 * (2 * 10 * 60 + 2 * 100 * 40));
     CHECK(projection{.in = 3, .out = 5}.shape_cost(width_100).flops_per_token == 30);
 }
 
@@ -182,6 +225,12 @@ TEST_CASE("numbers that make no layer are refused by name") {
           "window is 0; expected at least 1");
     CHECK(refusal(latent_attention{.heads = 2, .value_dim = 1}) ==
           "kv_rank is 0; expected at least 1");
+    CHECK(refusal(latent_attention{.heads = 2, .kv_rank = 8, .value_dim = 1}) ==
+          "nope_dim is 0; expected at least 1, or a rope_dim that is");
+    CHECK(
+        refusal(full_attention{
+            .heads = 2, .kv_heads = 1, .head_dim = 8, .value_dim = 4, .values_from_keys = true}) ==
+        "value_dim is 4; expected head_dim, where values are made of keys");
     CHECK(refusal(mamba{.state = 16}) == "channels is 0; expected at least 1");
     CHECK(refusal(mamba{.channels = 4, .state = 16, .convolution = 0}) ==
           "convolution is 0; expected at least 1 tap");

@@ -44,7 +44,8 @@ TEST_CASE("the paper's table, layer by layer") {
         };
         paper_formulas const paper{.d = d, .n = 64};
         CHECK(flops(moe{.experts = 8, .active_experts = 2, .expert_width = 5}) == paper.mlp(10));
-        CHECK(flops(latent_attention{.heads = 16, .kv_rank = 512, .value_dim = 128}) ==
+        CHECK(flops(latent_attention{
+                  .heads = 16, .kv_rank = 512, .nope_dim = 128, .value_dim = 128}) ==
               paper.attention(10));
         CHECK(flops(gated_delta_net{
                   .key_heads = 2, .value_heads = 4, .key_dim = 64, .value_dim = 32}) ==

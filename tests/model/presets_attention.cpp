@@ -32,6 +32,39 @@ TEST_CASE("gemma-3-27b: windows belong to the checkpoint") {
     CHECK(checkpoint_bytes(model, token_count{1025}) == byte_count{52 * token * 1024});
 }
 
+TEST_CASE("gemma-4-31b: full attention with fewer, wider KV heads") {
+    // 50 layers: 32 heads of 256 on 16 KV heads, the last 1024 tokens; 10: 32 of 512 on 4, whose
+    // values have no projection of their own.
+    double const local = 2 * (2.0 * 5376 * 8192) + 2 * (2.0 * 5376 * 4096);
+    double const full = 2 * (2.0 * 5376 * 16384) + 2.0 * 5376 * 2048;
+    double const dense = 3 * (2.0 * 5376 * 21504);
+    double const pairs = 1024.0 * 1024 + 2.0 * 1024 * (10'000 - 1024);
+    std::uint64_t const token = 2 * 16 * 256 * 2;
+    check_figures(find_preset("gemma-4-31b"), {},
+                  {.kv_per_token = 10 * 2 * 4 * 512 * 2,
+                   .checkpoint_at_1 = 50 * token,
+                   .checkpoint_full = 50 * token * 1024,
+                   .prefill = 1e4 * (50 * local + 10 * full + 60 * dense) +
+                              50 * pairs * (2.0 * 8192) + 10 * 1e8 * (2.0 * 16384)});
+}
+
+TEST_CASE("mimo-v2-flash: keys of 192 and values of 128") {
+    // 64 heads; 39 layers have 8 KV heads and see the last 128 tokens, 9 have 4 and see all.
+    double const queries_and_out = 2.0 * 4096 * (64 * 192) + 2.0 * 4096 * (64 * 128);
+    double const local = queries_and_out + 2.0 * 4096 * 8 * (192 + 128);
+    double const full = queries_and_out + 2.0 * 4096 * 4 * (192 + 128);
+    double const dense = 3 * (2.0 * 4096 * 16384);
+    double const experts = 2.0 * 4096 * 256 + 8 * 3 * (2.0 * 4096 * 2048);
+    double const pairs = 128.0 * 128 + 2.0 * 128 * (10'000 - 128);
+    std::uint64_t const token = 8 * (192 + 128) * 2;
+    check_figures(find_preset("mimo-v2-flash"), {},
+                  {.kv_per_token = 9 * 4 * (192 + 128) * 2,
+                   .checkpoint_at_1 = 39 * token,
+                   .checkpoint_full = 39 * token * 128,
+                   .prefill = 1e4 * (39 * local + 9 * full + dense + 47 * experts) +
+                              (39 * pairs + 9 * 1e8) * (64.0 * 192 + 64.0 * 128)});
+}
+
 TEST_CASE("gpt-oss: every second layer has a window of 128 tokens") {
     double const attention = 2 * (2.0 * 2880 * 4096) + 2 * (2.0 * 2880 * 512);
     double const pairs = 128.0 * 128 + 2.0 * 128 * (10'000 - 128);
@@ -80,7 +113,7 @@ TEST_CASE("every preset is found by its name and says where it is from") {
         CHECK(model.footprint().model == model.name);
         CHECK(model.source.rfind("https://", 0) == 0);
     }
-    CHECK(names.size() == 18);
+    CHECK(names.size() == 23);
 
     try {
         (void)find_preset("gpt-2");
@@ -107,4 +140,14 @@ TEST_CASE("FLOPs a token are twice the parameters in use") {
           Approx(2 * (8'030'261'248.0 - 2 * embeddings("llama-3.1-8b"))).epsilon(0.001));
     CHECK(linear("nemotron-h-8b") ==
           Approx(2 * (8'100'852'736.0 - 2 * embeddings("nemotron-h-8b"))).epsilon(0.02));
+    // Those whose names say what a token uses, embeddings counted once or twice.
+    CHECK(linear("qwen3.5-27b") ==
+          Approx(2 * (27e9 - 2 * embeddings("qwen3.5-27b"))).epsilon(0.03));
+    CHECK(linear("gemma-4-31b") == Approx(2 * (31e9 - embeddings("gemma-4-31b"))).epsilon(0.03));
+    CHECK(linear("qwen3.5-397b-a17b") ==
+          Approx(2 * (17e9 - 2 * embeddings("qwen3.5-397b-a17b"))).epsilon(0.05));
+    CHECK(linear("nemotron-3-super-120b-a12b") ==
+          Approx(2 * (12e9 - embeddings("nemotron-3-super-120b-a12b"))).epsilon(0.05));
+    CHECK(linear("mimo-v2-flash") ==
+          Approx(2 * (15e9 - embeddings("mimo-v2-flash"))).epsilon(0.05));
 }

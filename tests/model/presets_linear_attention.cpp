@@ -54,6 +54,35 @@ TEST_CASE("qwen3.5-9b and qwen3.5-35b-a3b") {
                               1e8 * 10 * (2.0 * 4096)});
 }
 
+TEST_CASE("qwen3.5-27b and qwen3.5-397b-a17b: more value heads") {
+    // 16 key heads of 128 beside 48 or 64 value heads: 2048 + 2048 + values channels.
+    auto const delta = [](double width, double heads) {
+        double const values = 128 * heads, channels = 4096 + values;
+        return 2 * width * (channels + values + 2 * heads) + 2.0 * 4 * channels +
+               7 * heads * 128 * 128 + 2 * values * width;
+    };
+    // 24 heads of 256, 4 KV heads; 32 and 2.
+    double const attention_27b = 3 * (2.0 * 5120 * 6144) + 2 * (2.0 * 5120 * 1024);
+    double const dense = 3 * (2.0 * 5120 * 17408);
+    std::uint64_t const state_27b = 48 * 128 * 128 * 4 + 10240 * 3 * 2;
+    check_figures(find_preset("qwen3.5-27b"), {},
+                  {.kv_per_token = 16 * 2 * 4 * 256 * 2,
+                   .checkpoint_at_1 = 48 * state_27b,
+                   .checkpoint_full = 48 * state_27b,
+                   .prefill = 1e4 * (48 * delta(5120, 48) + 16 * attention_27b + 64 * dense) +
+                              1e8 * 16 * (2.0 * 6144)});
+
+    double const attention_397b = 3 * (2.0 * 4096 * 8192) + 2 * (2.0 * 4096 * 512);
+    double const experts = 2.0 * 4096 * 512 + 11 * 3 * (2.0 * 4096 * 1024);
+    std::uint64_t const state_397b = 64 * 128 * 128 * 4 + 12288 * 3 * 2;
+    check_figures(find_preset("qwen3.5-397b-a17b"), {},
+                  {.kv_per_token = 15 * 2 * 2 * 256 * 2,
+                   .checkpoint_at_1 = 45 * state_397b,
+                   .checkpoint_full = 45 * state_397b,
+                   .prefill = 1e4 * (45 * delta(4096, 64) + 15 * attention_397b + 60 * experts) +
+                              1e8 * 15 * (2.0 * 8192)});
+}
+
 TEST_CASE("kimi-linear-48b-a3b: latent attention stores one vector a token") {
     spec const model = find_preset("kimi-linear-48b-a3b");
     auto const costs = model.footprint();

@@ -78,6 +78,23 @@ TEST_CASE("nemotron-3-nano-30b-a3b") {
          .prefill = 23 * paper.mamba(1e4) + 6 * paper.attention(1e4) + 23 * paper.mlp(1e4)});
 }
 
+TEST_CASE("nemotron-3-super-120b-a12b: experts of a latent width") {
+    // 40 Mamba-2 layers as Nemotron-H-8B has them.
+    double const mamba_2 =
+        2.0 * 4096 * 18560 + 2.0 * 4 * (8192 + 2048) + 5.0 * 8192 * 128 + 2.0 * 8192 * 4096;
+    double const attention = 2 * (2.0 * 4096 * 4096) + 2 * (2.0 * 4096 * 256);
+    // 22 of 512 experts of width 2688 on 1024 elements, to which a matrix leads and back another;
+    // 5376 of the whole width that every token passes.
+    double const experts = 2.0 * 4096 * 512 + 2 * (2.0 * 4096 * 1024) +
+                           2 * (2.0 * 1024 * 22 * 2688) + 2 * (2.0 * 4096 * 5376);
+    check_figures(
+        find_preset("nemotron-3-super-120b-a12b"), {},
+        {.kv_per_token = 8 * 2 * 2 * 128 * 2,
+         .checkpoint_at_1 = 40 * (8192 * 128 * 4 + (8192 + 2048) * 3 * 2),
+         .checkpoint_full = 40 * (8192 * 128 * 4 + (8192 + 2048) * 3 * 2),
+         .prefill = 1e4 * (40 * mamba_2 + 8 * attention + 40 * experts) + 1e8 * 8 * (2.0 * 4096)});
+}
+
 TEST_CASE("zamba2-7b: shared blocks have a KV for each application") {
     spec const model = find_preset("zamba2-7b");
     CHECK(model.footprint().kv_layers.size() == 13);

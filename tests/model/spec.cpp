@@ -78,6 +78,9 @@ TEST_CASE("elements of other sizes than the model's own") {
     CHECK(kv_bytes_per_token(model, small) == byte_count{4 * 2 * 8 * 128});
     CHECK(checkpoint_bytes(model, token_count{1}, small) ==
           byte_count{28 * (8192 * 16 * 4 + 8192 * 3 * 4)});
+    std::uint64_t const fading = 8192 * 128 * 4 + (8192 + 256) * 3 * 4;
+    CHECK(checkpoint_bytes(bmojo_8b(512, 64), token_count{512}, small) ==
+          byte_count{36 * (fading + (512 + 64) * (2 * 8 * 128))});
 }
 
 TEST_CASE("tensor parallelism splits heads, and replicates the KV heads that are too few") {
@@ -117,6 +120,12 @@ TEST_CASE("tensor parallelism splits heads, and replicates the KV heads that are
         CHECK(rank.checkpoint_bytes(token_count{2048}) ==
               byte_count{26 * (256 * 4 + 256 * 3 * 2) + 12 * (2 * 256 * 2) * 2048});
     }
+    SECTION("retained tokens split as a window's do") {
+        auto const rank = bmojo_8b(512, 64).footprint({.tensor_parallel = 8});
+        std::uint64_t const fading = 16 * 64 * 128 * 4 + (1024 + 2 * 128) * 3 * 2;
+        CHECK(rank.checkpoint_bytes(token_count{1'000'000}) ==
+              byte_count{36 * (fading + (512 + 64) * (2 * 1 * 128 * 2))});
+    }
     SECTION("custom layers are whole on every rank") {
         spec const own{.name = "own",
                        .width = 8,
@@ -137,11 +146,11 @@ TEST_CASE("a degree that does not fit is refused by name, value and expectation"
     CHECK(refusal(find_preset("llama-3.1-8b"), {.tensor_parallel = 0}) ==
           "tensor_parallel is 0; expected at least 1");
     CHECK(refusal(find_preset("llama-3.1-8b"), {.tensor_parallel = 3}) ==
-          "tensor_parallel is 3; expected a divisor of the layer's 32 heads");
+          "tensor_parallel is 3; expected a divisor of the layer's 32 heads or channels");
     CHECK(refusal(find_preset("llama-3.1-8b"), {.tensor_parallel = 64}) ==
-          "tensor_parallel is 64; expected a divisor of the layer's 32 heads");
+          "tensor_parallel is 64; expected a divisor of the layer's 32 heads or channels");
     CHECK(refusal(find_preset("falcon-h1-7b"), {.tensor_parallel = 8}) ==
-          "tensor_parallel is 8; expected a divisor of the layer's 12 heads");
+          "tensor_parallel is 8; expected a divisor of the layer's 12 heads or channels");
     spec const model{.name = "six on three",
                      .width = 8,
                      .layers = {{1, full_attention{.heads = 12, .kv_heads = 6, .head_dim = 8}}}};

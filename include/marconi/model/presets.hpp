@@ -17,15 +17,29 @@ namespace marconi::model {
 
 /// Every model that is described here; each carries its name and source.
 [[nodiscard]] inline std::vector<spec> presets() {
-    return {paper_7b(),           jamba_1_5_mini(),
-            nemotron_h_8b(),      nemotron_3_nano_30b_a3b(),
-            zamba2_7b(),          granite_4_0_h_small(),
-            falcon_h1_7b(),       lfm2_1_2b(),
-            qwen3_next_80b_a3b(), qwen3_5_9b(),
-            qwen3_5_35b_a3b(),    kimi_linear_48b_a3b(),
-            recurrentgemma_9b(),  bmojo_8b(),
-            gemma_3_27b(),        gpt_oss_20b(),
-            gpt_oss_120b(),       llama_3_1_8b()};
+    return {paper_7b(),
+            jamba_1_5_mini(),
+            nemotron_h_8b(),
+            nemotron_3_nano_30b_a3b(),
+            nemotron_3_super_120b_a12b(),
+            zamba2_7b(),
+            granite_4_0_h_small(),
+            falcon_h1_7b(),
+            lfm2_1_2b(),
+            qwen3_next_80b_a3b(),
+            qwen3_5_9b(),
+            qwen3_5_27b(),
+            qwen3_5_35b_a3b(),
+            qwen3_5_397b_a17b(),
+            kimi_linear_48b_a3b(),
+            recurrentgemma_9b(),
+            bmojo_8b(),
+            gemma_3_27b(),
+            gemma_4_31b(),
+            gpt_oss_20b(),
+            gpt_oss_120b(),
+            mimo_v2_flash(),
+            llama_3_1_8b()};
 }
 
 /// The preset of that name. Throws invalid_argument, which lists all names, if there is none.

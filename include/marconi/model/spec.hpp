@@ -40,7 +40,8 @@ struct spec {
 
     /// Bytes and FLOPs on one rank of `tensor_parallel`. One KV entry per application of a layer
     /// with KV for every token, one state piece per state tensor of each application, in the order
-    /// of `layers`. KV heads, and groups of B and C, that are fewer than the ranks are replicated.
+    /// of `layers`. KV heads, and groups of B and C, that are fewer than the ranks are replicated;
+    /// FLOPs are split evenly, though engines repeat small matrices (a router, say) on every rank.
     /// O(applications). Throws invalid_argument where the degree fits a layer's heads neither way
     /// or a layer's numbers make none; size_overflow where a token's KV or a checkpoint with full
     /// windows exceeds 64 bits.
@@ -68,7 +69,7 @@ private:
         if (whole.parallel_heads > 0)
             MARCONI_EXPECT(whole.parallel_heads % ranks == 0, "tensor_parallel", ranks,
                            "a divisor of the layer's " + std::to_string(whole.parallel_heads) +
-                               " heads");
+                               " heads or channels");
         double const times = static_cast<double>(entry.count) / static_cast<double>(ranks);
         result.flops.per_token += times * whole.flops_per_token;
         if (whole.window == 0)

@@ -11,27 +11,34 @@
 namespace marconi::model {
 
 /// Softmax attention over all tokens, with grouped heads (arXiv 2305.13245).
-/// Per token, K and V: kv_heads * head_dim elements each. FLOPs: the four projections (with
-/// `output_gate` a fifth, as wide as the queries); Q K^T and A V, 2 heads * head_dim per pair each.
+/// Per token, K and V: kv_heads * head_dim and kv_heads * value_dim elements. FLOPs: the four
+/// projections (with `output_gate` a fifth, as wide as all values of a token's heads); Q K^T and
+/// A V, 2 heads * head_dim and 2 heads * value_dim per pair.
 struct full_attention {
     std::uint64_t heads = 0;
     std::uint64_t kv_heads = 0;
     std::uint64_t head_dim = 0;
+    std::uint64_t value_dim = 0; ///< elements of a head's value; 0: head_dim
     bool output_gate = false;
+    bool values_from_keys = false; ///< V is made of K's projection, and stored all the same
     std::uint64_t input_width = 0; ///< elements that Q, K and V are projected from; 0: the width
 
     [[nodiscard]] layer_cost shape_cost(dimensions const& around) const {
         check();
         std::uint64_t const from = input_width == 0 ? around.width : input_width;
-        std::uint64_t const inner = size_of("heads * head_dim", heads, head_dim);
-        std::uint64_t const kv_inner = size_of("kv_heads * head_dim", kv_heads, head_dim);
-        std::uint64_t const bytes = size_of("key bytes per token", kv_inner, around.bytes.kv);
-        return {.kv = {.key_bytes = bytes, .value_bytes = bytes},
+        std::uint64_t const of_value = value_dim == 0 ? head_dim : value_dim;
+        std::uint64_t const queries = size_of("heads * head_dim", heads, head_dim);
+        std::uint64_t const read = size_of("heads * value_dim", heads, of_value);
+        std::uint64_t const keys = size_of("kv_heads * head_dim", kv_heads, head_dim);
+        std::uint64_t const values = size_of("kv_heads * value_dim", kv_heads, of_value);
+        return {.kv = {.key_bytes = size_of("key bytes per token", keys, around.bytes.kv),
+                       .value_bytes = size_of("value bytes per token", values, around.bytes.kv)},
                 .kv_groups = kv_heads,
-                .flops_per_token = (output_gate ? 2 : 1) * matmul_flops(from, inner) +
-                                   2 * matmul_flops(from, kv_inner) +
-                                   matmul_flops(inner, around.width),
-                .flops_per_pair = 2 * static_cast<double>(inner),
+                .flops_per_token = matmul_flops(from, queries) + matmul_flops(from, keys) +
+                                   (values_from_keys ? 0 : matmul_flops(from, values)) +
+                                   (output_gate ? matmul_flops(from, read) : 0) +
+                                   matmul_flops(read, around.width),
+                .flops_per_pair = static_cast<double>(queries) + static_cast<double>(read),
                 .parallel_heads = heads};
     }
 
@@ -45,6 +52,8 @@ struct full_attention {
         MARCONI_EXPECT(head_dim > 0, "head_dim", head_dim, "at least 1");
         MARCONI_EXPECT(kv_heads > 0 && heads % kv_heads == 0, "kv_heads", kv_heads,
                        "a divisor of heads");
+        MARCONI_EXPECT(!values_from_keys || value_dim == 0 || value_dim == head_dim, "value_dim",
+                       value_dim, "head_dim, where values are made of keys");
     }
 };
 static_assert(paper_layer_kind<full_attention>);
@@ -55,7 +64,8 @@ struct sliding_window_attention {
     std::uint64_t heads = 0;
     std::uint64_t kv_heads = 0;
     std::uint64_t head_dim = 0;
-    std::uint64_t window = 0; ///< tokens
+    std::uint64_t value_dim = 0; ///< elements of a head's value; 0: head_dim
+    std::uint64_t window = 0;    ///< tokens
 
     [[nodiscard]] layer_cost shape_cost(dimensions const& around) const {
         layer_cost result = attention().shape_cost(around);
@@ -75,12 +85,37 @@ struct sliding_window_attention {
     /// The same layer without its window.
     [[nodiscard]] full_attention attention() const {
         MARCONI_EXPECT(window > 0, "window", window, "at least 1");
-        full_attention const whole{.heads = heads, .kv_heads = kv_heads, .head_dim = head_dim};
+        full_attention const whole{
+            .heads = heads, .kv_heads = kv_heads, .head_dim = head_dim, .value_dim = value_dim};
         whole.check();
         return whole;
     }
 };
 static_assert(paper_layer_kind<sliding_window_attention>);
+
+/// Tokens that an attention layer goes on attending to past its window, chosen by what they say:
+/// an eidetic memory (B'MOJO, arXiv 2407.06324). Their K and V belong to the checkpoint, which
+/// counts all `tokens` of them at any position: the most that they take. FLOPs: Q K^T and A V for
+/// all of them at every token; queries, keys and values are those of the layer with the window.
+struct retained_tokens {
+    std::uint64_t heads = 0;
+    std::uint64_t kv_heads = 0;
+    std::uint64_t head_dim = 0;
+    std::uint64_t tokens = 0;
+
+    [[nodiscard]] layer_cost shape_cost(dimensions const& around) const {
+        full_attention const attending{.heads = heads, .kv_heads = kv_heads, .head_dim = head_dim};
+        layer_cost const one = attending.shape_cost(around);
+        std::uint64_t const bytes =
+            checked_sum(one.kv.key_bytes, one.kv.value_bytes, "bytes per retained token");
+        return {.states = {{.grouped_bytes = size_of("retained bytes", bytes, tokens),
+                            .groups = kv_heads}},
+                // A pair costs c / 2 before L^2, and c by itself.
+                .flops_per_token = 2 * one.flops_per_pair * static_cast<double>(tokens),
+                .parallel_heads = heads};
+    }
+};
+static_assert(layer_kind<retained_tokens>);
 
 /// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): per token one latent vector of
 /// kv_rank elements and one rotary key of rope_dim, joint to all heads, hence the same on every
@@ -122,6 +157,8 @@ struct latent_attention {
         MARCONI_EXPECT(heads > 0, "heads", heads, "at least 1");
         MARCONI_EXPECT(kv_rank > 0, "kv_rank", kv_rank, "at least 1");
         MARCONI_EXPECT(value_dim > 0, "value_dim", value_dim, "at least 1");
+        MARCONI_EXPECT(nope_dim > 0 || rope_dim > 0, "nope_dim", nope_dim,
+                       "at least 1, or a rope_dim that is");
     }
 };
 static_assert(paper_layer_kind<latent_attention>);

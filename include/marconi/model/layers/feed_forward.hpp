@@ -25,21 +25,25 @@ struct mlp {
 static_assert(paper_layer_kind<mlp>);
 
 /// A mixture of experts: FLOPs of the router, of the experts that a token is sent to, and of those
-/// that every token passes. The paper's formula knows one MLP, which stands for all of it.
+/// that every token passes. With a `latent_width` a projection each leads the chosen experts' input
+/// down to it and their output back. The paper's formula knows one MLP, which stands for all of it.
 struct moe {
     std::uint64_t experts = 0;        ///< that the router chooses from
     std::uint64_t active_experts = 0; ///< chosen per token
     std::uint64_t expert_width = 0;   ///< inner width of one of them
     std::uint64_t shared_width = 0;   ///< inner width of all shared experts together
+    std::uint64_t latent_width = 0;   ///< what chosen experts take and give; 0: the width
     bool gated = true;
 
     [[nodiscard]] layer_cost shape_cost(dimensions const& around) const {
         MARCONI_EXPECT(active_experts <= experts, "active_experts", active_experts,
                        "at most experts");
-        std::uint64_t const inner = checked_sum(
-            size_of("active width", active_experts, expert_width), shared_width, "active width");
-        return {.flops_per_token = matmul_flops(around.width, experts) +
-                                   (gated ? 3 : 2) * matmul_flops(around.width, inner)};
+        std::uint64_t const chosen = size_of("active width", active_experts, expert_width);
+        std::uint64_t const outer = latent_width == 0 ? around.width : latent_width;
+        double const there_and_back = 2 * matmul_flops(around.width, latent_width);
+        return {.flops_per_token = matmul_flops(around.width, experts) + there_and_back +
+                                   (gated ? 3 : 2) * (matmul_flops(outer, chosen) +
+                                                      matmul_flops(around.width, shared_width))};
     }
 
     [[nodiscard]] layer_cost paper_cost(dimensions const& around) const {

@@ -25,6 +25,41 @@ namespace marconi::model {
             }};
 }
 
+/// Google Gemma 4 31B, its text part: of six layers, five attend to the last 1,024 tokens; the
+/// sixth has fewer and wider KV heads, and makes its values of its keys' projection.
+[[nodiscard]] inline spec gemma_4_31b() {
+    return {
+        .name = "gemma-4-31b",
+        .source = "https://huggingface.co/nvidia/Gemma-4-31B-IT-NVFP4/blob/main/config.json",
+        .width = 5376,
+        .vocabulary = 262144,
+        .layers = {
+            {50,
+             sliding_window_attention{
+                 .heads = 32, .kv_heads = 16, .head_dim = 256, .window = 1024}},
+            {10,
+             full_attention{.heads = 32, .kv_heads = 4, .head_dim = 512, .values_from_keys = true}},
+            {60, mlp{.inner_width = 21504}},
+        }};
+}
+
+/// Xiaomi MiMo-V2-Flash: 39 of 48 layers attend to the last 128 tokens; keys are wider than values.
+/// Experts in all layers but the first.
+[[nodiscard]] inline spec mimo_v2_flash() {
+    return {.name = "mimo-v2-flash",
+            .source = "https://huggingface.co/XiaomiMiMo/MiMo-V2-Flash/blob/main/config.json",
+            .width = 4096,
+            .vocabulary = 152576,
+            .layers = {
+                {39,
+                 sliding_window_attention{
+                     .heads = 64, .kv_heads = 8, .head_dim = 192, .value_dim = 128, .window = 128}},
+                {9, full_attention{.heads = 64, .kv_heads = 4, .head_dim = 192, .value_dim = 128}},
+                {1, mlp{.inner_width = 16384}},
+                {47, moe{.experts = 256, .active_experts = 8, .expert_width = 2048}},
+            }};
+}
+
 /// OpenAI gpt-oss: every second layer attends to the last 128 tokens; experts in all.
 [[nodiscard]] inline spec gpt_oss(std::string const& size, std::uint64_t layers,
                                   std::uint64_t experts) {

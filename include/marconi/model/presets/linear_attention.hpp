@@ -5,11 +5,14 @@
 
 #include <marconi/model/spec.hpp>
 
+#include <cstdint>
+
 namespace marconi::model {
 
-/// The recurrent layer of Qwen3-Next and Qwen3.5, whatever the model's width.
-inline constexpr gated_delta_net qwen_delta_net{
-    .key_heads = 16, .value_heads = 32, .key_dim = 128, .value_dim = 128};
+/// The recurrent layer of Qwen3-Next and Qwen3.5: 16 key heads, and 32 value heads or more.
+[[nodiscard]] constexpr gated_delta_net qwen_delta_net(std::uint64_t value_heads = 32) {
+    return {.key_heads = 16, .value_heads = value_heads, .key_dim = 128, .value_dim = 128};
+}
 
 /// Qwen3-Next-80B-A3B: 36 gated delta nets and 12 gated attention layers, experts in all 48. The
 /// shared expert's gate, one number a token, is left out.
@@ -20,7 +23,7 @@ inline constexpr gated_delta_net qwen_delta_net{
         .width = 2048,
         .vocabulary = 151936,
         .layers = {
-            {36, qwen_delta_net},
+            {36, qwen_delta_net()},
             {12, full_attention{.heads = 16, .kv_heads = 2, .head_dim = 256, .output_gate = true}},
             {48,
              moe{.experts = 512, .active_experts = 10, .expert_width = 512, .shared_width = 512}},
@@ -35,7 +38,7 @@ inline constexpr gated_delta_net qwen_delta_net{
         .width = 4096,
         .vocabulary = 248320,
         .layers = {
-            {24, qwen_delta_net},
+            {24, qwen_delta_net()},
             {8, full_attention{.heads = 16, .kv_heads = 4, .head_dim = 256, .output_gate = true}},
             {32, mlp{.inner_width = 12288}},
         }};
@@ -50,10 +53,40 @@ inline constexpr gated_delta_net qwen_delta_net{
         .width = 2048,
         .vocabulary = 248320,
         .layers = {
-            {30, qwen_delta_net},
+            {30, qwen_delta_net()},
             {10, full_attention{.heads = 16, .kv_heads = 2, .head_dim = 256, .output_gate = true}},
             {40,
              moe{.experts = 256, .active_experts = 8, .expert_width = 512, .shared_width = 512}},
+        }};
+}
+
+/// Qwen3.5-27B, its text part: 48 gated delta nets and 16 gated attention layers.
+[[nodiscard]] inline spec qwen3_5_27b() {
+    return {
+        .name = "qwen3.5-27b",
+        .source = "https://huggingface.co/Qwen/Qwen3.5-27B/blob/main/config.json",
+        .width = 5120,
+        .vocabulary = 248320,
+        .layers = {
+            {48, qwen_delta_net(48)},
+            {16, full_attention{.heads = 24, .kv_heads = 4, .head_dim = 256, .output_gate = true}},
+            {64, mlp{.inner_width = 17408}},
+        }};
+}
+
+/// Qwen3.5-397B-A17B, its text part: 45 gated delta nets and 15 gated attention layers, experts in
+/// all 60. The shared expert's gate is left out.
+[[nodiscard]] inline spec qwen3_5_397b_a17b() {
+    return {
+        .name = "qwen3.5-397b-a17b",
+        .source = "https://huggingface.co/Qwen/Qwen3.5-397B-A17B/blob/main/config.json",
+        .width = 4096,
+        .vocabulary = 248320,
+        .layers = {
+            {45, qwen_delta_net(64)},
+            {15, full_attention{.heads = 32, .kv_heads = 2, .head_dim = 256, .output_gate = true}},
+            {60,
+             moe{.experts = 512, .active_experts = 10, .expert_width = 1024, .shared_width = 1024}},
         }};
 }
 
@@ -96,29 +129,26 @@ inline constexpr gated_delta_net qwen_delta_net{
 /// B'MOJO (arXiv 2407.06324): in every layer a fading memory (the state of an SSM, here Mamba-2)
 /// beside an eidetic one: the tokens of a sliding window, and up to `retained_tokens` older ones
 /// that the state predicted badly. The paper leaves the sizes open and publishes none near this
-/// one; widths and heads are those of Qwen3-8B, and the retained tokens fill a second window. A
-/// checkpoint counts all of them at any position, which is the most that they take.
-[[nodiscard]] inline spec bmojo_8b(std::uint64_t window = 2048,
-                                   std::uint64_t retained_tokens = 2048) {
+/// one; widths and heads are those of Qwen3-8B, and the retained tokens fill a second window.
+[[nodiscard]] inline spec bmojo_8b(std::uint64_t window = 2048, std::uint64_t retained = 2048) {
     std::uint64_t const heads = 32;
     std::uint64_t const kv_heads = 8;
     std::uint64_t const head_dim = 128;
-    std::uint64_t const kv_bytes = 2 * kv_heads * head_dim * element_sizes{}.kv;
-    double const attended = static_cast<double>(heads * head_dim * 4);
-    return {.name = "bmojo-8b",
-            .source = "https://arxiv.org/abs/2407.06324",
-            .width = 4096,
-            .vocabulary = 151936,
-            .layers = {
-                {36, mamba2{.heads = 128, .head_dim = 64, .state = 128}},
-                {36,
-                 sliding_window_attention{
-                     .heads = heads, .kv_heads = kv_heads, .head_dim = head_dim, .window = window}},
-                {36, custom{.bytes_per_checkpoint =
-                                size_of("retained bytes", kv_bytes, retained_tokens),
-                            .flops_per_token = attended * static_cast<double>(retained_tokens)}},
-                {36, mlp{.inner_width = 12288}},
-            }};
+    return {
+        .name = "bmojo-8b",
+        .source = "https://arxiv.org/abs/2407.06324",
+        .width = 4096,
+        .vocabulary = 151936,
+        .layers = {
+            {36, mamba2{.heads = 128, .head_dim = 64, .state = 128}},
+            {36,
+             sliding_window_attention{
+                 .heads = heads, .kv_heads = kv_heads, .head_dim = head_dim, .window = window}},
+            {36,
+             retained_tokens{
+                 .heads = heads, .kv_heads = kv_heads, .head_dim = head_dim, .tokens = retained}},
+            {36, mlp{.inner_width = 12288}},
+        }};
 }
 
 } // namespace marconi::model

@@ -56,6 +56,27 @@ namespace marconi::model {
             }};
 }
 
+/// NVIDIA Nemotron 3 Super: 88 layers of the same kinds, but that the experts chosen work on 1,024
+/// elements, a projection of the 4,096.
+[[nodiscard]] inline spec nemotron_3_super_120b_a12b() {
+    return {.name = "nemotron-3-super-120b-a12b",
+            .source = "https://huggingface.co/nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-NVFP4/blob/"
+                      "main/config.json",
+            .width = 4096,
+            .vocabulary = 131072,
+            .bytes = {.kv = 2, .state = 4, .convolution = 2},
+            .layers = {
+                {40, mamba2{.heads = 128, .head_dim = 64, .state = 128, .groups = 8}},
+                {8, full_attention{.heads = 32, .kv_heads = 2, .head_dim = 128}},
+                {40, moe{.experts = 512,
+                         .active_experts = 22,
+                         .expert_width = 2688,
+                         .shared_width = 5376,
+                         .latent_width = 1024,
+                         .gated = false}},
+            }};
+}
+
 /// Zyphra Zamba2-7B: 81 Mamba-2 layers. Before 13 of them stands an application of one of two
 /// shared transformer blocks, each with a KV of its own: its attention reads the residual stream
 /// beside the embeddings, 2 * 3584 elements; its MLP has an adapter of rank 128 per application;
