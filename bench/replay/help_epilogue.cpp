@@ -12,9 +12,9 @@ std::string help_epilogue() {
         text.append("  ").append(kind).append(policy.meaning).append("\n");
     }
     return text + R"(
-After a colon lru, gdsf, learned and infinite take a number of tokens: learned:4096 has a checkpoint
-every 4,096 tokens of what is new in a prompt, too, and learned while these pay. (A share of what
-infinite holds is without them.)
+After a colon lru, gdsf, learned, oracle and infinite take a number of tokens: lru:4096 has a
+checkpoint every 4,096 tokens of what is new in a prompt, too; learned:4096 while these pay. (A
+share of what infinite holds is without them.) The oracle is greedy, so not quite the best there is.
 
 Capacities (--capacity) are sizes in B, KB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB
 (powers of 1024), or a share such as 10% of the most that an infinite cache would hold.

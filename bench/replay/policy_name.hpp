@@ -34,7 +34,7 @@ struct known_policy {
     policy_argument takes = policy_argument::none;
 };
 
-inline constexpr std::array<known_policy, 9> known_policies = {{
+inline constexpr std::array<known_policy, 10> known_policies = {{
     {"none", "no cache at all"},
     {"vllm+", "a checkpoint every 32 tokens, leaves evicted by LRU"},
     {"sglang+", "Marconi's admission, leaves evicted by LRU, a hit refreshes its whole path"},
@@ -47,6 +47,8 @@ inline constexpr std::array<known_policy, 9> known_policies = {{
     {"gdsf", "Marconi's admission, greedy-dual: age + frequency x FLOPs saved / bytes freed",
      policy_argument::spacing},
     {"learned", "Marconi's admission, odds of reuse x FLOPs saved / bytes freed, or gdsf",
+     policy_argument::spacing},
+    {"oracle", "Marconi's admission; knows what will be asked: what there is to gain for others",
      policy_argument::spacing},
     {"infinite", "Marconi's admission and no limit: the most that its checkpoints can save",
      policy_argument::spacing},

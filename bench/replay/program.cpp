@@ -104,7 +104,7 @@ int print_models(options chosen, streams to) {
     return exit_code::good;
 }
 
-int run(int argc, char const* const* argv, streams to) {
+int carry_out(int argc, char const* const* argv, streams to) {
     command_line const line = parse_command_line(argc, argv, to.out, to.err);
     if (!line.chosen) return to.out.flush() ? line.exit_code : exit_code::incomplete;
     if (line.chosen->list_models) return print_models(*line.chosen, to);
@@ -120,7 +120,7 @@ int run_program(int argc, char const* const* argv, std::ostream& out, std::ostre
         return code;
     };
     try {
-        return run(argc, argv, {out, err});
+        return carry_out(argc, argv, {out, err});
     } catch (std::bad_alloc const&) {
         return ends(exit_code::incomplete, "out of memory");
     } catch (invalid_argument const& e) { // as for what the parser refuses

@@ -69,15 +69,15 @@ private:
 /// beforehand and stores what fits; engines find out when they have evicted all there was.
 enum class when_full { stores_what_fits, empties };
 
-/// Replays a trace, in order, one request at a time.
-template <class Cache>
+/// Replays a trace, in order, one request at a time; `before(i)` is called before request i.
+template <class Cache, class Before>
 void replay_trace(Cache& cache, trace const& requests, options const& chosen,
-                  measurements& measured, progress& shown,
-                  when_full full = when_full::stores_what_fits) {
+                  measurements& measured, progress& shown, when_full full, Before const& before) {
     using clock = std::chrono::steady_clock;
     std::size_t reported = 0;
     for (std::size_t i = 0; i < requests.requests.size(); ++i) {
         request const& r = requests.requests[i];
+        before(i);
         token_count const prompt{r.prompt_tokens};
         cache::match_options match;
         if (chosen.whole_prompt) match.limit = prompt;

@@ -14,14 +14,14 @@ namespace marconi::replay {
 
 namespace {
 
-using json = nlohmann::ordered_json;
+using nlohmann::ordered_json;
 
 template <class Value>
-json or_null(std::optional<Value> const& value) {
-    return value ? json(*value) : json(nullptr);
+ordered_json or_null(std::optional<Value> const& value) {
+    return value ? ordered_json(*value) : ordered_json(nullptr);
 }
 
-json to_json(result const& r) {
+ordered_json to_json(result const& r) {
     return {
         {"trace", r.trace},
         {"policy", r.policy},
@@ -54,8 +54,8 @@ json to_json(result const& r) {
 }
 
 /// Trace names come from file names, which need not be UTF-8.
-std::string dumped(json const& value) {
-    return value.dump(-1, ' ', false, json::error_handler_t::replace);
+std::string dumped(ordered_json const& value) {
+    return value.dump(-1, ' ', false, ordered_json::error_handler_t::replace);
 }
 
 void write_json(std::span<result const> results, std::ostream& to) {
@@ -63,7 +63,7 @@ void write_json(std::span<result const> results, std::ostream& to) {
         to << dumped(to_json(r)) << '\n';
 }
 
-std::string csv_cell(json const& value) {
+std::string csv_cell(ordered_json const& value) {
     if (value.is_null()) return "";
     if (!value.is_string()) return dumped(value);
     std::string const& text = value.get_ref<std::string const&>();
@@ -75,7 +75,7 @@ std::string csv_cell(json const& value) {
 }
 
 void write_csv(std::span<result const> results, std::ostream& to) {
-    json const names = to_json({});
+    ordered_json const names = to_json({});
     char const* separator = "";
     for (auto const& [name, value] : names.items())
         to << std::exchange(separator, ",") << name;
@@ -103,6 +103,9 @@ double saved_share(result const& r) {
     return r.flops_asked > 0 ? r.flops_saved / r.flops_asked : 0;
 }
 
+/// Who knows the future is out of the others' reach.
+bool competes(result const& r) { return !r.policy.starts_with("oracle"); }
+
 text_table::row table_row(result const& r, bool best) {
     return {r.policy,
             r.alpha ? format_fixed(*r.alpha, 2) : "-",
@@ -129,9 +132,10 @@ void add_group(std::span<result const* const> group, text_table& to) {
             "nodes", "checkpoints", "TTFT p50", "p95", "us/request p50", "p99", "seconds"});
     double best = 0;
     for (result const* r : group)
-        best = std::max(best, r->flops_saved);
+        if (competes(*r)) best = std::max(best, r->flops_saved);
     for (result const* r : group)
-        to.add(table_row(*r, group.size() > 1 && best > 0 && r->flops_saved == best));
+        to.add(
+            table_row(*r, group.size() > 1 && best > 0 && competes(*r) && r->flops_saved == best));
 }
 
 void write_table(std::span<result const> results, std::ostream& to) {

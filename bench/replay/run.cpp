@@ -1,6 +1,7 @@
 #include "run.hpp"
 
 #include "baselines.hpp"
+#include "future.hpp"
 #include "model_file.hpp"
 #include "replayer.hpp"
 
@@ -17,6 +18,8 @@
 #include <marconi/tune/tuned_cache.hpp>
 
 #include <chrono>
+#include <cstddef>
+#include <functional>
 #include <limits>
 #include <utility>
 
@@ -45,10 +48,12 @@ struct run {
     }
 
     template <class Cache>
-    void through(Cache& cache, when_full full = when_full::stores_what_fits) {
+    void through(
+        Cache& cache, when_full full = when_full::stores_what_fits,
+        std::function<void(std::size_t)> const& before = [](std::size_t) {}) {
         auto const start = std::chrono::steady_clock::now();
         measurements measured{model, chosen.ttft};
-        replay_trace(cache, requests, chosen, measured, shown, full);
+        replay_trace(cache, requests, chosen, measured, shown, full, before);
         measured.write(r);
         cache::occupancy const holds = cache.holds();
         r.evictions = cache.stats().evictions();
@@ -79,6 +84,13 @@ struct run {
     void while_learning(byte_count capacity, policy::spaced admission) {
         tune::learning_cache cache{store(capacity), cache_options(), {}, admission};
         through(cache);
+    }
+    void knowing_what_comes(byte_count capacity, policy::spaced admission) {
+        future const what_comes{requests, chosen.whole_prompt};
+        known_nodes nodes;
+        cache::prefix_cache cache{store(capacity), cache_options(), admission,
+                                  foresight{what_comes, nodes}, known_nodes_observer{&nodes}};
+        through(cache, when_full::stores_what_fits, [&](std::size_t i) { nodes.current = i; });
     }
     void without_cache() {
         measurements measured{model, chosen.ttft};
@@ -124,6 +136,8 @@ result run_one(trace const& requests, policy_name const& policy, byte_count capa
         one.with(capacity, spaced, policy::gdsf{});
     else if (kind == "learned")
         one.while_learning(capacity, spaced);
+    else if (kind == "oracle")
+        one.knowing_what_comes(capacity, spaced);
     else if (kind == "marconi")
         one.with_alpha<policy::flop_aware>(capacity, policy.alpha);
     else if (kind == "marconi-artifact")

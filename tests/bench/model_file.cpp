@@ -15,7 +15,7 @@ using namespace marconi::replay;
 
 namespace {
 
-std::string complaint(std::string const& text) {
+std::string model_complaint(std::string const& text) {
     temporary_file const file{text};
     try {
         (void)read_model(file.path());
@@ -50,30 +50,30 @@ TEST_CASE("a model of one's own, by its bytes and FLOPs") {
 }
 
 TEST_CASE("a model file that says nothing, or too much, is refused") {
-    CHECK(complaint("") == ": is not JSON, or longer than 1 MB");
-    CHECK(complaint("[]") == ": expected a JSON object");
-    CHECK(complaint(R"({"flops": 1})") ==
+    CHECK(model_complaint("") == ": is not JSON, or longer than 1 MB");
+    CHECK(model_complaint("[]") == ": expected a JSON object");
+    CHECK(model_complaint(R"({"flops": 1})") ==
           ": 'flops' is not known; expected flops_per_token, flops_per_pair, kv_bytes_per_token, "
           "state_bytes, windows");
-    CHECK(complaint(R"({"flops_per_token": 1})") ==
+    CHECK(model_complaint(R"({"flops_per_token": 1})") ==
           ": 'kv_bytes_per_token' is missing or 0, and so is state_bytes: nothing to keep");
-    CHECK(complaint(R"({"kv_bytes_per_token": 1})") ==
+    CHECK(model_complaint(R"({"kv_bytes_per_token": 1})") ==
           ": 'flops_per_token' is missing or 0; expected what a token takes");
-    CHECK(complaint(R"({"kv_bytes_per_token": -1})") ==
+    CHECK(model_complaint(R"({"kv_bytes_per_token": -1})") ==
           ": 'kv_bytes_per_token' is -1; expected a whole number from 0 to 281474976710656");
-    CHECK(complaint(R"({"kv_bytes_per_token": 1, "flops_per_token": "much"})") ==
+    CHECK(model_complaint(R"({"kv_bytes_per_token": 1, "flops_per_token": "much"})") ==
           ": 'flops_per_token' is a string; expected a number from 0 to 1e24");
-    CHECK(complaint(R"({"kv_bytes_per_token": 1, "flops_per_token": 1e25})") ==
+    CHECK(model_complaint(R"({"kv_bytes_per_token": 1, "flops_per_token": 1e25})") ==
           ": 'flops_per_token' is 1e+25; expected a number from 0 to 1e24");
-    CHECK(complaint(R"({"windows": 3})") ==
+    CHECK(model_complaint(R"({"windows": 3})") ==
           ": 'windows' is no array; expected one of at most 1,000 objects");
-    CHECK(complaint(R"({"windows": [3]})") == ", windows: expected a JSON object");
-    CHECK(complaint(R"({"windows": [{"bytes_per_token": 3}]})") ==
+    CHECK(model_complaint(R"({"windows": [3]})") == ", windows: expected a JSON object");
+    CHECK(model_complaint(R"({"windows": [{"bytes_per_token": 3}]})") ==
           ", windows: 'tokens' is missing or 0; expected at least 1");
     std::size_t const deep = 500'000;
-    CHECK(
-        complaint(R"({"state_bytes": )" + std::string(deep, '[') + std::string(deep, ']') + "}") ==
-        ": 'state_bytes' is an array; expected a whole number from 0 to 281474976710656");
+    CHECK(model_complaint(R"({"state_bytes": )" + std::string(deep, '[') + std::string(deep, ']') +
+                          "}") ==
+          ": 'state_bytes' is an array; expected a whole number from 0 to 281474976710656");
     CHECK_THROWS_WITH(read_model("/no/such.json"),
                       "model /no/such.json: cannot be opened: No such file or directory");
 }

@@ -194,7 +194,7 @@ TEST_CASE("wrong options") {
         {"--capacity", "0GB", "capacity is '0GB'; expected at least 1 byte"},
         {"--policy", "fifo",
          "policy is 'fifo'; expected one of none, vllm+, sglang+, marconi, marconi-artifact, lru, "
-         "gdsf, learned, infinite"},
+         "gdsf, learned, oracle, infinite"},
     }));
     CHECK(bad({"--synthetic", "chat", option, value}) == message);
 }

@@ -71,6 +71,14 @@ infinite      -     50.00 %       87.50 %      75.00 %        1,234  5.00 GB    
     CHECK(written(report_format::table, {}).empty());
 }
 
+TEST_CASE("a report does not compare policies with one that knows the future") {
+    std::string const table = written(
+        report_format::table, {run("lru", 2e15), run("oracle", 6e15), run("oracle:4096", 7e15)});
+    CHECK(table.find("25.00 % *") != std::string::npos);
+    CHECK(table.find("75.00 % *") == std::string::npos);
+    CHECK(table.find("87.50 % *") == std::string::npos);
+}
+
 TEST_CASE("a report as CSV") {
     std::vector<result> const two = {run("lru", 2e15), run("marconi", 4e15, 0.7)};
     CHECK(written(report_format::csv, two) ==

@@ -23,17 +23,17 @@ using support::sequence;
 
 namespace {
 
-using host_cache = cache::prefix_cache<memory::host_store>;
-using request = support::request<host_cache>;
+using unlocking_cache = cache::prefix_cache<memory::host_store>;
+using request = support::request<unlocking_cache>;
 
 /// Whether the cache gives back all of a sequence that it says it has, and how much that is.
-std::size_t resumable(host_cache& cache, footprint const& model, sequence const& tokens) {
+std::size_t resumable(unlocking_cache& cache, footprint const& model, sequence const& tokens) {
     return request{cache, model, tokens}.lease().resume_at().value();
 }
 
-struct set_up : support::set_up<host_cache> {
+struct set_up : support::set_up<unlocking_cache> {
     set_up(footprint m, std::uint32_t block_tokens, byte_count capacity = 1_MiB)
-        : support::set_up<host_cache>{std::move(m), block_tokens, capacity} {}
+        : support::set_up<unlocking_cache>{std::move(m), block_tokens, capacity} {}
 };
 
 std::vector<footprint> const models{support::hybrid_model(), support::attention_model(),
@@ -223,7 +223,7 @@ TEST_CASE("commits inside the copies of commits: all that is resumed is right") 
     CAPTURE(which, block);
     byte_count const capacity = which == 2 ? 2_MiB : 10'000_B; // 32 states, or 300 tokens
     set_up s{models[which], block, capacity};
-    support::crowd<host_cache> requests{s, 10 * which + block};
+    support::crowd<unlocking_cache> requests{s, 10 * which + block};
     for (int i = 0; i < 12'000; ++i)
         requests.act(0);
     CHECK(requests.overtaken() > 20);
