@@ -101,7 +101,8 @@ typedef struct marconi_options {
 
     uint64_t multiprocessors; /* on a device, that a copy may take at most; default all */
 
-    uint64_t event_bytes; /* that events wait in until they are taken; default: none are kept */
+    uint64_t event_bytes; /* of events that wait until they are taken (the room for them may be
+                           * three times that while it grows); default: none are kept */
 } marconi_options;
 
 int marconi_create(marconi_options const* options, marconi_cache** made);

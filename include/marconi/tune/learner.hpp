@@ -76,11 +76,10 @@ public:
                                             : std::make_unique<odds_against_gdsf>(
                                                   ledger_like(store), cache_options, admission,
                                                   static_cast<double>(options.duel_half_life))},
-          spacing_{admission},
+          spacing_{ledger_like(store), cache_options, admission},
           shadow_{std::make_unique<shadow>(ledger_like(store, options.shadow_multiple),
-                                           cache_options, spacing_.without(admission),
-                                           options.shadow_memory,
-                                           spacing_.step(store, cache_options))} {}
+                                           cache_options, spacing::unspaced(std::move(admission)),
+                                           options.shadow_memory)} {}
 
     /// What a commit that is to be made shows of its request, if there is anything to learn.
     template <class Entries>
@@ -109,24 +108,30 @@ public:
                 changes_ += rule.in_charge() != duel_->ahead();
                 rule.put_in_charge(duel_->ahead());
             }
+            spacing_.ask(*shown, entries.now());
             if (!is_request || requests_ % pace != 0) return;
             policy::reuse_odds const odds = renewed_odds(entries);
             rule.first().set_odds(odds);
             if (duel_) duel_->first().set_odds(odds);
-            if (spacing_.choose(shadow_->spacing(), admission) && duel_) duel_->admit_by(admission);
-            shadow_->spacing().fade(fade_);
+            spacing_.tell([&](learned_or_gdsf& ghosts) {
+                ghosts.first().set_odds(odds);
+                ghosts.put_in_charge(rule.in_charge());
+            });
+            if (spacing_.decide(admission) && duel_) duel_->admit_by(admission);
         });
     }
 
     void clear(scope const& in) noexcept {
         guarded([&] {
             shadow_->clear(in);
+            spacing_.clear(in);
             if (duel_) duel_->clear(in);
         });
     }
     void clear() noexcept {
         guarded([&] {
             shadow_->clear();
+            spacing_.clear();
             if (duel_) duel_->clear();
         });
     }
@@ -143,7 +148,7 @@ public:
         r.shadow = shadow_->stats();
         r.shadow.requests = seen_by_shadow_; // and no answers
         r.shadow_now = shadow_->holds();
-        r.memory = shadow_->memory();
+        r.memory = shadow_->memory() + spacing_.memory();
         if (!duel_) return r;
         r.by_odds = duel_->first_stats();
         r.by_gdsf = duel_->second_stats();
@@ -154,6 +159,7 @@ public:
 
 private:
     using shadow = reuse_shadow<Admission, Token>;
+    using spacing = spacing_trial<Admission, learned_or_gdsf, Token>;
     using odds_against_gdsf = duel<Admission, policy::expected_savings, policy::gdsf, Token>;
 
     static constexpr std::uint64_t pace = 16; ///< requests from odds to odds
@@ -189,13 +195,14 @@ private:
         failure_ = failure_of(step);
         if (failure_.empty()) return;
         shadow_.reset();
+        spacing_.end();
         duel_.reset();
     }
 
     learning_options options_;
     double fade_;
     std::unique_ptr<odds_against_gdsf> duel_;
-    spacing_choice<Admission> spacing_;
+    spacing spacing_;
     std::unique_ptr<shadow> shadow_;
     intake taken_in_;
     double horizon_ = 0;

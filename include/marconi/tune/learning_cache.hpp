@@ -21,15 +21,17 @@ namespace marconi::tune {
 /// is expected to save the least compute for its memory (policy::expected_savings), or by
 /// greedy-dual (policy::gdsf) while that would save more. Calls, leases and threads as
 /// prefix_cache's. Decisions are a pure function of the calls. Whether the checkpoints of a
-/// policy::spaced, if that is the admission policy, are worth making it finds out, too.
+/// policy::spaced, if that is the admission policy, are worth making it finds out, too: every 16
+/// requests it sets admission().every, to 0 or to what it was when the cache was made.
 ///
 /// A commit that completes a prompt, or brings the tail of an answer (of states on a grid, one in
 /// 1,024 tokens), is made thrice more in caches that only count: a larger one (reuse_shadow), which
-/// shows what comes back, and two of the same size (duel), which show what either policy saves.
-/// Each takes O(tokens), about as much as a whole request's commit; see learning_options for the
-/// memory. Requests are seen in the order in which their prompts complete; one whose prompt no
-/// commit completes is not, and nor is evict(). commit() and clear() hide prefix_cache's: call them
-/// on this class, not on a reference to its base, by which nothing is learned.
+/// shows what comes back, and two of the same size (duel), which show what either policy saves;
+/// with policy::spaced twice more (spacing_trial), which shows what its checkpoints save. Each
+/// takes O(tokens), about as much as a whole request's commit; see learning_options for the memory.
+/// Requests are seen in the order in which their prompts complete; one whose prompt no commit
+/// completes is not, and nor is evict(). commit() and clear() hide prefix_cache's: call them on
+/// this class, not on a reference to its base, by which nothing is learned.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           class Observer = cache::no_observer, token Token = std::int32_t>
 class learning_cache

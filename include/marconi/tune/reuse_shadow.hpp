@@ -9,7 +9,6 @@
 #include <marconi/policy/eviction/lru.hpp>
 #include <marconi/tune/replay.hpp>
 #include <marconi/tune/reuse_recorder.hpp>
-#include <marconi/tune/spacing.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -27,14 +26,12 @@ class reuse_shadow : public cache::prefix_cache<memory::ledger_store, Admission,
                                      reuse_recorder<Token>, Token>;
 
 public:
-    /// `most`: of memory, for what it remembers. Some 100 KB are taken in any case. `step`: of the
-    /// checkpoints whose gain is to be found out.
+    /// `most`: of memory, for what it remembers. Some 100 KB are taken in any case.
     reuse_shadow(memory::ledger_store const& blank, cache::cache_options options,
-                 Admission admission, byte_count most, token_count step = {})
+                 Admission admission, byte_count most)
         : base{blank, options, std::move(admission), policy::lru{},
                reuse_recorder<Token>{blank.layout().model().has_checkpoints()}},
           most_{most},
-          spacing_{step},
           // In the tree, in the policy's index and in the recorder; and its checkpoint's pages.
           node_bytes_{512 + blank.layout().checkpoint_pages(token_count{most_tokens}) *
                                 (sizeof(page_id) + metadata_of_page)} {}
@@ -49,7 +46,6 @@ public:
         if (!fits(request.tokens.size(), ready.captured.size())) return false;
 
         this->observer().set_time(now);
-        spacing_.note(this->internals(), ready.plan.match);
         std::uint64_t const nodes = this->holds().nodes;
         (void)play(*this, request, ready, [this](typename base::lease const& opened) {
             this->observer().resumed(this->record(opened).node);
@@ -59,8 +55,6 @@ public:
         make_way(2 * (now_there - std::min(nodes, now_there)));
         return true;
     }
-
-    [[nodiscard]] spacing_gain& spacing() { return spacing_; }
 
     /// Bytes of memory on the host.
     [[nodiscard]] byte_count memory() const {
@@ -103,7 +97,6 @@ private:
     }
 
     byte_count most_;
-    spacing_gain spacing_;
     std::uint64_t node_bytes_;
 };
 

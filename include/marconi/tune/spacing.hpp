@@ -1,100 +1,124 @@
 #pragma once
 
 #include <marconi/cache/options.hpp>
-#include <marconi/cache/plan.hpp>
 #include <marconi/core/types.hpp>
-#include <marconi/memory/concepts.hpp>
+#include <marconi/memory/ledger_store.hpp>
 #include <marconi/policy/admission/spaced.hpp>
 #include <marconi/policy/concepts.hpp>
+#include <marconi/tune/ghost.hpp>
+#include <marconi/tune/replay.hpp>
 
-#include <algorithm>
+#include <cmath>
 #include <concepts>
+#include <cstdint>
+#include <memory>
+#include <vector>
 
 namespace marconi::tune {
 
-/// Whether checkpoints at multiples of some step serve requests, or would: a share of the FLOPs
-/// saved is what they save beyond the nearest checkpoint elsewhere, or could save where they are
-/// missing. What a branch or a tail at such a multiple saves counts as theirs.
-class spacing_gain {
+/// Whether the checkpoints of a policy::spaced pay, as requests come: one ghost of the cache at
+/// work makes them, another does not, and both see all requests. They pay while they save more
+/// FLOPs of late, by the requests' weights, than go where they displace something else. Any other
+/// admission policy stays as it is, at no cost.
+template <policy::admission_policy Admission, policy::eviction_policy Eviction, token Token>
+class spacing_trial {
 public:
-    /// A step of 0: there is nothing to find out.
-    explicit spacing_gain(token_count step) : step_{step} {}
-
-    /// A request that was matched in `entries`. O(depth).
-    template <class Entries>
-    void note(Entries const& entries, cache::match_result const& match) {
-        if (step_ == token_count{}) return;
-        auto const& flops = entries.store().layout().model().flops;
-        auto const worth = [&](token_count from, token_count to) {
-            return flops.between(from, to).value() * match.weight;
-        };
-        saved_ += worth({}, match.resumable);
-        token_count const last = step_ * (std::min(match.matched, match.limit) / step_);
-        if (last > match.resumable)
-            gained_ += worth(match.resumable, last);
-        else if (match.resumable > token_count{} && is_step(match.resumable))
-            gained_ += worth(nearest_elsewhere(entries, match.resume_node.id), match.resumable);
-    }
-    void fade(double factor) {
-        saved_ *= factor;
-        gained_ *= factor;
+    spacing_trial(memory::ledger_store const& blank, cache::cache_options options,
+                  Admission const& admission) {
+        if constexpr (may_space) {
+            every_ = admission.every;
+            bool const any = every_ > token_count{} && every_ <= token_count{most_tokens};
+            if (!any || !blank.layout().model().has_checkpoints()) return;
+            step_ = admission.step_on(options.checkpoint_grid);
+            ghosts_ = std::make_unique<pair>(blank, options, admission);
+        }
     }
 
-    /// While nothing was seen they do, and it takes more to come back than to stay.
-    [[nodiscard]] bool pays(bool so_far) const {
-        constexpr double enough_to_stay = 0.02, enough_to_return = 0.05;
-        return gained_ >= (so_far ? enough_to_stay : enough_to_return) * saved_;
+    /// A request, or with an empty prompt more of an answer, and when the cache at work was done
+    /// with it (see ghost::ask). O(tokens + depth), and the cost of a victim of each.
+    void ask(replay_request<Token> const& request, tick now) {
+        if (!ghosts_) return;
+        replay_request<Token> const own = as_planned(request);
+        double const with = ghosts_->with.ask(own, now).worth.value();
+        double const without = ghosts_->without.ask(own, now).worth.value();
+        if (request.prompt == token_count{}) return;
+        ++requests_;
+        saved_with_ = saved_with_ * fade_ + with;
+        saved_without_ = saved_without_ * fade_ + without;
+    }
+    /// Both ghosts' eviction policies, to be told what they cannot find out by themselves.
+    template <class Tell>
+    void tell(Tell const& what) {
+        if (!ghosts_) return;
+        what(ghosts_->with.eviction());
+        what(ghosts_->without.eviction());
     }
 
-private:
-    [[nodiscard]] bool is_step(token_count position) const { return position % step_ == 0; }
-
-    template <class Entries>
-    [[nodiscard]] token_count nearest_elsewhere(Entries const& entries, node_id id) const {
-        auto const& tree = entries.tree();
-        for (id = tree[id].parent; !tree[id].is_root(); id = tree[id].parent)
-            if (entries.has_checkpoint(id) && !is_step(token_count{tree[id].depth}))
-                return token_count{tree[id].depth};
-        return {};
+    /// Decides anew. False if there is nothing to decide.
+    bool decide(Admission& admission) {
+        if (!ghosts_) return false;
+        if constexpr (may_space) {
+            if (requests_ >= seen_first)
+                pays_ = saved_with_ > (pays_ ? to_stay : to_return) * saved_without_;
+            admission.every = pays_ ? every_ : token_count{};
+        }
+        return true;
     }
-
-    token_count step_;
-    double saved_ = 0, gained_ = 0; ///< FLOPs, times weights
-};
-
-/// Of a policy::spaced, whether it spaces checkpoints. Any other admission policy stays as it is.
-template <policy::admission_policy Admission>
-class spacing_choice {
-    static constexpr bool may_space = std::same_as<Admission, policy::spaced>;
-
-public:
-    explicit spacing_choice(Admission const& admission) {
-        if constexpr (may_space) every_ = admission.every;
-    }
-
-    /// Of the checkpoints whose gain is to be found out; 0 if there are none to decide about.
-    template <memory::store Store>
-    [[nodiscard]] token_count step(Store const& store, cache::cache_options options) const {
-        if (every_ == token_count{} || !store.layout().model().has_checkpoints()) return {};
-        return policy::spaced{every_}.step_on(options.checkpoint_grid);
-    }
-    [[nodiscard]] Admission without(Admission admission) const {
+    [[nodiscard]] bool pays() const { return pays_; }
+    /// The same policy without these checkpoints.
+    [[nodiscard]] static Admission unspaced(Admission admission) {
         if constexpr (may_space) admission.every = token_count{};
         return admission;
     }
 
-    /// Decides anew. False if there is nothing to decide.
-    bool choose(spacing_gain const& seen, Admission& admission) {
-        if constexpr (may_space) {
-            pays_ = seen.pays(pays_);
-            admission.every = pays_ ? every_ : token_count{};
-        }
-        return may_space;
+    void clear(scope const& in) {
+        if (!ghosts_) return;
+        ghosts_->with.clear(in);
+        ghosts_->without.clear(in);
     }
-    [[nodiscard]] bool pays() const { return pays_; }
+    void clear() {
+        if (!ghosts_) return;
+        ghosts_->with.clear();
+        ghosts_->without.clear();
+    }
+    /// There is nothing to decide any more.
+    void end() noexcept { ghosts_.reset(); }
+    /// Bytes of memory on the host.
+    [[nodiscard]] byte_count memory() const {
+        return ghosts_ ? memory_of(ghosts_->with) + memory_of(ghosts_->without) : byte_count{};
+    }
 
 private:
-    token_count every_;
+    static constexpr bool may_space = std::same_as<Admission, policy::spaced>;
+    static constexpr std::uint64_t seen_first = 64; ///< requests, before anything is decided
+    static constexpr double to_stay = 1.005, to_return = 1.02; ///< times what is saved without
+
+    struct pair {
+        pair(memory::ledger_store const& blank, cache::cache_options options,
+             Admission const& admission)
+            : with{blank, options, admission}, without{blank, options, unspaced(admission)} {}
+        ghost<Admission, Eviction, Token> with, without;
+    };
+
+    /// The request without the states that the cache at work has, or has not, made at multiples of
+    /// the step: each ghost plans its own.
+    [[nodiscard]] replay_request<Token> as_planned(replay_request<Token> const& request) {
+        replay_request<Token> own = request;
+        states_.clear();
+        for (cache::captured_state const& state : request.captured)
+            if (state.position % step_ != 0 || state.position.value() == request.tokens.size())
+                states_.push_back({state.position});
+        own.captured = states_;
+        std::erase_if(own.captured_before, [&](token_count p) { return p % step_ == 0; });
+        return own;
+    }
+
+    token_count every_, step_;
+    std::unique_ptr<pair> ghosts_;
+    std::vector<cache::captured_state> states_;
+    double fade_ = std::exp2(-1.0 / 512);
+    double saved_with_ = 0, saved_without_ = 0; ///< worth of FLOPs, faded
+    std::uint64_t requests_ = 0;
     bool pays_ = true;
 };
 

@@ -22,12 +22,13 @@ namespace marconi::policy {
 /// ```
 /// step = ceil(every / checkpoint_grid) * checkpoint_grid
 /// captured at the multiples p of step, branch or resumable < p <= limit,
-///     but for a first one that gains less than min(block_tokens, 16) tokens
+///     but for those less than min(block_tokens, 16) past branch or resumable
 /// ```
 struct spaced {
     token_count every{4096}; ///< 0: nothing but branch and tail
 
-    /// What captured positions are multiples of, unless `every` is 0.
+    /// What captured positions are multiples of, unless `every` is 0. `every` is no more than
+    /// prompts have tokens.
     [[nodiscard]] token_count step_on(token_count checkpoint_grid) const {
         return checkpoint_grid * ((every - token_count{1}) / checkpoint_grid + 1);
     }
