@@ -244,16 +244,17 @@ class CacheEvent(typing.NamedTuple):
     node: int
     parent: int
     position: int
-    scope: Scope
+    scope: tuple  # (tenant, adapter, revision)
     tokens: array.array
 
     @classmethod
     def of(cls, event):
+        scope = getattr(event, "in")
         tokens = array.array("i")
         if event.token_count:
             tokens.frombytes(ctypes.string_at(event.tokens, 4 * event.token_count))
         return cls(event.sequence, EVENT_KINDS[event.kind], event.node, event.parent,
-                   event.position, Scope.from_buffer_copy(getattr(event, "in")), tokens)
+                   event.position, (scope.tenant, scope.adapter, scope.revision), tokens)
 
 
 class _Handle:

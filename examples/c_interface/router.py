@@ -63,8 +63,8 @@ class View:
 
     def _kv_published(self, event):
         if event.parent not in self.edges:  # nobody told of it: it stands for the scope
-            scope = (event.scope.tenant, event.scope.adapter, event.scope.revision)
-            self.edges[event.parent] = self.roots[scope] = Edge(scope, 0, array.array("i"))
+            root = Edge(event.scope, 0, array.array("i"))
+            self.edges[event.parent] = self.roots[event.scope] = root
         self._put(event.node, Edge(event.parent, event.position, event.tokens))
 
     def _checkpoint_published(self, event):

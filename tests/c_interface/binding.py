@@ -150,8 +150,8 @@ class Binding(unittest.TestCase):
                 lease.commit(range(3), [(3, self.at)], self.views)
             published, following = cache.take_events()
             self.assertEqual([(e.sequence, e.kind, e.position, e.scope) for e in published],
-                             [(0, "kv_published", 3, marconi.Scope(tenant=5)),
-                              (1, "checkpoint_published", 3, marconi.Scope(tenant=5))])
+                             [(0, "kv_published", 3, (5, 0, 0)),
+                              (1, "checkpoint_published", 3, (5, 0, 0))])
             self.assertEqual(published[0].tokens, array.array("i", range(3)))
             self.assertEqual(following, 2)
             self.assertEqual(cache.take_events(), ([], 2))
