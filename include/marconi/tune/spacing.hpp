@@ -91,6 +91,7 @@ public:
 private:
     static constexpr bool may_space = std::same_as<Admission, policy::spaced>;
     static constexpr std::uint64_t seen_first = 64; ///< requests, before anything is decided
+    static constexpr double half_life = 512; ///< requests after which what was saved counts half
     static constexpr double to_stay = 1.005, to_return = 1.02; ///< times what is saved without
 
     struct pair {
@@ -116,7 +117,7 @@ private:
     token_count every_, step_;
     std::unique_ptr<pair> ghosts_;
     std::vector<cache::captured_state> states_;
-    double fade_ = std::exp2(-1.0 / 512);
+    double fade_ = std::exp2(-1 / half_life);
     double saved_with_ = 0, saved_without_ = 0; ///< worth of FLOPs, faded
     std::uint64_t requests_ = 0;
     bool pays_ = true;
