@@ -1,21 +1,12 @@
 #include "future.hpp"
 
+#include <marconi/index/match.hpp>
+
 #include <algorithm>
-#include <compare>
 #include <numeric>
-#include <span>
 #include <tuple>
 
 namespace marconi::replay {
-
-namespace {
-
-std::uint64_t common(std::span<std::int32_t const> a, std::span<std::int32_t const> b) {
-    auto const apart = std::ranges::mismatch(a, b);
-    return static_cast<std::uint64_t>(apart.in1 - a.begin());
-}
-
-} // namespace
 
 future::future(trace const& requests, bool whole_prompt) {
     auto const& all = requests.requests;
@@ -30,7 +21,10 @@ future::future(trace const& requests, bool whole_prompt) {
     in_common_.resize(all.size());
     for (std::size_t i = 0; i < order_.size(); ++i) {
         place_[order_[i]] = i;
-        if (i > 0) in_common_[i] = common(all[order_[i - 1]].tokens, all[order_[i]].tokens);
+        if (i == 0) continue;
+        auto const &before = all[order_[i - 1]].tokens, &here = all[order_[i]].tokens;
+        in_common_[i] =
+            index::common_prefix(before.data(), here.data(), std::min(before.size(), here.size()));
     }
 }
 
@@ -55,49 +49,49 @@ std::size_t future::next(path at, std::optional<path> longer, std::size_t from) 
     return soonest;
 }
 
-known_nodes::node& known_nodes::at(node_id id) {
+known_nodes::node& known_nodes::node_of(node_id id) {
     if (id.value() >= nodes_.size()) nodes_.resize(2 * id.value() + 1);
     return nodes_[id.value()];
 }
 
 void known_nodes::add_child(node_id parent, node_id child) {
-    at(child).parent = parent;
-    ++at(parent).children;
-    at(parent).sum_of_children += child.value();
+    node_of(child).parent = parent;
+    ++node_of(parent).children;
+    node_of(parent).sum_of_children += child.value();
 }
 
 void known_nodes::remove_child(node_id parent, node_id child) {
-    --at(parent).children;
-    at(parent).sum_of_children -= child.value();
+    --node_of(parent).children;
+    node_of(parent).sum_of_children -= child.value();
 }
 
 void known_nodes::hear(cache::event<std::int32_t> const& e) {
     std::uint64_t const depth = e.position.value();
     switch (e.kind) {
     case cache::event_kind::kv_published:
-        at(e.node) = {.at = {current, depth}};
+        node_of(e.node) = {.at = {current, depth}};
         add_child(e.parent, e.node);
         break;
     case cache::event_kind::checkpoint_published:
-        at(e.node).has_checkpoint = true;
+        node_of(e.node).has_checkpoint = true;
         break;
     case cache::event_kind::checkpoint_removed:
-        at(e.node).has_checkpoint = false;
+        node_of(e.node).has_checkpoint = false;
         break;
     case cache::event_kind::removed:
         remove_child(e.parent, e.node);
         break;
     case cache::event_kind::split: {
-        node_id const above = at(e.node).parent;
-        at(e.parent) = {.at = {at(e.node).at.request, depth}};
+        node_id const above = node_of(e.node).parent;
+        node_of(e.parent) = {.at = {node_of(e.node).at.request, depth}};
         remove_child(above, e.node);
         add_child(above, e.parent);
         add_child(e.parent, e.node);
         break;
     }
     case cache::event_kind::merged:
-        remove_child(at(e.parent).parent, e.parent);
-        add_child(at(e.parent).parent, e.node);
+        remove_child(node_of(e.parent).parent, e.parent);
+        add_child(node_of(e.parent).parent, e.node);
         break;
     }
 }

@@ -71,7 +71,7 @@ private:
         std::uint32_t sum_of_children = 0; // their ids; of an only child its id
         bool has_checkpoint = false;
     };
-    node& at(node_id id);
+    node& node_of(node_id id);
     void add_child(node_id parent, node_id child);
     void remove_child(node_id parent, node_id child);
 
