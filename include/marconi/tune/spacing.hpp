@@ -5,10 +5,9 @@
 #include <marconi/memory/ledger_store.hpp>
 #include <marconi/policy/admission/spaced.hpp>
 #include <marconi/policy/concepts.hpp>
-#include <marconi/tune/ghost.hpp>
+#include <marconi/tune/ghost_pair.hpp>
 #include <marconi/tune/replay.hpp>
 
-#include <cmath>
 #include <concepts>
 #include <cstdint>
 #include <memory>
@@ -16,10 +15,10 @@
 
 namespace marconi::tune {
 
-/// Whether the checkpoints of a policy::spaced pay, as requests come: one ghost of the cache at
-/// work makes them, another does not, and both see all requests. They pay while they save more
-/// FLOPs of late, by the requests' weights, than go where they displace something else. Any other
-/// admission policy stays as it is, at no cost.
+/// Finds out whether the checkpoints of a policy::spaced pay, as requests come: one ghost of the
+/// cache makes them, another does not. They pay while the ghost with them would have saved more
+/// FLOPs recently, by the requests' weights: more than is lost where they displace something else.
+/// Any other admission policy stays as it is, at no cost.
 template <policy::admission_policy Admission, policy::eviction_policy Eviction, token Token>
 class spacing_trial {
 public:
@@ -30,36 +29,30 @@ public:
             bool const any = every_ > token_count{} && every_ <= token_count{most_tokens};
             if (!any || !blank.layout().model().has_checkpoints()) return;
             step_ = admission.step_on(options.checkpoint_grid);
-            ghosts_ = std::make_unique<pair>(blank, options, admission);
+            ghosts_ = std::make_unique<with_and_without>(blank, options, admission,
+                                                         unspaced(admission), half_life);
         }
     }
 
-    /// A request, or with an empty prompt more of an answer, and when the cache at work was done
-    /// with it (see ghost::ask). O(tokens + depth), and the cost of a victim of each.
+    /// As ghost_pair::ask.
     void ask(replay_request<Token> const& request, tick now) {
-        if (!ghosts_) return;
-        replay_request<Token> const own = as_planned(request);
-        double const with = ghosts_->with.ask(own, now).worth.value();
-        double const without = ghosts_->without.ask(own, now).worth.value();
-        if (request.prompt == token_count{}) return;
-        ++requests_;
-        saved_with_ = saved_with_ * fade_ + with;
-        saved_without_ = saved_without_ * fade_ + without;
+        if (ghosts_) ghosts_->ask(as_planned(request), now);
     }
-    /// Both ghosts' eviction policies, to be told what they cannot find out by themselves.
+    /// Both ghosts' eviction policies, to be told what they cannot learn from requests.
     template <class Tell>
     void tell(Tell const& what) {
         if (!ghosts_) return;
-        what(ghosts_->with.eviction());
-        what(ghosts_->without.eviction());
+        what(ghosts_->first().eviction());
+        what(ghosts_->second().eviction());
     }
 
     /// Decides anew. False if there is nothing to decide.
     bool decide(Admission& admission) {
         if (!ghosts_) return false;
         if constexpr (may_space) {
-            if (requests_ >= seen_first)
-                pays_ = saved_with_ > (pays_ ? to_stay : to_return) * saved_without_;
+            double const with = ghosts_->saved_by_first(), without = ghosts_->saved_by_second();
+            if (ghosts_->requests() >= seen_first)
+                pays_ = with > (pays_ ? to_stay : to_return) * without;
             admission.every = pays_ ? every_ : token_count{};
         }
         return true;
@@ -72,21 +65,15 @@ public:
     }
 
     void clear(scope const& in) {
-        if (!ghosts_) return;
-        ghosts_->with.clear(in);
-        ghosts_->without.clear(in);
+        if (ghosts_) ghosts_->clear(in);
     }
     void clear() {
-        if (!ghosts_) return;
-        ghosts_->with.clear();
-        ghosts_->without.clear();
+        if (ghosts_) ghosts_->clear();
     }
-    /// There is nothing to decide any more.
+    /// Stops deciding, for good, and frees the ghosts.
     void end() noexcept { ghosts_.reset(); }
     /// Bytes of memory on the host.
-    [[nodiscard]] byte_count memory() const {
-        return ghosts_ ? memory_of(ghosts_->with) + memory_of(ghosts_->without) : byte_count{};
-    }
+    [[nodiscard]] byte_count memory() const { return ghosts_ ? ghosts_->memory() : byte_count{}; }
 
 private:
     static constexpr bool may_space = std::same_as<Admission, policy::spaced>;
@@ -94,12 +81,7 @@ private:
     static constexpr double half_life = 512; ///< requests after which what was saved counts half
     static constexpr double to_stay = 1.005, to_return = 1.02; ///< times what is saved without
 
-    struct pair {
-        pair(memory::ledger_store const& blank, cache::cache_options options,
-             Admission const& admission)
-            : with{blank, options, admission}, without{blank, options, unspaced(admission)} {}
-        ghost<Admission, Eviction, Token> with, without;
-    };
+    using with_and_without = ghost_pair<Admission, Eviction, Eviction, Token>;
 
     /// The request without the states that the cache at work has, or has not, made at multiples of
     /// the step: each ghost plans its own.
@@ -115,11 +97,8 @@ private:
     }
 
     token_count every_, step_;
-    std::unique_ptr<pair> ghosts_;
+    std::unique_ptr<with_and_without> ghosts_; ///< if there is anything to decide
     std::vector<cache::captured_state> states_;
-    double fade_ = std::exp2(-1 / half_life);
-    double saved_with_ = 0, saved_without_ = 0; ///< worth of FLOPs, faded
-    std::uint64_t requests_ = 0;
     bool pays_ = true;
 };
 
