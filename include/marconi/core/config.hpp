@@ -1,19 +1,19 @@
 #pragma once
 
-// Version and compiler switches. With core/error.hpp the only home of macros.
+// Version and compiler switches. Only this header and core/error.hpp define macros.
 
 #define MARCONI_VERSION_MAJOR 0
 #define MARCONI_VERSION_MINOR 1
 #define MARCONI_VERSION_PATCH 0
 
-// Functions that kernels and the host share carry this mark.
+// Marks functions that kernels and host code share.
 #if defined(__CUDACC__)
 #define MARCONI_HOST_DEVICE __host__ __device__
 #else
 #define MARCONI_HOST_DEVICE
 #endif
 
-// Kernels' short loops over arrays that are to stay in registers carry this one.
+// Marks kernels' short loops over arrays that are to stay in registers.
 #if defined(__CUDA_ARCH__)
 #define MARCONI_UNROLL _Pragma("unroll")
 #else
@@ -26,14 +26,14 @@
 #define MARCONI_NO_UNIQUE_ADDRESS [[no_unique_address]]
 #endif
 
-// Asks for the cache line of an address that will be read soon. Any address will do.
+// Prefetches the cache line of an address that will be read soon. Any address will do.
 #if defined(__GNUC__)
 #define MARCONI_PREFETCH(address) __builtin_prefetch(address)
 #else
 #define MARCONI_PREFETCH(address) static_cast<void>(address)
 #endif
 
-// Whether calls of a cache that overlap and must not are found (core/thread_check.hpp).
+// Whether to detect calls of a cache that overlap but must not (core/thread_check.hpp).
 #if !defined(MARCONI_CHECK_THREADS)
 #if defined(NDEBUG)
 #define MARCONI_CHECK_THREADS 0

@@ -1,6 +1,6 @@
 #pragma once
 
-// Failure comes in three tiers. What is expected (a miss, no room) is a value in a result type.
+// Failure comes in three tiers. An expected failure (a miss, no room) is a value in a result type.
 // A broken contract throws one of the exceptions below. Destructors never throw.
 
 #include <stdexcept>

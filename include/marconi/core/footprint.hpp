@@ -1,8 +1,8 @@
 #pragma once
 
 // The plain record that model/ makes and that stores and the cache take: what one sequence of a
-// model costs in bytes and FLOPs, and of which pieces its state consists. Make one by hand for a
-// model that model/ cannot describe.
+// model costs in bytes and FLOPs, and which pieces make up its state. Make one by hand for a model
+// that model/ cannot describe.
 
 #include <marconi/core/types.hpp>
 
@@ -27,7 +27,7 @@ struct state_piece {
     std::uint64_t window = 0;
     std::uint64_t bytes_per_window_token = 0;
 
-    /// Bytes of this piece in a checkpoint at `position`: less before the window is full.
+    /// Bytes of this piece in a checkpoint at `position`: fewer before the window is full.
     [[nodiscard]] constexpr std::uint64_t bytes_at(std::uint64_t position) const {
         return fixed_bytes + bytes_per_window_token * std::min(position, window);
     }
@@ -57,7 +57,7 @@ struct flop_curve {
         return flop_count{total};
     }
 
-    /// FLOPs to process tokens [from, to), with the state at `from` at hand.
+    /// FLOPs to process tokens [from, to), given the state at `from`.
     [[nodiscard]] flop_count between(token_count from, token_count to) const {
         return up_to(to) - up_to(from);
     }

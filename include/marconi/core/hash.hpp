@@ -17,9 +17,9 @@ namespace marconi {
     return x;
 }
 
-/// A number that no request can foresee: what is filed by hashes is filed by hashes with such a
-/// seed, so that nobody can choose tokens, scopes or an order of requests that all meet in one
-/// place. It decides how long a search takes, never what it finds.
+/// A number that no request can foresee. Everything filed by hashes uses such a seed, so that
+/// nobody can choose tokens, scopes or an order of requests that all collide. The seed decides how
+/// long a search takes, never what it finds.
 [[nodiscard]] inline std::uint64_t random_seed() {
     try {
         std::random_device entropy;

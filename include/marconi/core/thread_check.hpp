@@ -9,10 +9,10 @@
 
 namespace marconi {
 
-/// Finds calls that overlap and must not: many readers may be inside at a time, or one writer
-/// alone. Where they do the program ends with a message that names both, before they can do harm.
-/// Checks where MARCONI_CHECK_THREADS is 1, as it is in debug builds; elsewhere it costs nothing
-/// but its size.
+/// Detects calls that overlap but must not: many readers may be inside at a time, or one writer
+/// alone. On a violation the program ends, before any harm is done, with a message that names both
+/// calls. Checks where MARCONI_CHECK_THREADS is 1, as it is in debug builds; elsewhere it costs
+/// nothing but its size.
 class thread_check {
 public:
     class [[nodiscard]] use {
@@ -22,7 +22,7 @@ public:
         ~use() { leave(); }
 
 #if MARCONI_CHECK_THREADS
-        /// Until enter(), or for good, other calls may come.
+        /// Lets other calls in, until enter() or for good.
         void leave() {
             if (std::exchange(inside_, false))
                 of_.inside_.fetch_sub(step_, std::memory_order_relaxed);

@@ -72,7 +72,7 @@ private:
     std::uint32_t value_{nothing};
 };
 
-/// A node of the tree. Ids are reused after a node is gone; node_ref tells the two apart.
+/// A node of the tree. Ids are reused after a node is gone; node_ref tells old from new.
 using node_id = identifier<struct node_id_kind>;
 /// A page of a store's arena: bytes [id * page_bytes, (id + 1) * page_bytes).
 using page_id = identifier<struct page_id_kind>;
@@ -94,7 +94,7 @@ struct scope {
     friend constexpr bool operator==(scope const&, scope const&) = default; // for nvcc 13
 };
 
-/// Of a sequence: positions are kept in 32 bits.
+/// The longest sequence: positions are kept in 32 bits.
 inline constexpr std::uint64_t most_tokens = (std::uint64_t{1} << 31) - 1;
 
 /// What can be a token: compared by its bytes, one per position (a token id, or a hash of an

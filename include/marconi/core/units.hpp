@@ -1,6 +1,6 @@
 #pragma once
 
-// Literals for quantities, and products that refuse to overflow.
+// Literals for quantities, and products and sums that throw rather than overflow.
 
 #include <marconi/core/config.hpp>
 #include <marconi/core/error.hpp>
@@ -46,10 +46,10 @@ namespace marconi {
 inline namespace literals {
 inline namespace unit_literals {
 
-// Not consteval: clang 14 leaves the calls of such functions in templates to the linker.
+// Not consteval: in templates, clang 14 leaves calls of such functions to the linker.
 constexpr token_count operator""_tokens(unsigned long long n) { return token_count{n}; }
 constexpr byte_count operator""_B(unsigned long long n) { return byte_count{n}; }
-// Those of bytes throw size_overflow.
+// The literals of bytes below throw size_overflow.
 constexpr byte_count operator""_KiB(unsigned long long n) {
     return byte_count{checked_product(n, 1ull << 10, "KiB")};
 }
