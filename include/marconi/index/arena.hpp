@@ -34,7 +34,7 @@ public:
     /// Ids handed out so far are below this.
     [[nodiscard]] std::uint32_t slots() const { return ids_.slots(); }
 
-    /// Makes the next `n` allocations infallible. Throws std::bad_alloc and changes nothing else.
+    /// Makes the next `n` allocations infallible. std::bad_alloc leaves all values as they were.
     void reserve(std::size_t n = 1) {
         std::size_t const wanted = ids_.slots_with(n);
         while (chunks_.size() * chunk_slots < wanted) {

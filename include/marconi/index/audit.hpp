@@ -10,8 +10,8 @@
 
 namespace marconi::index {
 
-/// Whether a parent finds a child, in the table too where the parent has no other and need not
-/// look.
+/// Whether a parent finds a child by its first token, and the table of children holds that child
+/// exactly if it has siblings (an only child is found without the table).
 template <class Token, class Payload>
 [[nodiscard]] bool found_by_token(radix_tree<Token, Payload> const& tree, node_id parent,
                                   node_id child) {
@@ -21,9 +21,9 @@ template <class Token, class Payload>
     return tree.child(parent, first) == child && filed == (tree[parent].child_count > 1);
 }
 
-/// Recomputes from scratch what must hold of a tree, and says what does not: links agree both
-/// ways, depths add up, edges are not empty, siblings differ in their first token, every child is
-/// found under it, and no node is out of reach. O(nodes * siblings' hash).
+/// Recomputes from scratch what must hold of a tree, and says what does not: links agree both ways,
+/// depths add up, edges are not empty, siblings differ in their first token, every child is found
+/// under its parent, and every node is reachable. O(nodes * siblings' hash).
 template <class Token, class Payload>
 [[nodiscard]] std::vector<std::string> audit(radix_tree<Token, Payload> const& tree) {
     std::vector<std::string> faults;

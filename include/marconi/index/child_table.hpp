@@ -12,8 +12,8 @@
 
 namespace marconi::index {
 
-/// The hash under which a parent finds its child: of the parent's id and the edge's first token,
-/// and of a seed, without which nobody can find tokens whose hashes collide.
+/// The hash under which a parent finds its child: over the parent's id, the edge's first token, and
+/// a seed, without which nobody can find tokens whose hashes collide.
 template <token Token>
 [[nodiscard]] std::uint32_t child_hash(std::uint64_t seed, node_id parent, Token const& first) {
     std::uint64_t hash = mix(seed ^ parent.value());
@@ -26,10 +26,10 @@ template <token Token>
     return static_cast<std::uint32_t>(hash);
 }
 
-/// All children that have siblings, in one open-addressing table: a node with a million children
-/// is found as fast as one with two. 8 bytes a slot, at most three quarters full, linear probing,
-/// deletion without tombstones. The table only proposes: the caller confirms a child by its parent
-/// and its tokens, so a collision of hashes costs time and nothing else.
+/// All children that have siblings, in one open-addressing table: finding one of a million children
+/// takes as long as finding one of two. 8 bytes a slot, at most three quarters full, linear
+/// probing, deletion without tombstones. The table only proposes: the caller confirms a child by
+/// its parent and its tokens, so a collision of hashes costs time and nothing else.
 class child_table {
 public:
     explicit child_table(std::uint64_t seed = random_seed()) : seed_{seed} {}
@@ -63,7 +63,7 @@ public:
         return {};
     }
 
-    /// Puts `to` where `from` stands under this hash.
+    /// Replaces `from`, filed under this hash, by `to`.
     void replace(std::uint32_t hash, node_id from, node_id to) noexcept {
         slots_[position(hash, from)].child = to;
     }
@@ -71,7 +71,7 @@ public:
     void erase(std::uint32_t hash, node_id child) noexcept {
         std::size_t hole = position(hash, child);
         --size_;
-        // Whatever stands further on and would rather stand in the hole moves there.
+        // An entry further on whose home is at or before the hole moves into it.
         for (std::size_t at = next(hole); slots_[at].child; at = next(at)) {
             std::size_t const wanted = home(slots_[at].hash);
             if (((at - wanted) & (slots_.size() - 1)) >= ((at - hole) & (slots_.size() - 1))) {

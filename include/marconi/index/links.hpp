@@ -27,9 +27,9 @@ private:
     std::uint64_t seed_ = random_seed();
 };
 
-/// The nodes of all scopes and how they hang together: parents, lists of siblings, the table that
+/// The nodes of all scopes and how they are linked: parents, lists of siblings, the table that
 /// finds a child by its first token, and the roots. An only child is found without the table, and
-/// is not in it: most nodes of conversations are one.
+/// is not in it: most nodes of conversations are only children.
 template <token Token, class Payload>
 class links {
 public:
@@ -42,7 +42,7 @@ public:
     [[nodiscard]] index::paths<Token>& paths() { return paths_; }
     [[nodiscard]] index::paths<Token> const& paths() const { return paths_; }
 
-    /// Whether the reference's node is still the one it was taken from.
+    /// Whether the node that the reference was taken from is still there.
     [[nodiscard]] bool live(node_ref ref) const {
         return nodes_.live(ref.id) && nodes_.generation(ref.id) == ref.generation;
     }
@@ -54,7 +54,7 @@ public:
     [[nodiscard]] std::uint32_t slots() const { return nodes_.slots(); }
     [[nodiscard]] bool live(node_id id) const { return nodes_.live(id); }
     using root_map = std::unordered_map<scope, node_id, scope_hash>;
-    /// Bytes that the maps of roots take: entries in nodes of a list, and what finds them.
+    /// Bytes that the two maps of roots take: a list node for each entry, and the buckets.
     [[nodiscard]] std::size_t bytes_of_maps() const {
         auto const bytes = [](auto const& map) {
             using entry = typename std::remove_cvref_t<decltype(map)>::value_type;
@@ -63,7 +63,7 @@ public:
         };
         return bytes(roots_) + bytes(scopes_);
     }
-    /// In no order that may decide anything.
+    /// In arbitrary order: no decision may depend on it.
     [[nodiscard]] root_map const& roots() const { return roots_; }
 
     [[nodiscard]] node_id find_root(scope const& s) const {
@@ -111,7 +111,7 @@ public:
     [[nodiscard]] child_table const& children() const { return children_; }
 
 protected:
-    /// Makes the next `n` links infallible: a second child takes the first into the table, too.
+    /// Makes the next `n` links infallible: a second child brings the first into the table, too.
     void reserve_links(std::size_t n) { children_.reserve(2 * n); }
 
     /// Makes `id`, whose edge is in place, a child of `parent`.
@@ -137,8 +137,8 @@ protected:
         if (--p.child_count == 1) children_.erase(hash_of(p.first_child), p.first_child);
     }
 
-    /// Puts `to` in the place that `from`, whose edge begins with the same token, has under its
-    /// parent.
+    /// Puts `to` in the place of `from` under its parent; the edge of `to` begins, or is about to
+    /// begin, with the same token.
     void take_place(node_id from, node_id to) noexcept {
         node_type const& f = nodes_[from];
         node_type& t = nodes_[to];

@@ -57,8 +57,8 @@ public:
         return {layout_.page_at(segments_[id], first), last - first};
     }
 
-    /// Whether an edge that ends at `depth` is the lowest of its segment, so that it can go on
-    /// there.
+    /// Whether an edge that ends at `depth` is the lowest of its segment, so that the segment can
+    /// be extended there.
     [[nodiscard]] bool ends_at(segment_id id, std::uint32_t depth) const {
         return segments_[id].last == depth;
     }
@@ -66,8 +66,8 @@ public:
     void reserve_extension(segment_id id, std::uint32_t end) {
         make_room(segments_[id], segments_[id].first, end);
     }
-    /// Appends tokens after the lowest edge; the pages of their blocks are to be filled in, and the
-    /// segment to be shared with the new edge.
+    /// Appends tokens after the lowest edge. The caller then fills in the pages of their blocks,
+    /// and shares the segment with the new edge.
     void extend(segment_id id, std::span<Token const> tokens) noexcept {
         segment<Token>& s = segments_[id];
         std::memcpy(layout_.token_at(s, s.last), tokens.data(), tokens.size_bytes());
@@ -76,7 +76,7 @@ public:
 
     void share(segment_id id) noexcept { ++segments_[id].owners; }
 
-    /// The lowest edge of the segment, which began at `start`, is gone.
+    /// Drops the lowest edge of the segment, which began at `start`.
     void release(segment_id id, std::uint32_t start) noexcept {
         segment<Token>& s = segments_[id];
         s.last = start;
@@ -94,8 +94,8 @@ public:
             make_room(segments_[lower], upper_start, segments_[lower].last);
     }
 
-    /// Brings both edges into one segment and returns it; one owner fewer. Where the boundary is
-    /// inside a block, the page kept is the lower edge's.
+    /// Brings both edges into one segment and returns it; there is one owner fewer. If the boundary
+    /// is inside a block, the lower edge's page is kept.
     segment_id join(segment_id upper, std::uint32_t upper_start, std::uint32_t boundary,
                     segment_id lower, std::uint32_t lower_end) noexcept {
         if (upper == lower) {
@@ -120,12 +120,12 @@ public:
 
     /// Bytes of memory held, room included.
     [[nodiscard]] std::size_t bytes() const { return segments_.bytes() + payload_bytes_; }
-    /// Of these, the tokens' and page ids': what goes with them.
+    /// Of these, the bytes of tokens and page ids, which are freed with them.
     [[nodiscard]] std::size_t payload_bytes() const { return payload_bytes_; }
 
 private:
-    /// Whether a join moves the lower edge up, and not the upper one down: the shorter one moves,
-    /// unless an edge above still needs the upper segment's page for the boundary's block.
+    /// Whether a join moves the lower edge up rather than the upper one down: the shorter one
+    /// moves, unless an edge above still needs the upper segment's page for the boundary's block.
     [[nodiscard]] bool lower_moves(segment_id upper, std::uint32_t upper_start,
                                    std::uint32_t boundary, std::uint32_t lower_end) const {
         bool const page_needed_above = boundary % layout_.block() != 0 &&
@@ -134,13 +134,13 @@ private:
         return !page_needed_above && lower_end - boundary <= boundary - upper_start;
     }
 
-    /// Room for [from, until) around what is live, with as much again by a quarter to spare.
+    /// Makes room for [from, until) around what is live, and a quarter more on a side that grows.
     void make_room(segment<Token>& s, std::uint32_t from, std::uint32_t until) {
         std::uint32_t const end = s.origin + s.capacity;
         if (s.origin <= from && until <= end) return;
         std::uint32_t const spare = (until - from) / 4;
         if (from < s.origin) from -= std::min(from, spare);
-        if (until > end) until += spare; // of at most 2^31 tokens
+        if (until > end) until += spare; // cannot overflow: at most 2^31 tokens
         reallocate(s, from, until);
     }
 

@@ -24,7 +24,7 @@ namespace marconi::index {
 ///
 /// split() puts a new node above: the node keeps id, children and payload, with the lower half.
 /// merge_into_child() removes a node with one child: the child keeps its id and takes the edge.
-/// Neither copies tokens but for a merge of edges that different branches had stored (see paths).
+/// Neither copies tokens, except a merge of edges that different branches had stored (see paths).
 /// The tree knows the pages of its edges' blocks but not who owns them.
 template <token Token, class Payload>
 class radix_tree : public links<Token, Payload> {
@@ -72,8 +72,8 @@ public:
         return below;
     }
 
-    /// Calls visit(id) for every node below `top`, parents first; where it answers false the nodes
-    /// below are left out. No recursion, no memory.
+    /// Calls visit(id) for every node below `top`, parents first; where it returns false, the nodes
+    /// below are skipped. No recursion, no memory.
     template <class Visit>
     void each_below(node_id top, Visit&& visit) const {
         node_id at = nodes_[top].first_child;
@@ -133,8 +133,8 @@ public:
         return child_id;
     }
 
-    /// Adds a child for positions [parent's depth, depth) of a segment, and owns a share of it
-    /// unless `first_owner`. No child may begin with the same token.
+    /// Adds a child for positions [parent's depth, depth) of a segment, and shares that segment
+    /// unless `first_owner`. No other child may begin with the same token.
     node_id add(node_id parent, segment_id segment, std::uint32_t depth, bool first_owner) {
         reserve();
         node_id const id = nodes_.allocate();

@@ -7,8 +7,8 @@
 
 namespace marconi::index {
 
-/// Which slots are in use: ids count from 0, and one that was given back is taken first, the last
-/// of them before the others.
+/// Which slots are in use. Ids count from 0; ids that were given back are taken first, the last one
+/// given back before the others.
 template <class Id>
 class slot_ids {
 public:
@@ -21,11 +21,11 @@ public:
         return slots_ + n - std::min(n, free_.size());
     }
 
-    /// Makes giving back infallible for so many slots. Throws std::bad_alloc and changes nothing.
+    /// Makes give_back() infallible for this many slots. std::bad_alloc leaves all as it was.
     void reserve(std::size_t slots) {
         if (free_.capacity() < slots) free_.reserve(2 * slots);
     }
-    /// There is a slot.
+    /// Precondition: there is a slot for the id.
     [[nodiscard]] Id take() noexcept {
         if (free_.empty()) return Id{slots_++};
         Id const id = free_.back();
