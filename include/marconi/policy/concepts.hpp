@@ -1,7 +1,7 @@
 #pragma once
 
-// The two extension points for policies. Both are values: each cache owns a copy, that of an
-// eviction policy made while it ranked nothing.
+// The two extension points for policies. Both are values: each cache owns a copy. An eviction
+// policy is copied while it ranks nothing.
 
 #include <marconi/core/types.hpp>
 #include <marconi/policy/facts.hpp>
@@ -30,8 +30,8 @@ concept admission_policy = std::copyable<P> && requires(P const policy, request_
 ///
 ///   history          what the policy remembers of a node: a small regular type, copied at will.
 ///   created(now)     the history of a node published now.
-///   used(h, now)     a request resumed from the node, or brought just what was there already, or
-///                    the checkpoint that it had lacked.
+///   used(h, now)     a request resumed from the node, or committed just what was there already, or
+///                    brought the checkpoint that it had lacked.
 ///   merged(c, p)     parent `p` merges into child `c`: the history of the surviving child.
 ///                    A split copies the history to both halves; no call is made.
 ///   insert(n, h, f)  node n became a candidate. n is not in the index.
@@ -46,7 +46,7 @@ concept admission_policy = std::copyable<P> && requires(P const policy, request_
 /// Expected costs, N candidates: victim and the four changes O(log N). Decisions must be a pure
 /// function of the sequence of calls, so that replicas agree. insert may throw std::bad_alloc and
 /// then has changed nothing; created, used, merged, update, erase and evicted must not throw: the
-/// cache is in the middle of a change that has no way back.
+/// cache is in the middle of a change that it cannot undo.
 template <class P>
 concept eviction_policy = std::copyable<P> && std::regular<typename P::history> &&
     std::is_nothrow_copy_constructible_v<typename P::history> &&

@@ -17,7 +17,7 @@ struct request_facts {
     token_count matched;   ///< leading tokens whose KV is in the cache
     token_count resumable; ///< deepest resumable position at or under the limit
     token_count block_tokens;
-    token_count checkpoint_grid; ///< prefill positions are multiples of this
+    token_count checkpoint_grid; ///< positions to capture at in the prompt are multiples of this
 };
 
 /// Where the engine should copy the recurrent state while it works on a request.
@@ -27,12 +27,12 @@ struct capture_rule {
     bool tail = false;           ///< and after the last token whose KV exists
 };
 
-/// A candidate for eviction. It is removed whole if it is a leaf whose KV nobody uses; otherwise
-/// only its checkpoint goes, and its only child, if it has one, takes over its edge once nobody
-/// uses its KV.
+/// A candidate for eviction. A leaf whose KV nobody uses is removed whole. Of any other candidate
+/// only the checkpoint goes; its only child, if it has one, takes over its edge once nobody uses
+/// its KV.
 struct candidate_facts {
     byte_count bytes_freed; ///< of pages that lose their last owner
-    flop_count flops_saved; ///< of resuming here and not at `resume_above`; 0 if one cannot
+    flop_count flops_saved; ///< by resuming here and not at `resume_above`; 0 if one cannot
     byte_count page_bytes;  ///< the smallest amount that can be freed
     token_count depth;      ///< position of the node's last token
     token_count parent_depth;
@@ -54,7 +54,7 @@ struct candidate_facts {
 /// When and how often a node was used: the history that most policies keep.
 struct usage {
     tick last_use;
-    std::uint64_t uses = 0; ///< told by used(), see eviction_policy: its creation does not count
+    std::uint64_t uses = 0; ///< calls of used() (see eviction_policy): creation does not count
 
     friend constexpr bool operator==(usage const&, usage const&) = default;
 };

@@ -6,11 +6,11 @@
 
 namespace marconi::policy {
 
-/// A checkpoint every so many tokens, in prefill and decode: what engines do that know nothing of
-/// reuse (the baseline "vLLM+" of Marconi, arXiv 2411.19379, §5). Most of these are never used
+/// A checkpoint every so many tokens, in prefill and decode: what engines that know nothing of
+/// reuse do (the baseline "vLLM+" of Marconi, arXiv 2411.19379, §5). Most of these are never used
 /// again: at 32 tokens, the paper's 7B model spends 9 GB on a prompt of 10,000.
 struct always {
-    /// At least 1. Up to the match's limit, what is off the checkpoint grid is dropped.
+    /// At least 1. Up to the match's limit, positions off the checkpoint grid are dropped.
     token_count every{32};
 
     /// Throws invalid_argument for `every` = 0.

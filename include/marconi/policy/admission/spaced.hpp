@@ -7,17 +7,18 @@
 namespace marconi::policy {
 
 /// branch_and_tail, and a checkpoint every so many tokens of what is new in a prompt, past the
-/// branch point. For loads that share the beginnings of long prompts, documents say, and differ in
-/// what follows: the second request that comes to one resumes there already, less than `every`
-/// tokens short of where it leaves it, which with the branch point alone the third does.
+/// branch point. For loads whose prompts begin with long shared parts, documents say, and differ in
+/// what follows: the second request for a document resumes inside it already, less than `every`
+/// tokens short of where it leaves it. With the branch point alone, only the third does.
 ///
-/// Where only conversations go on, nobody uses these checkpoints, and each takes the place of
-/// something else until it is evicted. `every` should be as much KV as a checkpoint at least, and
-/// eviction learn which come back: tune::learning_cache does, and makes none while they do not pay.
+/// Where conversations merely go on, nobody uses these checkpoints, and each takes the place of
+/// something else until it is evicted. `every` tokens should have at least as much KV as a
+/// checkpoint has bytes, and eviction should learn which checkpoints come back:
+/// tune::learning_cache does, and makes none while they do not pay.
 ///
-/// The engine copies its state at each: where its chunks end, or where the kernel of its scan has
-/// the state in any case. Positions are multiples of `every`, rounded up to the checkpoint grid, so
-/// that requests agree on them.
+/// The engine copies its state at each: where its chunks end, or where its scan kernel has the
+/// state in any case. Positions are multiples of `every` rounded up to the checkpoint grid, so that
+/// requests agree on them.
 ///
 /// ```
 /// step = ceil(every / checkpoint_grid) * checkpoint_grid
@@ -27,8 +28,8 @@ namespace marconi::policy {
 struct spaced {
     token_count every{4096}; ///< 0: nothing but branch and tail
 
-    /// What captured positions are multiples of, unless `every` is 0. `every` is no more than
-    /// prompts have tokens.
+    /// The step that captured positions are multiples of, unless `every` is 0. `every` must not
+    /// exceed the tokens of a prompt.
     [[nodiscard]] token_count step_on(token_count checkpoint_grid) const {
         return checkpoint_grid * ((every - token_count{1}) / checkpoint_grid + 1);
     }

@@ -12,10 +12,10 @@ namespace marconi::policy {
 
 enum class rival : std::uint8_t { first, second };
 
-/// Two policies over the same candidates, of which one at a time is in charge: it names the
-/// victims. Both are told of all else, so that the charge can change hands at any time. A victim of
-/// the other is for a policy a candidate that went: it did not evict it, and so a greedy-dual's
-/// clock stands still. Costs are the sum of both's.
+/// Two policies over the same candidates. One at a time is in charge and names the victims; both
+/// are told of everything else, so that the charge can change hands at any time. To the policy that
+/// is not in charge, a victim is a candidate that merely went: it did not evict it, so a
+/// greedy-dual's clock stands still. Costs are the sum of both.
 template <eviction_policy First, eviction_policy Second>
     requires(refreshes_path<First> == refreshes_path<Second>)
 class either {

@@ -20,18 +20,18 @@ namespace marconi::policy {
 /// S(n) = odds(class of n, age of n) * FLOPs saved / bytes freed      evict the smallest
 /// age(n) = now - last use, at least one tick
 /// ```
-/// FLOPs saved are times n's weight. The odds of a reuse are told from outside, and may be told
-/// anew at any time: learning_cache measures them. Until then they are 1 / age, and this is compute
-/// saved per byte over idle time. Ties: oldest last use, then smaller efficiency, then lowest id.
-/// Changes O(log N). The victim is exact; finding it is O(log N) for each class and bucket of ages
-/// that comes near the smallest score, and O(N) where nearly all scores are equal. Memory: 41 bytes
-/// for every id up to the largest.
+/// n's weight multiplies FLOPs saved. The odds of a reuse are set from outside, at any time:
+/// learning_cache measures them. Until then they are 1 / age, which makes S(n) compute saved per
+/// byte over idle time. Ties: oldest last use, then smaller efficiency, then lowest id. Changes
+/// O(log N). The victim is exact; finding it is O(log N) for each class and bucket of ages that
+/// comes near the smallest score, and O(N) where nearly all scores are equal. Memory: 41 bytes for
+/// every id up to the largest.
 class expected_savings {
 public:
     struct history {
         tick last_use;
-        std::uint64_t uses = 0;  ///< told by used()
-        std::uint64_t turns = 0; ///< or that what merged into it was: a conversation's turns
+        std::uint64_t uses = 0;  ///< calls of used()
+        std::uint64_t turns = 0; ///< or of what merged into it, if more: a conversation's turns
 
         friend constexpr bool operator==(history const&, history const&) = default;
     };

@@ -43,7 +43,7 @@ public:
     void update(node_id node, usage const& h, candidate_facts const& facts) noexcept {
         update(node, h, facts.flop_efficiency());
     }
-    /// The same, by another measure of efficiency: any finite number.
+    /// The same with another measure of efficiency: any finite number.
     void insert(node_id node, usage const& h, double efficiency) {
         index_.insert(node, h.last_use, efficiency);
     }

@@ -19,13 +19,13 @@ namespace marconi::policy {
 /// H(n) = clock at n's last use + frequency * FLOPs saved / bytes freed    evict the smallest
 /// clock := H(the last victim)                                             frequency = uses + 1
 /// ```
-/// FLOPs saved are times n's weight. The clock ages what is not used: each eviction raises what a
+/// n's weight multiplies FLOPs saved. The clock ages what is not used: each eviction raises what a
 /// new entry starts from. Ties: oldest last use, then lowest id. Changes O(log N), victim O(1).
 class gdsf {
 public:
     struct history {
         tick last_use;
-        std::uint64_t uses = 0; ///< told by used(): its creation does not count
+        std::uint64_t uses = 0; ///< calls of used(): creation does not count
         double clock = 0;       ///< the policy's at the last use: FLOPs per byte
 
         friend constexpr bool operator==(history const&, history const&) = default;
@@ -51,7 +51,7 @@ public:
     void erase(node_id node) noexcept { index_.erase(node); }
 
     /// The clock never runs back: a node that was no candidate while it advanced (pinned, or with
-    /// several children) may come back and go with a priority behind it.
+    /// several children) may become one again and be evicted with a priority behind it.
     void evicted(node_id node) noexcept {
         clock_ = std::max(clock_, index_.key(node).priority);
         index_.erase(node);

@@ -16,8 +16,8 @@ enum class reuse_kind {
     resuming, ///< when one resumes here and no further: asked of what others go on from
 };
 
-/// What the odds of a reuse depend on, beside age: the kind, and how often there was one. Entries
-/// used three times and those used more often are one class.
+/// What the odds of a reuse depend on, beside age: the kind, and how often the entry was reused.
+/// Entries used three times and those used more often are one class.
 struct reuse_class {
     static constexpr std::uint64_t most_uses = 3;
     static constexpr std::size_t count = 2 * (most_uses + 1);
@@ -63,7 +63,7 @@ class reuse_odds {
 public:
     using by_age = std::array<double, age_bucket::count>;
 
-    /// Odds are at least this, also where 0 is set: of two entries that are not expected back the
+    /// Odds are at least this, even where 0 is set: of two entries that are not expected back, the
     /// one that saves more compute stays.
     static constexpr double least = 1e-9;
     static constexpr double most = 1e9;
@@ -75,7 +75,7 @@ public:
         });
     }
 
-    /// Odds in a bucket of ages. What is no number counts as 0.
+    /// Sets the odds in a bucket of ages. NaN counts as 0.
     void set(reuse_class of, std::size_t bucket, double odds) {
         odds_[of.index()][bucket] = odds >= least ? std::min(odds, most) : least;
     }

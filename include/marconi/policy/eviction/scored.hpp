@@ -15,8 +15,8 @@
 
 namespace marconi::policy {
 
-/// What a candidate is worth at a time: a pure function. The smallest is evicted; one that is
-/// +infinity, or not a number, keeps its candidate.
+/// What a candidate is worth at a time: a pure function. The candidate with the smallest score is
+/// evicted; a score of +infinity or NaN keeps its candidate.
 template <class F>
 concept score_function = std::copyable<F> &&
     requires(F const score, usage h, candidate_facts facts, tick now) {

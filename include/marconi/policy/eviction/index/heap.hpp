@@ -111,8 +111,8 @@ private:
         place(at, e);
     }
 
-    /// In a large heap each level is a cache miss: asks for the children of `fanout` entries from
-    /// `first` on, one of which is compared next.
+    /// In a large heap each level is a cache miss. Prefetches the children of the `fanout` entries
+    /// from `first` on: those of one of these are compared next.
     void prefetch_below(std::size_t first) const noexcept {
         std::size_t const begin = first * fanout + 1;
         if (begin + fanout * fanout > entries_.size()) return;

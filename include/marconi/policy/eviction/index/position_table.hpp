@@ -13,7 +13,7 @@ namespace marconi::policy {
 /// Where an index keeps each node's entry: 4 bytes for every id up to the largest, all O(1).
 class position_table {
 public:
-    /// Makes room for a node; changes nothing that can be seen. std::bad_alloc.
+    /// Makes room for a node, with no visible change. Throws std::bad_alloc.
     void reserve(node_id node) {
         assert(node);
         if (node.value() >= positions_.size()) positions_.resize(node.value() + 1u, absent);

@@ -12,9 +12,9 @@
 
 namespace marconi::policy {
 
-/// All candidates in a row, for scores that no order survives: what one is worth may change for
-/// all of them from tick to tick. Changes O(1); choosing O(N), some ns a candidate. Memory: about
-/// 90 bytes a candidate.
+/// All candidates in a row, for scores that no index can keep in order: they may change for all
+/// candidates from tick to tick. Changes O(1); choosing O(N), some ns a candidate. Memory: about 90
+/// bytes a candidate.
 class scan_index {
 public:
     /// Adds a node that is absent. std::bad_alloc leaves the index as it was.
@@ -39,9 +39,9 @@ public:
         rows_.pop_back();
     }
 
-    /// The node of which `rank(node, history, facts)` is the smallest, where ranks are optional
-    /// and totally ordered: nodes of no rank are passed over. Ranks must differ, as the order of
-    /// the rows is that of no contract.
+    /// The node with the smallest `rank(node, history, facts)`. Ranks are optional and totally
+    /// ordered: nodes without one are skipped. Ranks must differ, since no contract fixes the order
+    /// of the rows.
     template <class Rank>
     [[nodiscard]] std::optional<node_id> minimum(Rank const& rank) const {
         std::optional<node_id> best;

@@ -50,10 +50,10 @@ public:
         return {tree_.oldest(), tree_.newest(), root.least, root.most};
     }
 
-    /// The node with the smallest (score, last use, efficiency, id), where `score(last_use,
-    /// efficiency)` is finite and never falls when one of them grows: in floating point too,
-    /// which holds for monotone operations that are the same at every call. O(S log N), S the
-    /// candidates on that stretch of the staircase where scores come near the smallest.
+    /// The node with the smallest (score, last use, efficiency, id). `score(last_use, efficiency)`
+    /// must be finite and never fall when one of them grows, in floating point, too: operations
+    /// that are monotone and the same at every call ensure that. O(S log N), S the candidates on
+    /// that stretch of the staircase where scores come near the smallest.
     template <class Score>
     [[nodiscard]] std::optional<node_id> minimum(Score const& score) const {
         if (size() == 0) return std::nullopt;
@@ -63,7 +63,7 @@ public:
     }
 
 private:
-    /// The smallest of its scores in a rectangle is that of the lower left corner.
+    /// The smallest score in a rectangle is that of its lower left corner.
     template <class Score>
     struct growing {
         Score const& score;

@@ -1,8 +1,8 @@
 #pragma once
 
 // Finds the smallest score among the candidates of a use_tree without looking at most of them: a
-// subtree spans a stretch of last uses and has a least efficiency, which bound the scores in it.
-// If no score within these bounds is better than the best found so far, the subtree is passed over.
+// subtree spans a range of last uses and has a least efficiency, which bound the scores in it. If
+// no score within these bounds is better than the best found so far, the subtree is skipped.
 
 #include <marconi/core/types.hpp>
 #include <marconi/policy/eviction/index/use_tree.hpp>
@@ -41,8 +41,8 @@ class use_search {
 public:
     explicit use_search(use_tree const& tree) : tree_{tree} {}
 
-    /// Looks for a better candidate in one of the trees. O(log N) for each stretch of last uses
-    /// where scores come near the smallest.
+    /// Looks for a better candidate in one of the trees. O(log N) for each range of last uses where
+    /// scores come near the smallest.
     template <bounded_score Score>
     void look_in(std::size_t tree, Score const& score) {
         link const root = tree_.root(tree);
@@ -55,9 +55,9 @@ private:
     using link = use_tree::link;
     static constexpr link none = use_tree::none;
 
-    /// Looks in a subtree that begins at or past (first, id) and ends at `last`. The more promising
-    /// half goes first, so that the other may be passed over; so is one whose corner only equals
-    /// the best: none of its candidates ranks before that.
+    /// Searches a subtree that begins at or past (first, id) and ends at `last`. The more promising
+    /// half goes first, so that the other may be skipped. So is a half whose corner only equals the
+    /// best: none of its candidates ranks before that.
     template <class Score>
     void look_below(Score const& score, link at, tick first, link id, tick last) {
         auto const& c = tree_[at];

@@ -22,9 +22,9 @@
 
 namespace marconi::policy {
 
-/// Candidates by last use, with the range of FLOP efficiencies in every subtree; in one tree, or in
-/// several, and then whoever asks knows which of them a node is in. Memory: 40 bytes for every id
-/// up to the largest. Depths and costs are expected ones, over the hash.
+/// Candidates by last use, with the range of FLOP efficiencies in every subtree; in one tree or in
+/// several, where the caller must know which one a node is in. Memory: 40 bytes for every id up to
+/// the largest. Depths and costs are expected ones, over the hash.
 class use_tree {
 public:
     using link = std::uint32_t;
@@ -105,7 +105,7 @@ private:
         }
     }
 
-    /// Goes down to where the new priority belongs; what is there goes below it.
+    /// Goes down to where the new priority belongs; whatever is there goes below the new node.
     void attach(link& root, link added, tick last_use, double efficiency) noexcept {
         cells_[added].last_use = last_use;
         cells_[added].efficiency = efficiency;
@@ -129,12 +129,12 @@ private:
             return;
         }
         detach(before(gone, at) ? c.left : c.right, gone);
-        // Only an extreme that goes can change one: spares most levels two cache misses.
+        // Only removing an extreme can change a range: spares most levels two cache misses.
         double const efficiency = cells_[gone].efficiency;
         if (efficiency <= c.least || efficiency >= c.most) refresh(at);
     }
 
-    /// Parts a subtree into what comes before a node and what after. O(1), as is join.
+    /// Splits a subtree into what comes before a node and what comes after. O(1), as is join.
     void split(link at, link node, link& left, link& right) noexcept {
         if (at == none) {
             left = right = none;
