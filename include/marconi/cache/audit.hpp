@@ -13,7 +13,7 @@
 namespace marconi::cache {
 
 /// Recomputes every invariant of a cache from scratch and says what is broken; an empty answer is a
-/// clean bill. A rank or a merge that found no memory waits for the next eviction: that is not
+/// clean bill. A ranking or a merge put off until the next eviction for lack of memory is not
 /// broken. O(nodes + pages + tokens). For tests after every step, and for production in doubt.
 template <class Cache>
 class auditor {

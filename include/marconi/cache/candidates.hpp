@@ -25,13 +25,13 @@ struct entry {
     std::uint32_t resume_above = 0; ///< depth of the nearest live checkpoint above; 0 if none
     std::uint32_t kv_pins = 0;
     std::uint32_t checkpoint_pins = 0;
-    std::uint32_t ranked_pages = unranked; ///< pages the policy was told evicting it would free
-    float weight = 1;                      ///< the largest of those who published or touched it
+    std::uint32_t ranked_pages = unranked; ///< pages evicting it would free, as told to the policy
+    float weight = 1;                      ///< the largest among requests that published or used it
     History history{};
 };
 
-/// The tree and the store it refers to, and the policy's index of what may be evicted, kept true
-/// by rerank(): call it for every node whose pins, children, checkpoint or pages changed.
+/// The tree and the store it refers to, and the policy's index of what may be evicted. rerank()
+/// keeps that true: call it for every node whose pins, children, checkpoint or pages changed.
 template <memory::store Store, policy::eviction_policy Eviction, token Token>
 class candidates {
 public:
@@ -84,12 +84,12 @@ public:
     [[nodiscard]] bool has_candidates() const {
         return eviction_.size() != 0 || unranked_candidates_;
     }
-    /// Whether some candidates found no memory to be ranked yet.
+    /// Whether some candidates are not ranked yet, for lack of memory.
     [[nodiscard]] bool awaits_ranking() const { return unranked_candidates_; }
-    /// Pages that evicting the candidates would free, counted for each as if it went alone.
+    /// Pages that evicting the candidates would free, each counted as if it went alone.
     [[nodiscard]] std::uint64_t candidate_pages() const { return candidate_pages_; }
 
-    /// A leaf whose KV nobody uses goes whole; of any other candidate only the checkpoint goes.
+    /// A leaf whose KV nobody uses goes whole; any other candidate loses only its checkpoint.
     [[nodiscard]] static bool goes_whole(node_type const& n) {
         return n.is_leaf() && n.payload.kv_pins == 0;
     }
@@ -106,7 +106,7 @@ public:
                 : 0u;
         std::span<page_id const> const own = pages(n);
         if (own.empty() || n.payload.kv_pins != 0) return count;
-        if (n.is_leaf()) // only the first block can be shared, with the parent
+        if (n.is_leaf()) // only the first block can be shared, with a node above or a lease there
             return count + static_cast<std::uint32_t>(own.size()) -
                    (store_.pages().owners(own.front()) > 1 ? 1 : 0);
         // It merges: where its last block goes on in the child, the child's page stays.
@@ -134,8 +134,8 @@ public:
                 .weight = n.payload.weight};
     }
 
-    /// Tells the policy what has become of a node. Where it cannot get the memory to rank one more,
-    /// that node is ranked before the next eviction.
+    /// Tells the policy what has become of a node. If there is no memory to rank a new candidate,
+    /// that is ranked before the next eviction.
     void rerank(node_id id) noexcept {
         node_type& n = tree_[id];
         if (!is_candidate(n)) return unrank(id);
@@ -156,13 +156,13 @@ public:
         candidate_pages_ += n.payload.ranked_pages;
     }
 
-    /// A node that is about to go is no candidate any more.
+    /// Takes a node that is about to go, or is no candidate any more, out of the policy's index.
     void unrank(node_id id) noexcept {
         if (forget_rank(id)) eviction_.erase(id);
     }
 
-    /// A request of that weight used this node: its weight, and its history and, where the policy
-    /// wishes so, its path's.
+    /// Notes that a request of that weight used this node. Updates the node's weight and history
+    /// and, if the policy wants that (refreshes_path), the histories of its path.
     void touch(node_id id, float weight) noexcept {
         tree_[id].payload.weight = std::max(tree_[id].payload.weight, weight);
         for (node_id at = id; !tree_[at].is_root(); at = tree_[at].parent) {
@@ -173,7 +173,7 @@ public:
         }
     }
 
-    /// The policy's choice, taken out of its index. May throw std::bad_alloc before any change.
+    /// The policy's choice, which stays in its index. May throw std::bad_alloc before any change.
     [[nodiscard]] std::optional<node_id> choose_victim() {
         if (unranked_candidates_) rank_all();
         return eviction_.victim(now_ + tick{1});

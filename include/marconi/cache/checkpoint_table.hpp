@@ -16,7 +16,7 @@ namespace marconi::cache {
 
 using checkpoint_id = identifier<struct checkpoint_id_kind>;
 
-/// The recurrent state of one position: its pages' ids follow it in memory.
+/// The recurrent state at one position. The ids of its pages follow the record in memory.
 struct checkpoint_record {
     std::uint32_t position;
     std::uint32_t page_count;
@@ -26,11 +26,11 @@ struct checkpoint_record {
     }
 };
 
-/// The checkpoints, in slots of one size: none has memory of its own to allocate and to free, and
-/// in a large cache each is one place in memory and not two.
+/// The checkpoints, in slots of one size. So none allocates and frees memory of its own, and in a
+/// large cache each is one place in memory and not two.
 class checkpoint_table {
 public:
-    /// `most_pages`: of any checkpoint.
+    /// `most_pages`: the most pages that any checkpoint has.
     explicit checkpoint_table(std::uint64_t most_pages)
         : slot_bytes_{sizeof(checkpoint_record) + most_pages * sizeof(page_id)},
           chunk_bits_{std::countr_zero(std::bit_floor(chunk_bytes / slot_bytes_ | 1))} {}
@@ -40,7 +40,7 @@ public:
     }
     [[nodiscard]] std::size_t size() const { return ids_.size(); }
 
-    /// Makes the next `n` additions infallible. Throws std::bad_alloc and changes nothing else.
+    /// Makes the next `n` additions infallible. std::bad_alloc leaves all checkpoints as they were.
     void reserve(std::size_t n) {
         std::size_t const wanted = ids_.slots_with(n);
         while (chunks_.size() << chunk_bits_ < wanted) {
@@ -49,7 +49,7 @@ public:
                 std::make_unique_for_overwrite<std::byte[]>(slot_bytes_ << chunk_bits_));
         }
     }
-    /// Room is reserved.
+    /// Precondition: room is reserved.
     checkpoint_id add(std::uint32_t position, std::span<page_id const> pages) noexcept {
         checkpoint_id const id = ids_.take();
         std::byte* const at = slot(id);

@@ -27,7 +27,7 @@ namespace marconi::cache {
 ///     check -> follow what is stored already -> choose how much fits, evict for it
 ///           -> write the pages (-> follow what other calls stored meanwhile) -> publish
 ///
-/// Up to publish_kv() anything may throw, and leaves nothing behind but victims already evicted.
+/// Until publish_kv() anything may throw, and leaves nothing behind but victims already evicted.
 template <class Entries, token Token>
 class commit_operation : placed_commit<Entries, Token> {
     using base = placed_commit<Entries, Token>;
@@ -87,8 +87,8 @@ private:
 
     // ---- write ----
 
-    /// Where the KV of new tokens is copied from: a fresh page of the block that they begin inside
-    /// repeats those before; the lease's own has them already.
+    /// The first token to copy KV of, for the new tokens. If they begin inside a block, a fresh
+    /// page of it needs the rows before them, too; the lease's own page has those already.
     [[nodiscard]] token_count copied_from() const {
         std::uint32_t const block_start = known_ / block_ * block_;
         bool const own = lease_.owns_block(known_ / block_);
@@ -138,7 +138,7 @@ private:
         // Nothing from here on can fail.
         this->publish_kv(edge, blocks);
         // From the last to the first: one climb along the path passes all their nodes, and each
-        // tells only the nodes down to the next of its presence.
+        // checkpoint tells only the nodes down to the next one of its presence.
         node_id below = attachment_;
         for (std::size_t i = taken_; i-- > 0;)
             below = publish_checkpoint(below, arrivals_[i], states);
@@ -154,8 +154,8 @@ private:
         return id;
     }
 
-    /// KV that was there found a second use where it got a checkpoint: once for each node, when no
-    /// split has a use to copy any more.
+    /// KV that was there already and got a checkpoint has found a second use. Counted once for each
+    /// node, after the last split: a split would copy the use to both halves.
     void touch_known() noexcept {
         node_id below = attachment_;
         for (std::size_t i = taken_; i-- > 0;) {
@@ -165,7 +165,7 @@ private:
         }
     }
 
-    /// The lease moves on to the end of what is stored.
+    /// Moves the lease on to the end of what is stored.
     void advance_lease(std::span<page_id const> blocks) noexcept {
         keep_tail_block(blocks);
         node_id const old = std::exchange(lease_.node, attachment_);
@@ -181,8 +181,8 @@ private:
         outcome_.position = token_count{end_};
     }
 
-    /// A copying lease goes on with the unfilled slots of its last block; of the pages it had, only
-    /// that one is of use. A lease that works in place keeps all it was given.
+    /// A copying lease goes on in the unfilled slots of its last block, so that of its pages it
+    /// keeps only that block's. A lease that works in place keeps all its pages.
     void keep_tail_block(std::span<page_id const> blocks) noexcept {
         if (lease_.in_place || end_ == lease_.position) return;
         page_id tail;

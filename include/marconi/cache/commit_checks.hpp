@@ -15,8 +15,8 @@
 
 namespace marconi::cache {
 
-/// The last 64 tokens before the lease's position must be those it stands on. (All of them would
-/// cost a walk to the root.)
+/// The last 64 tokens before the lease's position must be those it stands on. (Comparing all of
+/// them would cost a walk to the root.)
 template <class Entries, class Token>
 void check_continuation(Entries const& entries, lease_record const& lease,
                         std::span<Token const> tokens) {
@@ -35,7 +35,7 @@ void check_continuation(Entries const& entries, lease_record const& lease,
     }
 }
 
-/// What a commit's arguments must be, before anything is done with them.
+/// Checks the arguments of a commit, before anything is done with them.
 template <class Entries, class Token>
 void check_commit(Entries const& entries, lease_record const& lease, std::span<Token const> tokens,
                   computed const& brought) {
@@ -61,7 +61,7 @@ void check_commit(Entries const& entries, lease_record const& lease, std::span<T
     check_continuation(entries, lease, tokens);
 }
 
-/// What the store will read must fit its layout: the KV of tokens from `from` on, and every state.
+/// What the store will read must fit its layout: the KV of tokens [from, end), and every state.
 template <class Store>
 void check_views(Store const& store, token_count from, token_count end, computed const& brought) {
     if constexpr (memory::reads_views<Store>) {

@@ -18,8 +18,8 @@
 
 namespace marconi::cache {
 
-/// The first part of a commit: what of it is stored already. Positions are tokens from the start of
-/// the sequence.
+/// The first part of a commit: how much of it is stored already. Positions are tokens from the
+/// start of the sequence.
 template <class Entries, token Token>
 class followed_commit {
 public:
@@ -43,7 +43,7 @@ protected:
         memory::state_view state;
         std::uint64_t pages;
         std::uint64_t pages_so_far = 0; // of this and the arrivals before
-        bool stored = false;            // by others, as it turned out
+        bool stored = false;            // found to be in the cache already
 
         /// Its own among the pages of all arrivals.
         [[nodiscard]] std::span<page_id const> own(std::span<page_id const> all) const {
@@ -57,16 +57,16 @@ protected:
         node_id const root = tree_.find_root(lease_.in);
         return {root ? root : tree_.make_root(lease_.in), 0};
     }
-    /// Follows the sequence, or its first tokens, from there as far as it is stored.
+    /// Follows the sequence, or its first tokens, from `from` as far as it is stored.
     node_id follow(index::location from, std::span<Token const> sequence) {
         index::location const at = tree_.walk(from, sequence, [](node_id) {});
         known_ = at.depth;
         return attachment_ = at.node;
     }
 
-    /// Where the sequence leaves an edge, or ends, in its middle, cuts it there: what lies beyond
-    /// belongs to other requests and may have to make room for this one. Unpinned, the halves merge
-    /// again.
+    /// If the sequence leaves an edge, or ends, in its middle, cuts the edge there: what lies
+    /// beyond belongs to other requests and may have to make room for this one. When unpinned, the
+    /// halves merge again.
     void part_from_others(path_pin<Entries>& pin) {
         entries_.reserve(2 * brought_.checkpoints.size() + 2, brought_.checkpoints.size());
         if (known_ == tree_[attachment_].depth) return;
@@ -100,7 +100,7 @@ protected:
     void drop_stored() {
         std::erase_if(arrivals_, [](arrival const& a) { return a.stored; });
     }
-    /// Of what was found so, what has not been evicted since.
+    /// How many of the checkpoints that were found stored have not been evicted since.
     [[nodiscard]] std::uint32_t count_known() const {
         std::uint32_t count = 0;
         node_id below = attachment_;
@@ -126,7 +126,7 @@ protected:
     commit_outcome outcome_;
 
 private:
-    /// Climbs from `below` on to the node that holds the position.
+    /// Moves `below` up to the node that holds the position; whether that has a checkpoint there.
     [[nodiscard]] bool is_stored(node_id& below, std::uint32_t position) const {
         below = tree_.holding(below, position);
         return tree_[below].depth == position && entries_.has_checkpoint(below);

@@ -13,8 +13,8 @@
 
 namespace marconi::cache {
 
-/// The middle of a commit: in which pages and in which segment the new tokens [known_, end_) go,
-/// and the nodes that they become.
+/// The middle of a commit: which pages and which segment the new tokens [known_, end_) go to, and
+/// the nodes that they become.
 template <class Entries, token Token>
 class placed_commit : public sized_commit<Entries, Token> {
     using base = sized_commit<Entries, Token>;
@@ -49,8 +49,8 @@ protected:
                                                   : fresh[used++]);
         return pages_;
     }
-    /// The same, the first of them that of block `first`, but for those of blocks whose tokens
-    /// others have published.
+    /// `pages`, which begin with that of block `first`, without those of blocks whose tokens others
+    /// have published; of those, the ones that the lease does not own become surplus.
     [[nodiscard]] std::span<page_id const> without_known(std::uint32_t first,
                                                          std::span<page_id const> pages) {
         std::size_t const known =
@@ -61,8 +61,8 @@ protected:
         return pages.subspan(known);
     }
 
-    /// Where the tokens of [known_, end_) go: on behind the attachment's own, if that is the end of
-    /// its segment and the block that they share can be one page; else to a segment of their own.
+    /// Where the tokens of [known_, end_) go: behind the attachment's own, if these end their
+    /// segment and the block that both touch can be one page; else into a segment of their own.
     struct new_edge {
         index::segment_id segment;
         bool extends = false;
@@ -100,14 +100,14 @@ protected:
     }
 
 private:
-    /// The attachment's page of the block that the new tokens begin inside; none at a block's
-    /// start.
+    /// The attachment's page of the block that the new tokens begin inside; none if they begin at a
+    /// block's start.
     [[nodiscard]] page_id page_gone_on_in(std::span<page_id const> blocks) const {
         if (blocks.empty() || known_ % block_ == 0) return {};
         return entries_.page_of_block(tree_[attachment_], known_ / block_);
     }
-    /// Whether the attachment can have the page that goes on in its last block for its own: the
-    /// first tokens in it are the same. Not where somebody else may be reading the one it has.
+    /// Whether the attachment can take over the new tokens' page of its last block, which begins
+    /// with the same tokens. Not where somebody else may be reading the page that it has.
     [[nodiscard]] bool can_take_block(std::span<page_id const> blocks) const {
         page_id const own = page_gone_on_in(blocks);
         if (!own || own == blocks.front()) return true;
@@ -115,13 +115,13 @@ private:
         return tree_[attachment_].payload.kv_pins == (stands_at_attachment() ? 2u : 1u) &&
                store_.pages().owners(own) == static_cast<std::uint32_t>(1 + ours);
     }
-    /// Beside the pin of this commit itself.
+    /// Whether the lease itself pins the attachment, beside the pin of this commit.
     [[nodiscard]] bool stands_at_attachment() const {
         return lease_.kv_pinned && lease_.node == attachment_;
     }
 
-    /// Appends the tokens to the attachment's segment. Where they go on inside its last block, it
-    /// takes their page for that block; tables handed out to this lease may still name its old one.
+    /// Appends the tokens to the attachment's segment. If they go on inside its last block, it
+    /// takes over their page; tables handed out to this lease may still name its old one.
     void extend_attachment(std::span<page_id const> blocks) noexcept {
         page_id const old = page_gone_on_in(blocks);
         tree_.paths().extend(tree_[attachment_].segment, tokens_.subspan(known_, end_ - known_));
@@ -133,8 +133,8 @@ private:
             store_.pages().release(old);
     }
 
-    /// Counts a reference to each block of [begin, end) for the node that will hold them. A fresh
-    /// page came with one, for the first node that touches it.
+    /// Counts a reference to the page of each block of [begin, end) for the node that will hold it.
+    /// A fresh page came with one, for the first node that touches it.
     void own_blocks(std::uint32_t begin, std::uint32_t end,
                     std::span<page_id const> blocks) noexcept {
         auto const share = [&](std::uint32_t b) {

@@ -18,7 +18,7 @@
 
 namespace marconi::cache {
 
-/// Next in a commit: how much of what is not stored fits, and what was declined.
+/// The next part of a commit: how much of what is not stored fits, and what is declined.
 template <class Entries, token Token>
 class sized_commit : public followed_commit<Entries, Token> {
     using base = followed_commit<Entries, Token>;
@@ -57,9 +57,9 @@ protected:
         note_declined();
     }
 
-    /// Other calls came in between, and may have published more of the sequence: goes on to where
-    /// it is not stored. Pages of `states` that were filled for what is stored are surplus. A lease
-    /// that has reserved pages, which its block table names, stops where they are filled.
+    /// Other calls came in between and may have published more of the sequence: follows it to where
+    /// it is not stored. Pages of `states` for what is stored by now become surplus. A lease that
+    /// reserved pages, which its block table names, stops where it has filled them.
     void follow_others(path_pin<Entries>& pin, std::span<page_id const> states) {
         pin.move_to(this->follow({this->attachment_, known_},
                                  lease_.in_place ? tokens_.first(end_) : tokens_));
@@ -111,7 +111,7 @@ private:
         return fresh_blocks(end) + state_pages(count);
     }
     /// Cuts what will be stored to what `available` pages hold: up to the last checkpoint that
-    /// fits; any token will do where no checkpoint is needed to resume.
+    /// fits, or to any token where resuming needs no checkpoint.
     void shrink_to(std::uint64_t available) {
         if (pages_needed(end_, taken_) <= available) return;
         if (entries_.needs_checkpoint()) {
@@ -129,7 +129,7 @@ private:
         end_ = fits;
     }
 
-    /// What is to be stored must come from somewhere.
+    /// The KV to be stored must come from the view or from pages that the lease reserved.
     void check_sources() const {
         if constexpr (store_type::holds_bytes)
             if (entries_.has_kv() && brought_.kv.layers.empty() && end_ > known_ &&

@@ -20,14 +20,14 @@ namespace marconi::cache {
 
 /// A prefix_cache, or one that tunes or learns, for any number of threads: its calls under a fair
 /// shared mutex. Readers (match, plan, block_table, counters) run beside each other; what changes
-/// the cache runs alone; leases may be used and dropped by any thread, each by one at a time. Where
+/// the cache runs alone; any thread may use or drop a lease, one at a time for each. Where
 /// memory::copies_beside_calls, as on the host, restore and commit copy with no lock held. A large
 /// evict() lets others in between its victims, while clear() takes as long as its scope has nodes.
 ///
 /// Calls mean what they mean there. Between match and acquire another thread may evict what was
-/// matched: the lease comes back stale. open() does the three as one, and cannot. In place,
-/// reserve() copies the block that a request resumes inside whole, though another may be writing
-/// later rows of it: none of those are used, but on a host_store race detectors see it.
+/// matched: then the lease is stale. open() does all three as one call: its lease never is. In
+/// place, reserve() copies the whole block that a request resumes inside, though another may be
+/// writing later rows of it: none of those are used, but on a host_store race detectors see it.
 template <class Cache>
 class concurrent_cache {
 public:
@@ -120,8 +120,8 @@ public:
         return beside_readers([&](Cache const& c) { return c.obtainable(wanted); });
     }
 
-    /// For all else, audit(cache) say: work(cache) alone, or beside other readers. It must not use
-    /// leases or calls of this class, which would wait for themselves.
+    /// For everything else, such as audit(cache): calls work(cache) alone, or beside other readers.
+    /// `work` must not use leases or calls of this class, which would deadlock.
     template <class Work>
     decltype(auto) alone(Work&& work) {
         std::unique_lock const held{mutex_};
@@ -212,7 +212,7 @@ private:
     typename Cache::lease inner_;
 };
 
-/// concurrent_cache cache{store, options}: what prefix_cache would be of the same arguments.
+/// concurrent_cache cache{store, options}: holds what prefix_cache{store, options} would be.
 template <memory::store Store, class... More>
 concurrent_cache(Store, More...)
     -> concurrent_cache<decltype(prefix_cache{std::declval<Store>(), std::declval<More>()...})>;

@@ -15,8 +15,8 @@
 
 namespace marconi::cache {
 
-/// How entries go, and what their going leaves to be done around them. See entries for what holds
-/// between any two calls.
+/// How entries go, and what that leaves to be done around them. See entries for what holds between
+/// any two calls.
 template <memory::store Store, policy::eviction_policy Eviction, class Observer, token Token>
 class decaying_entries : public candidates<Store, Eviction, Token> {
     using base = candidates<Store, Eviction, Token>;
@@ -34,7 +34,7 @@ public:
     [[nodiscard]] std::uint64_t events() const { return sequence_; }
     [[nodiscard]] counters& counts() { return counts_; }
     [[nodiscard]] counters const& counts() const { return counts_; }
-    /// Whether some merge found no memory when it was due.
+    /// Whether a merge was put off for lack of memory.
     [[nodiscard]] bool merges_put_off() const { return merges_put_off_; }
     [[nodiscard]] std::uint64_t checkpoint_count() const { return checkpoints_.size(); }
     [[nodiscard]] std::uint64_t checkpoint_pages() const { return checkpoint_pages_; }
@@ -59,7 +59,7 @@ protected:
         change_resume_above(id, payload.resume_above);
     }
 
-    /// Removes a leaf without a checkpoint, and what its going leaves behind.
+    /// Removes a leaf without a checkpoint, and settles the node above it.
     void remove_leaf(node_id id) noexcept {
         node_id const parent = tree_[id].parent;
         this->unrank(id);
@@ -67,7 +67,7 @@ protected:
         std::uint32_t const first_block = n.start() / store_.layout().block_tokens();
         std::span<page_id const> const own = this->pages(n);
         page_id const first = own.empty() ? page_id{} : own.front();
-        if (first) { // only this one may have another owner: the node above, or a lease there
+        if (first) { // only this one may have another owner: a node above, or a lease there
             store_.pages().release(first);
             store_.pages().release_unshared(own.subspan(1));
         }
@@ -122,7 +122,7 @@ protected:
         auto& child = tree_[n.first_child].payload;
         child.history = eviction_.merged(child.history, n.payload.history);
         child.weight = std::max(child.weight, n.payload.weight);
-        // Inside a block both own a page for it: one and the same, or the upper one's duplicate.
+        // If they meet inside a block, both own a page for it: the same, or the upper a duplicate.
         std::uint32_t const block = store_.layout().block_tokens();
         std::uint32_t const boundary = n.depth;
         bool const in_one_block = n.start() / block == boundary / block;
@@ -136,20 +136,20 @@ protected:
         node_id const child_id = tree_.merge_into_child(id);
         if (dropped && store_.pages().owners(dropped) == 1) {
             rerank_above(parent, boundary / block);
-            // If it is the child's there is nobody else, and below may be any number of nodes.
+            // If that owner is the child, spare the nodes below: there may be any number of them.
             if (this->page_of_block(tree_[child_id], boundary / block) != dropped)
                 rerank_below(child_id, boundary / block);
         }
         ++counts_.merges;
         notify(event<Token>{.kind = event_kind::merged, .node = child_id, .parent = id});
         this->rerank(child_id);
-        if (in_one_block) this->rerank(parent); // its child begins with another page
+        if (in_one_block) this->rerank(parent); // its child now begins with another page
         return true;
     }
 
-    /// A page of a block has one owner left, who would now free it. Owners need not be neighbours:
-    /// a lease goes on in its own page past what another request put in between. O(nodes that
-    /// touch the block).
+    /// A page of `block` has one owner left, whose eviction would now free it. The owners of a page
+    /// need not be neighbours: a lease goes on in its own page past what another request put in
+    /// between. O(nodes that touch the block).
     void rerank_above(node_id id, std::uint32_t block) noexcept {
         std::uint64_t const begin = std::uint64_t{block} * store_.layout().block_tokens();
         for (; tree_[id].depth > begin; id = tree_[id].parent) // a root is at 0

@@ -21,8 +21,8 @@ namespace marconi::cache {
 ///   - a leaf owns a page or a checkpoint, or is pinned;
 ///   - the policy ranks exactly the candidates, by facts that are true.
 ///
-/// What is noexcept cannot fail; where a merge cannot get the memory to join two edges, the node
-/// stays as a candidate that frees nothing.
+/// noexcept functions cannot fail: where a merge cannot get the memory to join two edges, the node
+/// stays, as a candidate that frees nothing.
 template <memory::store Store, policy::eviction_policy Eviction, class Observer, token Token>
 class entries : public decaying_entries<Store, Eviction, Observer, Token> {
     using base = decaying_entries<Store, Eviction, Observer, Token>;
@@ -51,7 +51,7 @@ public:
         checkpoints_.reserve(checkpoints);
     }
 
-    /// Cuts a node at a position inside it and returns the new upper half. Room is reserved.
+    /// Cuts a node at a position inside it and returns the new upper half. Reserve room first.
     node_id split(node_id id, std::uint32_t position) noexcept {
         node_id const upper_id = tree_.split(id, position);
         node_type const& lower = tree_[id];
@@ -70,8 +70,8 @@ public:
         return upper_id;
     }
 
-    /// Adds a node; its pages stand in the segment, a reference to each already counted for it.
-    /// The parent, pinned or about to get a checkpoint, is ranked after that.
+    /// Adds a node whose pages stand in the segment already, a reference to each counted for it.
+    /// The parent is pinned or about to get a checkpoint, and is ranked after that.
     node_id add(node_id parent, index::segment_id segment, std::uint32_t depth, bool first_owner,
                 float weight, scope const& in) noexcept {
         node_id const id = tree_.add(parent, segment, depth, first_owner);
@@ -89,7 +89,7 @@ public:
         return id;
     }
 
-    /// Gives a node its checkpoint; each page has one owner. Room is reserved.
+    /// Gives a node its checkpoint; each page must have one owner. Reserve room first.
     void attach_checkpoint(node_id id, std::span<page_id const> owned, scope const& in) noexcept {
         checkpoint_pages_ += owned.size();
         tree_[id].payload.checkpoint = checkpoints_.add(tree_[id].depth, owned);
@@ -112,9 +112,9 @@ public:
         ++tree_[id].payload.checkpoint_pins;
         this->rerank(id);
     }
-    /// A lease gave back pages of blocks `first_block` and on, on the path of `id`. Who is their
-    /// last owner now may have left that path inside the block, if `off_path` says so. O(nodes of
-    /// the path that touch the blocks), and all that do where it was left.
+    /// A lease gave back pages of blocks `first_block` and on, on the path of `id`. If `off_path`,
+    /// the last owner of one may be a node that left that path inside the block. O(nodes of the
+    /// path that touch the blocks), and if `off_path` all that touch a block it was left in.
     void released_pages(node_id id, std::uint32_t first_block, bool off_path) noexcept {
         std::uint32_t const block = store_.layout().block_tokens();
         this->rerank_above(id, first_block);
@@ -134,7 +134,7 @@ public:
 
     // ---- go ----
 
-    /// Evicts what the policy names; false if it names nothing. What throws has changed nothing.
+    /// Evicts what the policy names; false if it names nothing. If it throws, nothing has changed.
     bool evict_one(eviction_reason why) {
         this->make_up_merges();
         std::optional<node_id> const victim = this->choose_victim();

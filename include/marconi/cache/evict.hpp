@@ -12,14 +12,14 @@
 
 namespace marconi::cache {
 
-/// Pages that no eviction can free: those on the paths of pinned nodes, but for duplicates that a
-/// merge drops; checkpoints that are pinned, or stand where such paths part; and what leases own.
+/// Pages that no eviction can free: KV on the paths of pinned nodes, except duplicates that a merge
+/// drops; checkpoints that are pinned, or stand where such paths part; and what leases own.
 /// O(leases * depth + pages found).
 template <class Entries>
 [[nodiscard]] std::uint64_t locked_pages(Entries const& entries, lease_table const& leases) {
     auto const& tree = entries.tree();
     std::uint32_t const block = entries.store().layout().block_tokens();
-    std::unordered_map<std::uint32_t, std::uint32_t> locked; // nodes, with their locked children
+    std::unordered_map<std::uint32_t, std::uint32_t> locked; // by node: number of locked children
     auto const lock_path = [&](node_id id) {
         std::uint32_t from_below = 0;
         for (; !tree[id].is_root(); id = tree[id].parent) {
@@ -58,8 +58,8 @@ template <class Entries>
     return count;
 }
 
-/// How many pages can be had at all, by evicting everything that may go; an underestimate will do
-/// where it is as many as wanted. O(1) but where memory is nearly all pinned.
+/// How many pages can be had at all, by evicting everything that may go. May be an underestimate if
+/// that is `wanted` or more. O(1), except where memory is nearly all pinned.
 template <class Entries>
 [[nodiscard]] std::uint64_t obtainable_pages(Entries const& entries, lease_table const& leases,
                                              std::uint64_t wanted) {

@@ -6,9 +6,9 @@
 namespace marconi::cache {
 
 /// A shared mutex under which readers do not starve a writer, nor writers readers (with glibc,
-/// std::shared_mutex lets a stream of readers keep a writer out for as long as it lasts). Whoever
-/// has to wait for the lock waits holding the gate, so that those who come later wait before it, in
-/// an order that is std::mutex's: as good as first come, first served for calls that do some work.
+/// std::shared_mutex lets a stream of readers keep a writer out for as long as it lasts). A thread
+/// that has to wait for the lock waits holding the gate, so that later threads wait at the gate, in
+/// std::mutex's order: as good as first come, first served for calls that do some work.
 class fair_shared_mutex {
 public:
     void lock() {

@@ -11,7 +11,7 @@
 
 namespace marconi::cache {
 
-/// Of everything. O(1).
+/// Of the whole cache. O(1).
 template <class Entries>
 [[nodiscard]] occupancy count_holdings(Entries const& entries, std::size_t leases,
                                        std::uint64_t peak_pages) {

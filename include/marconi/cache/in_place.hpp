@@ -21,8 +21,8 @@
 
 namespace marconi::cache {
 
-/// The page of every block from `first` on of the first `tokens` tokens on the path of `bottom`:
-/// each from the deepest node touching it. O(nodes and blocks from there on).
+/// The pages, from block `first` on, of the first `tokens` tokens on the path of `bottom`: of each
+/// block, that of the deepest node touching it. O(nodes and blocks from there on).
 template <class Entries>
 [[nodiscard]] std::vector<page_id> path_pages(Entries const& entries, node_id bottom,
                                               std::uint32_t tokens, std::size_t first = 0) {
@@ -55,8 +55,8 @@ template <class Entries>
     return table;
 }
 
-/// A lease that has reserved pages, and commits a copy all the same, gets what others published up
-/// to `known` in its own pages too, since its block table names these: from its position to here.
+/// A lease that has reserved pages, but commits a copy, also gets what others published up to
+/// `known` in its own pages, which its block table names: from its position to the one returned.
 [[nodiscard]] inline std::uint32_t known_until(lease_record const& lease, std::uint32_t known,
                                                std::uint32_t block) {
     if (!lease.in_place) return lease.position;
@@ -86,10 +86,10 @@ inline void check_reserve(lease_record const& lease, token_count tokens) {
         throw contract_violation{"reserve: the lease has let go of its KV"};
 }
 
-/// Gives a lease writable pages up to `until` tokens, as far as there is room; how many of these
-/// tokens have pages is returned. Where the lease stands inside a block that others share, the
-/// block is copied first; the page it had stays the lease's until release. What other requests, or
-/// a copying commit, published past the lease's own pages it shares, so that these have no gap.
+/// Gives a lease writable pages for the first `until` tokens, as far as there is room; returns how
+/// many of these tokens have pages. If the lease stands inside a block that others share, copies
+/// the block first; the old page stays the lease's until release. The lease also shares what other
+/// requests, or a copying commit, published past its own pages, so that these have no gap.
 template <class Entries, class Stream>
 std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_record& lease,
                             std::uint32_t until, Stream const& stream) {
@@ -133,7 +133,7 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
                     std::min(until, (first + static_cast<std::uint32_t>(wanted)) * block));
 }
 
-/// Blocks of the first `tokens` tokens, and of what the lease published.
+/// How many blocks hold the first `tokens` tokens and what the lease published.
 template <class Entries>
 [[nodiscard]] std::uint32_t blocks_kept(Entries const& entries, lease_record const& lease,
                                         token_count tokens) {

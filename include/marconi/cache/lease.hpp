@@ -43,14 +43,14 @@ struct lease_record {
     /// partly filled one of what it published.
     std::vector<page_id> pages;
     std::uint32_t first_block = 0;
-    /// Pages of which it got a copy to go on in; tables handed out may still name them.
+    /// Pages that it replaced by a copy to go on in; tables handed out may still name them.
     std::vector<page_id> replaced;
 
-    /// Of a commit under way: the node that it pins, too, and the pages that it fills.
+    /// Of a commit under way: the node that it pins beside `node`, and the pages that it fills.
     node_id committing;
     std::vector<page_id> filling;
 
-    /// Some pages went: without any left, the lease is as if it had not reserved.
+    /// Call when pages went: a lease with none left is as if it had not reserved.
     void forget_place_if_empty() {
         if (!pages.empty()) return;
         first_block = 0;
@@ -64,7 +64,7 @@ struct lease_record {
     }
 };
 
-/// Makes room for `more`, and for many later ones: a lease gets them one by one.
+/// Makes room for `more`, and for many later ones, since a lease gets them one by one.
 template <class T>
 void reserve_more(std::vector<T>& list, std::size_t more) {
     if (list.capacity() - list.size() < more)
@@ -73,7 +73,7 @@ void reserve_more(std::vector<T>& list, std::size_t more) {
 
 using lease_table = index::arena<lease_record, lease_id>;
 
-/// Leases that outlive their cache would write through dead references: the program ends here.
+/// Leases that outlive their cache would write through dead references: this ends the program.
 inline void stop_if_leased(lease_table const& leases) noexcept {
     if (leases.size() == 0) return;
     std::fprintf(stderr, "marconi: a prefix_cache was destroyed under %zu live leases\n",
@@ -112,18 +112,18 @@ public:
     /// Positions within the prompt where the prefill is to copy the recurrent state, ascending. The
     /// tail is not among them, nor is what lies past the match's limit: ask should_capture().
     [[nodiscard]] std::span<token_count const> capture_at() const { return record().captures.at; }
-    /// Whether to copy it at `position`, in the prompt or past it; `last` says that no further
-    /// token will be processed, so that this is the tail.
+    /// Whether to copy the recurrent state at `position`, in the prompt or past it; `last` says
+    /// that no further token will be processed, so that this is the tail.
     [[nodiscard]] bool should_capture(token_count position, bool last = false) const {
         lease_record const& r = record();
         return position > r.resume_at && is_captured(r.captures, r.limit, position, last);
     }
 
-    /// On a store with streams, says that an engine works on this lease's pages in place on one: a
-    /// block table that was just taken is about to be read there. The stream waits (on the device)
-    /// for writes of these pages that are still in flight elsewhere; whoever gets the pages after
-    /// this lease waits for what the stream was given until then. Streams named in restore (with
-    /// no kv view) and reserve need no mention. It must live as long as the lease. O(blocks).
+    /// On a store with streams, says that the engine works on this lease's pages in place on
+    /// `stream`: call it after taking a block table and before reading it there. The stream waits
+    /// (on the device) for writes of these pages still in flight elsewhere; whoever gets the pages
+    /// after this lease waits for the stream's work up to then. Streams named in restore (with no
+    /// kv view) and reserve need no call. `stream` must live as long as the lease. O(blocks).
     template <class Stream>
     void used_on(Stream const& stream) const {
         (void)record();
@@ -134,7 +134,7 @@ public:
         if (cache_) cache_->let_go_checkpoint(id_);
     }
     /// Lets KV and reserved pages go early: for an engine that has copied them out and keeps all
-    /// rows from token 0 on. Committing later walks from the root and stores again what is missing.
+    /// rows from token 0 on. A later commit walks from the root and stores again what is missing.
     void let_go_kv() noexcept {
         if (cache_) cache_->let_go_kv(id_);
     }

@@ -14,7 +14,7 @@
 
 namespace marconi::cache {
 
-/// The streams that leases were used on. Stores without an order of their own need none of it.
+/// The streams that leases were used on. A store that is no ordered_store needs none of it.
 template <memory::store Store>
 class lease_streams {
 public:
@@ -32,8 +32,8 @@ public:
     void close(lease_id) noexcept {}
 };
 
-/// Calls visit(pages) for what a lease can read or write in place of blocks `from` and on:
-/// O(nodes and pages of these).
+/// Calls visit(pages) for the pages of blocks `from` and on that a lease can read or write in
+/// place. O(nodes and pages of these).
 template <class Entries, class Visit>
 void each_page_in_place(Entries const& entries, lease_record const& lease, std::uint32_t from,
                         Visit&& visit) {
@@ -60,8 +60,8 @@ public:
     void reserve(std::size_t count) {
         if (streams_.size() < count) streams_.resize(count);
     }
-    /// The engine reads the lease's pages on that stream from now on. What it may read there
-    /// already is passed over: O(nodes and pages of the rest).
+    /// Notes that the engine reads the lease's pages on that stream from now on. Skips the pages
+    /// that it may read there already: O(nodes and pages of the rest).
     template <class Entries>
     void note_reader(Entries const& entries, lease_record const& lease, lease_id id,
                      stream const& on) {
@@ -76,7 +76,7 @@ public:
         std::uint64_t const path = lease.kv_pinned ? divide_up(lease.position, block) : 0;
         n.admitted = std::max(static_cast<std::uint32_t>(path), lease.end_block());
     }
-    /// It is to get pages that it writes there, the one that it stands in perhaps among them.
+    /// The lease is about to get pages to write on `on`, perhaps a copy of the one it stands in.
     template <class Entries>
     void note_reserve(Entries const& entries, lease_record const& lease, lease_id id,
                       stream const& on) {
@@ -85,7 +85,7 @@ public:
         for (noted& n : streams_[id.value()])
             if (!(n.on == on)) n.admitted = std::min(n.admitted, standing);
     }
-    /// Whoever restores no KV reads it in place.
+    /// An engine that restores no KV reads it in place.
     template <class Entries>
     void note_restore(Entries const& entries, lease_record const& lease, lease_id id,
                       memory::kv_view kv, stream const& on) {
@@ -94,9 +94,9 @@ public:
         else
             (void)note(id, on);
     }
-    /// A commit writes pages from where the lease stands on, and goes on in what others published.
-    /// It may put another page in the place of the partly filled last one that the lease stands in,
-    /// and that then goes when two nodes merge: who gets it waits for its readers.
+    /// A commit writes pages from the lease's position on, and goes on in what others published. It
+    /// may replace the partly filled page that the lease stands in, which then goes when two nodes
+    /// merge: whoever gets that page next waits for its readers.
     template <class Entries>
     void note_commit(Entries& entries, lease_record const& lease, lease_id id, stream const& on) {
         (void)note(id, on);
@@ -108,8 +108,8 @@ public:
         for (noted const& n : streams_[id.value()])
             if (n.reads) entries.store().used({&page, 1}, entries.store().mark(n.on));
     }
-    /// The lease's pages of blocks `from` and on are about to go: whoever gets them waits for what
-    /// its streams do now.
+    /// The lease's pages of blocks `from` and on are about to go: whoever gets them next waits for
+    /// what the lease's streams have been given by now.
     template <class Entries>
     void let_go(Entries& entries, lease_record const& lease, lease_id id,
                 std::uint32_t from = 0) noexcept {
@@ -133,14 +133,14 @@ private:
         std::uint32_t admitted = 0; ///< blocks whose pages it may read
     };
 
-    /// The stream was named in a call for the lease.
+    /// Notes that a call for the lease named the stream.
     noted& note(lease_id id, stream const& on) {
         std::vector<noted>& of = streams_[id.value()];
         auto const found =
             std::find_if(of.begin(), of.end(), [&](noted const& n) { return n.on == on; });
         return found == of.end() ? of.emplace_back(noted{on}) : *found;
     }
-    /// Pages of blocks `from` and on change, or are written anew.
+    /// Pages of blocks `from` and on change, or are written anew: streams need admission again.
     void readmit(lease_id id, std::uint32_t from) noexcept {
         for (noted& n : streams_[id.value()])
             n.admitted = std::min(n.admitted, from);

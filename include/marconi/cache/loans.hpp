@@ -11,7 +11,7 @@
 
 namespace marconi::cache {
 
-/// Keeps a node, and so what lies above it, while a lease's commit works on it.
+/// Pins a node, and so keeps what lies above it, while a lease's commit works on it.
 template <class Entries>
 class path_pin {
 public:

@@ -17,11 +17,11 @@ enum class event_kind {
     merged,               ///< node `parent` is gone; its child `node` took over its tokens
 };
 
-/// Something that changed in what the cache holds. A commit publishes what is new as a node of its
-/// own below the one it goes on from; as soon as no lease holds that one, and if it has no other
-/// child and no checkpoint, it merges into the new one, whose tokens are then both's. So a request
-/// that commits after every token merges once a token. A `parent` may be a root: the node that
-/// stands for a scope, which is not told of.
+/// A change in what the cache holds. A commit publishes what is new as a node of its own, below the
+/// node that it goes on from. As soon as no lease holds the upper node, and if that has no other
+/// child and no checkpoint, it merges into the new one, which then has the tokens of both. So a
+/// request that commits after every token merges once a token. A `parent` may be a root, which
+/// stands for a scope: no event tells of roots.
 template <token Token>
 struct event {
     std::uint64_t sequence = 0; ///< counts up by one, so that a listener sees what it missed
@@ -34,8 +34,8 @@ struct event {
 };
 
 /// Is told of every change, in order, while the cache is in the middle of it: it must not call the
-/// cache and must not throw (where it allocates, that is: it must bear std::bad_alloc itself).
-/// Routers and metrics build on it.
+/// cache and must not throw (if it allocates, it must handle std::bad_alloc itself). Routers and
+/// metrics build on it.
 template <class O, class Token>
 concept observer = std::movable<O> && requires(O o, event<Token> const& e) {
     o.observe(e);

@@ -17,16 +17,16 @@ struct captured_state {
     memory::state_view state = {};
 };
 
-/// What the engine brings to a commit. `kv` is addressed by position; rows from the start of the
+/// What the engine brings to a commit. `kv` is addressed by position. Rows from the start of the
 /// block that the lease stands in are read, and after let_go_kv() any from 0 on, since what went
-/// meanwhile is stored again. It is empty if the KV of every token is in the cache already, or in
+/// meanwhile is stored again. `kv` is empty if the KV of every token is in the cache already, or in
 /// pages that the lease reserved, where the engine wrote it. `checkpoints` ascend by position.
 struct computed {
     memory::kv_view kv = {};
     std::span<captured_state const> checkpoints = {};
 };
 
-/// What became of it.
+/// What became of what the engine brought.
 struct commit_outcome {
     token_count position;        ///< tokens of the sequence that are in the cache now
     token_count stored_tokens;   ///< of these, new

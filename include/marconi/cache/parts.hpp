@@ -34,8 +34,8 @@ public:
     using token_type = Token;
     using entries_type = entries<Store, Eviction, Observer, Token>;
 
-    /// The stream of a call that names none. Where a store has streams, of CUDA's kind or its own,
-    /// each call names its own.
+    /// The stream of a call that names none. On a store with streams, CUDA's or its own kind, every
+    /// call must name one.
     [[nodiscard]] static constexpr stream
     unnamed() requires std::same_as<stream, memory::no_stream> {
         return {};
@@ -55,38 +55,37 @@ public:
         auto const use = threads_.reading("holds");
         return count_scope(entries_, in);
     }
-    /// How many bytes can be had at all: free ones, and those of what no lease holds. Where that is
-    /// `wanted` or more, an underestimate will do. What a request is about to resume from counts
-    /// until its lease holds it; what a policy keeps for good, by an infinite score, counts all the
-    /// same. Evicts nothing. O(1), but where nearly all is held
-    /// O(leases * depth + pages held).
+    /// How many bytes can be had at all: free ones, and those that no lease holds. May be an
+    /// underestimate if that is `wanted` or more. Counts what a request is about to resume from,
+    /// until its lease holds that, and even what a policy keeps for good, by an infinite score.
+    /// Evicts nothing. O(1); where nearly all is held, O(leases * depth + pages held).
     [[nodiscard]] byte_count obtainable(byte_count wanted) const {
         auto const use = threads_.reading("obtainable");
         byte_count const page = store().layout().page_bytes();
         return page * obtainable_pages(entries_, leases_, divide_up(wanted.value(), page.value()));
     }
 
-    /// Evicts in the policy's order until so many bytes are freed, or nothing more may go.
+    /// Evicts in the policy's order until this many bytes are freed, or nothing more may go.
     byte_count evict(byte_count bytes) {
         auto const use = threads_.writing("evict");
         return evict_bytes(entries_, bytes);
     }
 
-    /// Evicts all of a scope but what leases hold, and checkpoints where their paths part.
+    /// Evicts all of a scope except what leases hold, and checkpoints where leases' paths part.
     void clear(scope const& in) {
         auto const use = threads_.writing("clear");
         evict_scope(entries_, in);
     }
-    /// The same of all scopes.
+    /// The same for all scopes.
     void clear() {
         auto const use = threads_.writing("clear");
         evict_all_scopes(entries_);
     }
 
     /// Tells a listener, which may be any observer, of all that is here, as if it were published
-    /// now: for a router that comes late, or has lost an event and forgets what it knew. Answers
-    /// with the number of the event that comes next, which all that it tells of has. O(tokens
-    /// copied by the listener + nodes).
+    /// now: for a router that comes late, or has lost an event and forgets what it knew. Returns
+    /// the number of the event that comes next; all events told here have that number, too. O(nodes
+    /// + tokens that the listener copies).
     template <class Listener>
     std::uint64_t snapshot(Listener&& listener) const {
         auto const use = threads_.reading("snapshot");
@@ -126,8 +125,8 @@ protected:
     parts& operator=(parts const&) = delete;
     ~parts() = default;
 
-    /// For a cache that sees another one's requests, at that one's time. It may go back by the
-    /// ticks that the next calls take.
+    /// For a cache that sees another one's requests, at that one's time. The clock may go back by
+    /// the ticks that the next calls take.
     void set_clock(tick now) { entries_.set_clock(now); }
 
     void note_peak() { peak_pages_ = std::max(peak_pages_, entries_.store().pages().used()); }
@@ -138,7 +137,7 @@ protected:
     lease_table leases_;
     MARCONI_NO_UNIQUE_ADDRESS mutable lease_streams<Store> streams_; ///< restore() notes its own
     thread_check threads_;
-    /// Tells a cache from one that was destroyed at the same address: plans may outlive theirs.
+    /// Tells a cache from one that was destroyed at the same address: a plan may outlive its cache.
     std::uint64_t identity_ = random_seed();
 
 private:

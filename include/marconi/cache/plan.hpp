@@ -18,9 +18,9 @@ struct match_options {
     /// compute at least one token to obtain logits.
     std::optional<token_count> limit = {};
     /// What a FLOP saved for this request is worth, in FLOPs saved for one of weight 1: 0 to
-    /// largest_weight, kept as a float. What the request resumes from and what it publishes have it
-    /// from then on, or a larger one of others'; what lies above keeps its own. The library's
-    /// eviction policies multiply compute saved per byte by it; lru minds it not.
+    /// largest_weight, kept as a float. What the request resumes from, and what it publishes, have
+    /// this weight from then on, unless others gave them a larger one; what lies above keeps its
+    /// own. The library's eviction policies multiply compute saved per byte by it; lru ignores it.
     double weight = 1;
 };
 
@@ -44,9 +44,9 @@ struct match_result {
     std::uint64_t cache = 0;   ///< the identity of the cache that answered
 };
 
-/// What will be reused of a match, and where the engine is to capture the recurrent state.
-/// Positions of one's own may be added to the captures (where a user marks the end of a shared
-/// part, say), in any order; acquire keeps those past resume_at() and up to the match's limit.
+/// What will be reused of a match, and where the engine is to capture the recurrent state. The
+/// caller may add positions to `captures.at` (where a user marks the end of a shared part, say), in
+/// any order; acquire keeps those past resume_at() and up to the match's limit.
 struct request_plan {
     match_result match;
     policy::capture_rule captures;
@@ -54,8 +54,8 @@ struct request_plan {
     [[nodiscard]] token_count resume_at() const { return match.resumable; }
 };
 
-/// Whether the state at a position is to be captured; `last` says that no token with KV follows
-/// it. Up to the match's limit `at` says it all.
+/// Whether the state at a position is to be captured; `last` says that no token with KV follows it,
+/// so that this is the tail. Of the rest, `at` says it all up to the match's limit.
 [[nodiscard]] inline bool is_captured(policy::capture_rule const& rule, token_count limit,
                                       token_count position, bool last = false) {
     if (last && rule.tail) return true;

@@ -32,11 +32,11 @@ namespace marconi::cache {
 ///     match ──► plan ──► acquire ──► restore ──►  prefill + decode  ──► commit ──► release
 ///     const     value    lease       copies        (the engine's)        publish    unpin
 ///
-/// One thread at a time may call anything, leases' functions included; match() and the other const
+/// One thread at a time may call anything, leases' functions included. match() and the other const
 /// functions may run beside each other, but nothing beside a call that is not const (or restore()
-/// to a store with streams): debug builds end the program where calls do. concurrent_cache takes
-/// calls from any thread; who has a lock of his own can let go of it while restore() and commit()
-/// copy (without_lock). It does not move; destroying it under live leases ends the program.
+/// on a store with streams): debug builds end the program if calls do. concurrent_cache takes calls
+/// from any thread; a caller with its own lock can release it while restore() and commit() copy
+/// (without_lock). It does not move; destroying it under live leases ends the program.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           policy::eviction_policy Eviction = policy::gdsf, class Observer = no_observer,
           token Token = std::int32_t>
@@ -73,9 +73,9 @@ public:
         return {match, decide_captures(entries_, admission_, options_, match)};
     }
 
-    /// Pins and refreshes what the plan reuses. Where a call in between let it go, or merged it,
-    /// the lease is empty: match again. O(log N). Throws contract_violation for a plan of none or
-    /// another cache, invalid_argument for a weight out of range.
+    /// Pins and refreshes what the plan reuses. If a call in between evicted or merged it, the
+    /// lease is empty: match again. O(log N). Throws contract_violation for a plan of no cache or
+    /// of another one, invalid_argument for a weight out of range.
     [[nodiscard]] lease acquire(request_plan const& plan) {
         auto const use = threads_.writing("acquire");
         if (plan.match.cache != identity_)
@@ -101,10 +101,10 @@ public:
     }
 
     /// Copies the KV of tokens [from, resume_at) and the checkpoint there into the engine's memory,
-    /// in one launch on the stream; `from` is for an engine that has rows already. One that reads
-    /// KV in place gives an empty kv view: only the checkpoint is copied, as it must be, since the
-    /// model overwrites it. Throws invalid_argument if an argument does not fit, contract_violation
-    /// if the lease has let go of what is asked for.
+    /// in one launch on the stream; `from` is for an engine that has rows already. An engine that
+    /// reads KV in place passes an empty kv view. That copies the checkpoint alone, which must be
+    /// copied, since the model overwrites it. Throws invalid_argument if an argument does not fit,
+    /// contract_violation if the lease has let go of what is asked for.
     template <unlocking<Store> Unlocked = copy_at_once>
     void restore(lease const& held, memory::kv_view kv, memory::state_view state,
                  stream const& on = base::unnamed(), token_count from = {},
@@ -117,18 +117,18 @@ public:
     }
 
     /// The page of every block that the lease can read or has reserved, from block `first` on.
-    /// Until KV is let go or deduplicated pages of blocks that end by the lease's position stay as
-    /// they are, and others until the next reserve, unreserve or commit. O(blocks).
+    /// Pages of blocks that end by the lease's position stay as they are until KV is let go or
+    /// deduplicated, others until the next reserve, unreserve or commit. O(blocks).
     [[nodiscard]] std::vector<page_id> block_table(lease const& held, std::size_t first = 0) const {
         auto const use = threads_.reading("block_table");
         return cache::block_table(entries_, record(held), first);
     }
 
-    /// Adds writable pages for the first `tokens` tokens of the sequence, evicting if need be; how
-    /// many of these have pages is returned, fewer where there is no room. Take the block table
-    /// again, write KV from the lease's position on, and commit with an empty kv view: that says
-    /// that the KV of every token committed is in its page. O(new pages), and as commit(). Throws
-    /// invalid_argument for less than the lease's position, contract_violation after let_go_kv().
+    /// Adds writable pages for the first `tokens` tokens of the sequence, evicting if need be.
+    /// Returns how many of these have pages: fewer if there is no room. Take the block table again,
+    /// write KV from the lease's position on, and commit with an empty kv view: the KV of every
+    /// token committed is then taken to be in its page. O(new pages), and room as for commit().
+    /// Throws invalid_argument below the lease's position, contract_violation after let_go_kv().
     token_count reserve(lease const& held, token_count tokens, stream const& on = base::unnamed()) {
         auto const use = threads_.writing("reserve");
         lease_record& r = record_of(held);
@@ -140,8 +140,8 @@ public:
         return covered;
     }
 
-    /// Gives back the reserved pages past the first `tokens` tokens and the lease's position: what
-    /// a reserve got that fell short, or drafts that were rejected. O(pages given back).
+    /// Gives back the reserved pages past the first `tokens` tokens and the lease's position: those
+    /// of a reserve that fell short, or of drafts that were rejected. O(pages given back).
     void unreserve(lease const& held, token_count tokens) {
         auto const use = threads_.writing("unreserve");
         lease_record& r = record_of(held);
@@ -150,10 +150,10 @@ public:
         unreserve_pages(entries_, r, kept);
     }
 
-    /// Gives back the lease's own pages of whole blocks up to its position: what others published
-    /// first is then held once. How much came free is returned. When no kernel reads the old block
-    /// table take it again from its start: it names the others' pages (on a store with streams, say
-    /// used_on). O(nodes and pages of the path from its first own block on).
+    /// Gives back the lease's own pages of whole blocks up to its position, so that what others
+    /// published first is held once. Returns how much came free. When no kernel reads the old block
+    /// table, take it again from its start: it names the others' pages (on a store with streams,
+    /// call used_on). O(nodes and pages of the path from its first own block on).
     byte_count deduplicate(lease const& held) {
         auto const use = threads_.writing("deduplicate");
         return drop_whole_blocks(entries_, streams_, record_of(held), held.id_);
@@ -161,11 +161,11 @@ public:
 
     /// Publishes what is new of the whole sequence so far: its KV, and the checkpoints captured
     /// from the lease's position on. From then on the lease pins the KV of what it committed, not
-    /// the checkpoints. As often as you like in a request's life. Lack of room is no error: the
+    /// the checkpoints. Call it any number of times a request. Lack of room is no error: the
     /// outcome says so. Throws invalid_argument or contract_violation if the arguments contradict
-    /// the lease (of the tokens before it the last 64 are compared, but after let_go_kv()). Where
-    /// it throws, a copy fails, say, nothing has changed but the clock, and victims that went.
-    /// O(new tokens + depth), O(log N) a victim, O(depth + pages held) a lease if room is short.
+    /// the lease (of the tokens before it the last 64 are compared, except after let_go_kv()). If
+    /// it throws (a copy fails, say), only the clock has changed and victims have gone. O(new
+    /// tokens + depth), O(log N) a victim, O(depth + pages held) a lease if room is short.
     template <relocking<Store> Unlocked = copy_at_once>
     commit_outcome commit(lease const& held, std::span<Token const> tokens,
                           computed const& brought = {}, stream const& on = base::unnamed(),

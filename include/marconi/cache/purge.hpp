@@ -31,7 +31,7 @@ void evict_all_scopes(Entries& entries) {
     std::vector<scope> all;
     for (auto const& [in, root] : entries.tree().roots())
         all.push_back(in);
-    std::sort(all.begin(), all.end()); // what goes first decides which page comes out next
+    std::sort(all.begin(), all.end()); // what goes first decides which pages are handed out next
     for (scope const& in : all)
         evict_scope(entries, in);
 }

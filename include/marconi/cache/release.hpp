@@ -1,6 +1,6 @@
 #pragma once
 
-// The last stage of a request: what its lease held, and what that changes for others.
+// The last stage of a request: lets go of what its lease held, and updates what that changes.
 
 #include <marconi/cache/lease.hpp>
 #include <marconi/core/types.hpp>
@@ -20,9 +20,9 @@ void close_checkpoint(Entries& entries, lease_record& lease) noexcept {
     if (lease.checkpoint_node) entries.unpin_checkpoint(std::exchange(lease.checkpoint_node, {}));
 }
 
-/// Whether a page will be left to one owner, when the lease gives back the first of its pages and
-/// those that it replaced, that is not on the lease's path. Seldom, so that looking for it off the
-/// path, among any number of siblings, is spared. O(nodes and pages of the path from the lease's
+/// Whether giving back the first of the lease's pages, and those that it replaced, will leave a
+/// page to one owner that is not on the lease's path. It seldom does: that spares looking for the
+/// owner off the path, among any number of siblings. O(nodes and pages of the path from the lease's
 /// first block on).
 template <class Entries>
 [[nodiscard]] bool leaves_owner_off_path(Entries const& entries, lease_record const& lease,
@@ -66,9 +66,9 @@ void close_kv(Entries& entries, Streams& streams, lease_record& lease, lease_id 
     if (std::exchange(lease.kv_pinned, false)) entries.unpin_kv(std::exchange(lease.node, {}));
 }
 
-/// The lease's own pages of whole blocks up to its position, for each of which its path has a page:
-/// the same, or that of who published it first; and those that only older block tables name. What
-/// came free is returned.
+/// Gives back the lease's own pages of whole blocks up to its position, for each of which its path
+/// has a page: the same one, or that of whoever published it first. Also gives back pages that only
+/// older block tables name. Returns what came free.
 template <class Entries, class Streams>
 byte_count drop_whole_blocks(Entries& entries, Streams& streams, lease_record& lease,
                              lease_id id) noexcept {
@@ -91,7 +91,7 @@ byte_count drop_whole_blocks(Entries& entries, Streams& streams, lease_record& l
     return entries.store().layout().page_bytes() * (used - pool.used());
 }
 
-/// All that a lease holds.
+/// Lets go of all that a lease holds.
 template <class Entries, class Streams>
 void close_lease(Entries& entries, Streams& streams, lease_record& lease, lease_id id) noexcept {
     entries.counts().abandoned += lease.offered == 0;

@@ -70,7 +70,7 @@ template <class Entries, class Token>
     return found;
 }
 
-/// Keeps of positions those that the prefill passes and one may resume from, ascending, each once.
+/// Keeps the positions that the prefill passes and one may resume from: ascending, each once.
 inline void keep_passed(std::vector<token_count>& at, match_result const& match) {
     std::erase_if(at, [&](token_count position) {
         return position <= match.resumable || position > match.limit;
@@ -102,7 +102,7 @@ decide_captures(Entries const& entries, Admission const& admission, cache_option
     return rule;
 }
 
-/// Whether what a match found to resume from still lives.
+/// Whether what a match found to resume from is still there.
 template <class Entries>
 [[nodiscard]] bool still_there(Entries const& entries, match_result const& match) {
     if (match.resumable == token_count{}) return true;

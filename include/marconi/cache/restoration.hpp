@@ -15,7 +15,7 @@
 
 namespace marconi::cache {
 
-/// What a restore copies. Its lists of pages are its own: it stays true for as long as the lease
+/// What a restore copies. It has its own lists of pages, so it stays valid for as long as the lease
 /// holds what is restored, whatever becomes of the tree meanwhile.
 class restoration {
 public:
@@ -47,8 +47,8 @@ public:
         }
     }
 
-    /// From the store that it was made of to the engine's memory. Throws what the store does, as
-    /// where a view does not fit the layout.
+    /// Copies from the store that it was made for to the engine's memory. Throws what the store
+    /// throws, such as for a view that does not fit the layout.
     template <memory::store Store>
     void copy(Store const& store, typename Store::stream const& on) const {
         if (position_ == token_count{}) return;

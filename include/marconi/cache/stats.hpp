@@ -8,7 +8,7 @@
 
 namespace marconi::cache {
 
-/// For what something was evicted: the room that commit or reserve wanted, evict, or clear.
+/// Why something was evicted: for room that commit or reserve wanted, by evict(), or by clear().
 enum class eviction_reason { commit, reserve, on_demand, clear };
 inline constexpr std::size_t eviction_reasons = 4;
 
@@ -34,8 +34,8 @@ struct counters {
     std::array<std::uint64_t, eviction_reasons> checkpoints_evicted{}; ///< alone, by reason
     byte_count bytes_evicted;
     std::uint64_t merges = 0;
-    /// Most candidates whose nearest live checkpoint above changed at once. No sum: since the start
-    /// in a difference, too.
+    /// Most candidates whose nearest live checkpoint above changed at once. A maximum, not a sum:
+    /// in a difference, too, it is since the start.
     std::uint64_t largest_ripple = 0;
 
     [[nodiscard]] std::uint64_t evictions() const {
@@ -87,7 +87,7 @@ struct occupancy {
     std::uint64_t candidates = 0; ///< for eviction
     std::uint64_t leases = 0;
     std::uint64_t scopes = 0;
-    byte_count metadata; ///< host memory of the tree, tokens and page ids included
+    byte_count metadata; ///< host memory of tree and checkpoint table, tokens and page ids included
 };
 
 /// What it holds of one scope. Pages that only leases own are not counted.

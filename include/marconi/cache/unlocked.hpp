@@ -1,16 +1,16 @@
 #pragma once
 
 // Copying while other threads call the cache, on stores that can (memory::copies_beside_calls).
-// restore() and commit() take an object that they call (a commit only if it copies anything) with a
-// function that copies. Until that returns other calls may come, on other leases:
+// restore() and commit() take an object and call it (a commit only if it copies anything) with a
+// function that copies. Until that function returns, other calls may come, on other leases:
 //
 //     std::unique_lock held{mutex}; // guards the cache: exclusively, for commit
 //     cache.commit(lease, tokens, computed, stream, without_lock{held});
 //     cache.restore(lease, kv, state, stream, from, until_copying{held}); // held no more
 //
-// What a call was given (tokens, views, states, the lease) stays as it is until the call returns.
-// An object of one's own has the lock again when it comes back, or throws, into commit. What others
-// published of the sequence meanwhile counts as known.
+// What a call was given (tokens, views, states, the lease) must stay as it is until the call
+// returns. An object of your own must hold the lock again when it returns, or throws, into commit.
+// What others published of the sequence meanwhile counts as known.
 
 #include <marconi/core/thread_check.hpp>
 #include <marconi/memory/concepts.hpp>
@@ -27,7 +27,7 @@ struct copy_at_once {
     }
 };
 
-/// Lets go of a lock for the copy, and has it again when the call goes on, be it that the copy
+/// Releases a lock for the copy, and takes it again before the call goes on, even if the copy
 /// threw.
 template <class Lock>
 class without_lock {
@@ -66,7 +66,7 @@ private:
 template <class Unlocked>
 inline constexpr bool lets_others_in = !std::same_as<Unlocked, copy_at_once>;
 
-/// What restore() takes, on a store: nothing but copy_at_once where copies have an order.
+/// What restore() takes on a store: only copy_at_once on an ordered_store.
 template <class Unlocked, class Store>
 concept unlocking = std::same_as<Unlocked, copy_at_once> ||
     (memory::copies_beside_calls<Store> && !memory::ordered_store<Store> &&
@@ -81,7 +81,7 @@ inline constexpr bool comes_back<until_copying<Lock>> = false;
 template <class Unlocked, class Store>
 concept relocking = unlocking<Unlocked, Store> && comes_back<Unlocked>;
 
-/// `unlocked`, but first() is called before, and a call's use of its cache is left meanwhile.
+/// `unlocked`, but calls first() before it, and leaves `use` for as long as it runs.
 template <class Unlocked, class First>
 [[nodiscard]] auto outside([[maybe_unused]] thread_check::use& use, Unlocked const& unlocked,
                            [[maybe_unused]] First first) {
