@@ -42,8 +42,8 @@ struct candidate_facts {
     double weight = 1; ///< the largest of those who published it or resumed here: see match_options
 
     /// FLOPs saved per byte, times the weight: at a weight of 1 the paper's FLOP efficiency. A
-    /// candidate that saves something and frees nothing (its only block is shared with its parent)
-    /// counts as one page.
+    /// candidate that saves something and frees nothing (its only block is shared with a node
+    /// above) counts as one page.
     [[nodiscard]] double flop_efficiency() const {
         if (flops_saved <= flop_count{}) return 0;
         byte_count const bytes = bytes_freed > byte_count{} ? bytes_freed : page_bytes;
