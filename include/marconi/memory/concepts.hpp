@@ -20,19 +20,21 @@ concept resource = std::movable<R> && requires(R r, std::size_t bytes, void* mem
     noexcept;
 };
 
-/// A store keeps what the tree's nodes refer to: an arena of equal pages, the count of their
-/// owners, and the copies between pages and an engine's memory.
+/// A store owns what the tree's nodes refer to: an arena of equal pages, with a count of the owners
+/// of each. It copies between pages and an engine's memory.
 ///
-///   stream            what calls name to say where their copies belong: a CUDA stream, or at a
-///                     relay_store the request; no_stream where there is nothing to say.
-///   holds_bytes       false for a store that only counts: save, load and copy_block do nothing
-///                     and views may be empty.
-///   reads_views       optional: false where views stand for memory elsewhere (relay_store); else
-///                     a commit checks them as check() does before it evicts anything.
-///   copies_beside_calls  optional: true where save and load may run beside every other call, none
-///                     of which writes rows that they read or write (copy_block may read what a
-///                     save is writing: nobody uses that part of its copy). A concurrent_cache
-///                     then copies with no lock held, else alone.
+///   stream            tells a call where its copies belong: a CUDA stream or, for a relay_store,
+///                     the request; no_stream where there is nothing to tell.
+///   holds_bytes       false for a store that only counts: save, load and copy_block do nothing and
+///                     views may be empty.
+///   reads_views       optional, by default holds_bytes: false where views stand for memory
+///                     elsewhere (relay_store); if true, a commit checks them as check() does
+///                     before it evicts anything.
+///   copies_beside_calls  optional, by default false: true if save and load may run beside every
+///                     other call. None of those calls writes rows that they read or write
+///                     (copy_block may read what a save is writing: nobody uses that part of its
+///                     copy). A concurrent_cache then copies with no lock held; otherwise it copies
+///                     alone.
 ///   layout()          how pages are cut; fixed for the store's life.
 ///   pages()           who owns which page. Only the cache changes it.
 ///   save(t, s)        engine -> pages. Throws invalid_argument as check() does, before it copies.
@@ -64,20 +66,20 @@ template <class S>
     requires requires { S::copies_beside_calls; }
 inline constexpr bool copies_beside_calls<S> = S::copies_beside_calls;
 
-/// A store whose copies go on after their calls, beside the host and beside each other on several
-/// streams. Its own copies wait for each other where they must: a reader of a page for its last
-/// write, a writer for that and for all reads since, pages with a new owner included. For pages
-/// that an engine reads and writes in place the cache says the rest:
+/// A store whose copies go on after their calls return, beside the host and, on several streams,
+/// beside each other. Its own copies wait for each other where they must: a reader of a page for
+/// the last write, a writer for the last write and all reads since, also where the page has a new
+/// owner. For pages that an engine reads and writes in place, the cache tells the store the rest:
 ///
-///   admit_reader(pages, s)  before work is enqueued on s that reads the pages.
-///   admit_writer(pages, s)  before work is enqueued on s that writes them.
-///   written(pages, s)       when that is enqueued: from here on others may read them.
-///   mark(s)                 stands for all that is enqueued on s so far. Cannot fail.
-///   used(pages, m)          what the mark stands for may have read or written the pages: whoever
+///   admit_reader(pages, s)  before work that reads the pages is enqueued on s.
+///   admit_writer(pages, s)  before work that writes them is enqueued on s.
+///   written(pages, s)       once that work is enqueued: from here on others may read the pages.
+///   mark(s)                 returns a mark for all that is enqueued on s so far. Cannot fail.
+///   used(pages, m)          the work that m stands for may have read or written the pages: whoever
 ///                           gets them next waits for it. Cannot fail; O(pages).
 ///
-/// None of them waits on the host, but mark() where it has no other way to stand for what there is.
-/// What the cache calls as const must be safe beside itself.
+/// None of them waits on the host, except mark() where there is no other way to stand for that
+/// work. What the cache calls as const must be safe to call beside itself.
 template <class S>
 concept ordered_store = store<S> &&
     requires(S s, S const& view, std::span<page_id const> pages, typename S::stream const& on,

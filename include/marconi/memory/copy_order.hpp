@@ -7,14 +7,14 @@
 
 namespace marconi::memory {
 
-/// Which request of the engine a call is for: by it, ranks find their memory. Any number will do.
+/// Which of the engine's requests a call is for. Ranks find its memory by this; any number will do.
 struct request_tag {
     std::uint64_t value = 0;
     friend bool operator==(request_tag, request_tag) = default;
 };
 
-/// A copy that an index orders from the ranks that hold the memory: a plain value, to be sent as
-/// the engine sends things. relay_store makes them, rank_memory carries them out.
+/// A copy that the index orders and the ranks that hold the memory carry out: a plain value that
+/// the engine sends by its own means. relay_store makes it, rank_memory carries it out.
 struct copy_order {
     enum class action : std::uint8_t {
         load,       ///< pages -> the request's memory

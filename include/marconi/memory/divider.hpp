@@ -6,9 +6,9 @@
 
 namespace marconi::memory {
 
-/// Quotients by a divisor that is known before: a multiplication and two shifts instead of a
-/// division, of which kernels would need three for every 16 bytes they copy. Exact for every
-/// dividend (Granlund and Montgomery, "Division by invariant integers using multiplication", 1994).
+/// Divides by a number known in advance, with a multiplication and two shifts: kernels would need
+/// three divisions for every 16 bytes they copy. Exact for every dividend (Granlund and Montgomery,
+/// "Division by invariant integers using multiplication", 1994).
 class divider {
 public:
     /// Divides by 1.

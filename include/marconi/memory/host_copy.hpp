@@ -17,7 +17,7 @@ namespace marconi::memory {
 
 enum class direction { to_pages, to_engine };
 
-/// Bytes that are neighbours in both places.
+/// Copies bytes that are contiguous in both places.
 inline void copy_run(direction way, place const& at, std::size_t bytes) {
     if (way == direction::to_pages)
         std::memcpy(at.in_page, at.in_engine, bytes);

@@ -21,9 +21,9 @@ namespace marconi::memory {
 struct page_options {
     token_count block_tokens{16};    ///< tokens a KV block, 1 to 256
     byte_count page_bytes{64 << 10}; ///< for models with no full attention only; a multiple of 256
-    /// Whether a page is zeroed when its last owner lets go, so that nothing of what it held stays
-    /// in memory: at memset's speed, 27 MB for a checkpoint of the paper's 7B model. host_store
-    /// only: device_store refuses it. What is still in use when the store goes is not zeroed:
+    /// Whether to zero a page when its last owner lets go, so that nothing it held stays in memory.
+    /// It runs at memset's speed: 27 MB for a checkpoint of the paper's 7B model. host_store only:
+    /// device_store refuses it. Pages still in use when the store is destroyed are not zeroed:
     /// clear() the cache first.
     bool zero_freed_pages = false;
 };
@@ -91,8 +91,8 @@ public:
         return value_offsets_[layer] + row * model_.kv_layers[layer].value_bytes;
     }
 
-    /// Bytes a checkpoint at `position` takes, padding between its pieces included. O(pieces), and
-    /// O(1) past the longest window: from there on they are the same.
+    /// Bytes a checkpoint at `position` takes, with each piece's padding. O(pieces), and O(1) past
+    /// the longest window: from there on the size stays the same.
     [[nodiscard]] byte_count checkpoint_bytes(token_count position) const {
         return byte_count{position.value() < longest_window_ ? sum_of_pieces(position.value())
                                                              : full_checkpoint_bytes_};
@@ -101,7 +101,7 @@ public:
         return divide_up(checkpoint_bytes(position).value(), page_bytes_);
     }
 
-    /// The same for layouts that cut alike, and hardly for others: for processes to compare.
+    /// Equal for layouts that cut alike, and almost never for others: processes compare theirs.
     [[nodiscard]] std::uint64_t fingerprint() const { return fingerprint_; }
 
     /// Pieces of a checkpoint start at multiples of this many bytes.
@@ -117,7 +117,7 @@ private:
         expect(model_.flops.per_pair, "flops.per_pair");
         for (flop_curve::windowed const& w : model_.flops.windows)
             expect(w.per_pair, "per_pair of a window in flops");
-        // Policies multiply them by weights and counts of uses, and add up what comes of it.
+        // Policies multiply FLOPs by weights and counts of uses, and add up the products.
         double const longest = model_.flops.up_to(token_count{most_tokens}).value();
         MARCONI_EXPECT(longest <= 1e200, "flops of the longest sequence", longest, "at most 1e200");
     }

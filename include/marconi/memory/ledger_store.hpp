@@ -12,7 +12,7 @@
 namespace marconi::memory {
 
 /// Counts bytes and stores nothing, through the very code that production runs: for simulation,
-/// tuning and tests. (An index for ranks that hold the memory is a relay_store's.)
+/// tuning and tests. (An index for ranks that hold the memory has a relay_store instead.)
 class ledger_store {
 public:
     using stream = no_stream;

@@ -22,13 +22,12 @@ namespace marconi::memory {
 ///     free             3   5            ever handed out. What was freed last is handed out first
 ///
 /// A KV block and a piece of a checkpoint are each one page, so a free page serves either and the
-/// arena cannot fragment. Which ids come out depends on the sequence of calls alone. A page with
-/// one owner costs no access to its counter, neither when it is taken nor when it is freed: in a
-/// large arena each would be a cache miss. Metadata grows with the pages touched, not with the
-/// capacity.
+/// arena cannot fragment. Which ids come out depends on the sequence of calls alone. Neither taking
+/// a page nor release_unshared() touches a counter: in a large arena each would be a cache miss.
+/// Metadata grows with the pages touched, not with the capacity.
 class page_pool {
 public:
-    /// Bytes of a page that was ever handed out: its owners, its place among the free ones.
+    /// Bytes for each page ever handed out: a count of its owners, a place in the free list.
     static constexpr std::size_t metadata_per_page = sizeof(std::uint32_t) + sizeof(page_id);
 
     /// Throws invalid_argument unless 1 <= capacity < 2^32 - 1.
@@ -42,18 +41,18 @@ public:
     [[nodiscard]] std::uint64_t available() const { return capacity_ - used(); }
     /// Pages ever handed out: every valid page_id is below.
     [[nodiscard]] std::uint64_t touched() const { return touched_; }
-    /// Bytes of memory held: those of a page touched, or up to twice that.
+    /// Bytes of memory held: metadata_per_page for each page touched, or up to twice that.
     [[nodiscard]] std::size_t bytes() const {
         return shares_.capacity() * sizeof(std::uint32_t) + free_.capacity() * sizeof(page_id);
     }
 
-    /// How many owners a page in use has. Of a free page it says nothing: see free().
+    /// Number of owners of a page in use. Meaningless for a free page: see free().
     [[nodiscard]] std::uint32_t owners(page_id page) const { return shares_[page.value()] + 1; }
-    /// The pages that were in use and are not, as they were freed; the last are handed out next.
+    /// Free pages that were in use before, in the order they were freed; the last go out next.
     [[nodiscard]] std::span<page_id const> free() const { return {free_.data(), free_count_}; }
 
-    /// Fills `out` with free pages, each with one owner: those that were freed last, in the order
-    /// in which they were, then new ones. O(out.size()). The strong guarantee holds: throws
+    /// Fills `out` with free pages, each with one owner: first the most recently freed ones, in the
+    /// order they were freed, then new ones. O(out.size()). The strong guarantee holds: throws
     /// contract_violation when fewer are available, std::bad_alloc when metadata cannot grow.
     void allocate(std::span<page_id> out) {
         if (out.size() > available())
@@ -70,7 +69,7 @@ public:
     /// Adds an owner to a page in use.
     void share(page_id page) noexcept { ++shares_[page.value()]; }
 
-    /// Takes an owner away. True if it was the last: the page is free from here on.
+    /// Removes an owner. True if it was the last: the page is free from here on.
     bool release(page_id page) noexcept {
         if (shares_[page.value()] != 0) {
             --shares_[page.value()];
@@ -80,7 +79,7 @@ public:
         if (wiped_) wipe(free_count_ - 1);
         return true;
     }
-    /// Takes an owner of each page away. O(pages.size()), without a branch a page.
+    /// Removes one owner of each page. O(pages.size()), without a branch for each.
     void release(std::span<page_id const> pages) noexcept {
         page_id* const free = free_.data();
         std::size_t count = free_count_;
@@ -93,7 +92,7 @@ public:
         std::size_t const before = std::exchange(free_count_, count);
         if (wiped_) wipe(before);
     }
-    /// Frees pages that have one owner each, as those of a checkpoint do. A copy of the ids.
+    /// Frees pages that have one owner each, as a checkpoint's do: only their ids are copied.
     void release_unshared(std::span<page_id const> pages) noexcept {
         assert(std::ranges::all_of(pages, [&](page_id p) { return owners(p) == 1; }));
         std::copy(pages.begin(), pages.end(), free_.data() + free_count_);
@@ -110,14 +109,14 @@ public:
     [[nodiscard]] bool wipes() const { return wiped_ != nullptr; }
 
 private:
-    /// Zeroes the pages that were freed since there were `before`.
+    /// Zeroes the free pages after the first `before`: those just freed.
     void wipe(std::size_t before) noexcept {
         for (page_id const page : free().subspan(before))
             std::memset(wiped_ + page.value() * page_bytes_, 0, page_bytes_);
     }
 
-    /// Room for `more` new pages, and in the free list for all there are and one more, so that
-    /// release cannot throw and need not look.
+    /// Makes room for `more` new pages, and in the free list for all pages and one more, so that
+    /// release cannot throw and need not check.
     void grow(std::size_t more) {
         std::size_t const needed = touched_ + more;
         if (needed < free_.size()) return;

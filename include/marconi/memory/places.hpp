@@ -22,7 +22,7 @@
 
 namespace marconi::memory {
 
-/// One byte in both places, and how many from it on are neighbours in both.
+/// Where one byte lies on both sides, and how many bytes from it on are contiguous on both.
 struct place {
     std::byte* in_page;
     std::byte* in_engine;
@@ -35,8 +35,8 @@ struct kv_part {
     std::int64_t block_stride;
     std::int64_t token_stride;
     std::int64_t head_stride;
-    divider row;               ///< by the bytes of a token
-    divider head;              ///< by those of a head that stands alone, else of a token
+    divider row;               ///< by a token's bytes
+    divider head;              ///< by a head's bytes if heads lie apart, else by a token's
     std::uint32_t page_offset; ///< of the part's first row
     std::uint32_t alignment;   ///< of every run on both sides: a power of two, up to 16
 };
@@ -47,8 +47,8 @@ struct kv_range {
     std::uint32_t end;
     std::uint32_t block_tokens;
     std::uint32_t first_block;
-    std::int32_t const* engine_blocks;    ///< null: by position
-    std::uint32_t first_engine_block = 0; ///< whose place stands first there
+    std::int32_t const* engine_blocks;    ///< null: rows lie by position
+    std::uint32_t first_engine_block = 0; ///< the one at engine_blocks[0]
     divider engine_block_tokens;
 
     /// The first token of the i-th page's block.
@@ -95,11 +95,11 @@ struct kv_range {
 struct state_part {
     std::byte* engine;
     std::uint64_t bytes;
-    std::uint64_t offset;    ///< in the checkpoint as if its pages were neighbours
+    std::uint64_t offset;    ///< in the checkpoint as if its pages were contiguous
     std::uint32_t alignment; ///< of every run on both sides: a power of two, up to 16
 };
 
-/// By the size of a page, in units of 256 bytes, of which every page is a multiple.
+/// Divides by the size of a page in units of 256 bytes: every page is a multiple of these.
 struct page_divider {
     divider units{};
 
@@ -114,12 +114,12 @@ struct page_divider {
     }
 };
 
-/// A byte of a piece: in which of its checkpoint's pages, and where in it and in the engine.
+/// Where a byte of a piece lies: which page of its checkpoint, where in that, where in the engine.
 struct place_in_pages {
     std::uint32_t page;
     std::uint64_t offset;
     std::byte* in_engine;
-    std::uint64_t run; ///< bytes from there on that are neighbours in both
+    std::uint64_t run; ///< bytes from there on that are contiguous on both sides
 
     [[nodiscard]] MARCONI_HOST_DEVICE place with(std::byte* page_begin) const {
         return {page_begin + offset, in_engine, run};
@@ -179,8 +179,8 @@ enum class kv_kind { key, value };
             .engine_block_tokens = divider{std::max(t.engine.block_tokens, 1u)}};
 }
 
-/// Copies reckon within a page, and with its units, in 32 bits: pages of 4 GiB and more, and
-/// checkpoints of a TiB, throw size_overflow.
+/// Copies compute within a page in 32 bits, and within a checkpoint in 256-byte units in 32 bits:
+/// pages of 4 GiB or more, and checkpoints of 1 TiB or more, throw size_overflow.
 inline void check_reach(transfer const& t, page_layout const& layout) {
     auto const limit = [](std::uint64_t bytes, int bits, char const* what) {
         if (bytes >> bits != 0)

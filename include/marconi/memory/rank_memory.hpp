@@ -17,26 +17,26 @@
 
 namespace marconi::memory {
 
-/// A rank's part of a cache whose index is elsewhere: a store of the same footprint, capacity and
-/// options as the index's relay_store, all of whose pages the index deals out.
+/// A rank's part of a cache whose index is elsewhere: a store with the footprint, capacity and
+/// options of the index's relay_store. The index deals out all of its pages.
 ///
-/// The engine sends orders and its own steps through one queue, and a rank takes them from it in
-/// turn: a load comes before the step that goes on from it, a save after the step that made what it
-/// saves. On a device all go on one stream, or on streams that the engine orders likewise. What an
-/// order copies must stay in the request's memory until the rank has carried it out: a message that
-/// frees it goes through the queue, too. No order is sent where nothing is to be copied: a request
-/// that resumes at 0 starts from zeros, and states that were captured and not saved are the
-/// engine's to forget after the commit.
+/// The engine sends orders and its own steps through one queue, and a rank takes them in turn: a
+/// load comes before the step that continues from it, a save after the step that made what it
+/// saves. On a device all run on one stream, or on streams that the engine orders in the same way.
+/// What an order copies must stay in the request's memory until the rank has carried the order out,
+/// so a message that frees that memory goes through the queue, too. No order is sent where nothing
+/// is to be copied: a request that resumes at 0 starts from zeros, and after the commit the engine
+/// forgets the states that were captured and not saved.
 ///
-/// A rank that fails to carry out an order holds something else than the index says, and nothing
-/// puts that right but to start anew: release all leases, clear() the cache, and when the ranks
-/// have nothing in hand, start_after() the relay_store's last_order() on each.
+/// A rank that fails to carry out an order no longer holds what the index says. Nothing puts that
+/// right but to start afresh: release all leases, clear() the cache and, when the ranks have no
+/// orders in hand, call start_after() on each with the relay_store's last_order().
 template <store Store>
 class rank_memory {
 public:
     using stream = typename Store::stream;
 
-    /// Throws invalid_argument for a store that zeroes freed pages: here it would never do so.
+    /// Throws invalid_argument for a store that zeroes freed pages: here no page is ever freed.
     explicit rank_memory(Store store) : store_{std::move(store)} {
         MARCONI_EXPECT(!store_.pages().wipes(), "zero_freed_pages", "true",
                        "false: it is the index that frees pages");
@@ -45,12 +45,12 @@ public:
     }
 
     /// Copies as ordered, on a stream of the store. `kv` is the request's memory for KV, if the
-    /// order has any; `state_at(position)` answers with the state_view of its state for a load, and
-    /// for a save of the copy that it took there; the arrays of both may go when this returns.
+    /// order has any. `state_at(position)` returns a state_view: for a load of the request's state,
+    /// for a save of the copy taken at that position. The arrays of both may go when this returns.
     ///
-    /// Throws, before it copies, contract_violation where orders before this one are missing or it
-    /// came before, and invalid_argument where the order is of another layout, says something
-    /// impossible, or does not fit a view. O(bytes), or on a device O(pages) on the host.
+    /// Throws before it copies: contract_violation if orders before this one are missing or it came
+    /// before; invalid_argument if the order is of another layout, says something impossible, or
+    /// does not fit a view. O(bytes), or on a device O(pages) on the host.
     template <std::invocable<token_count> StateAt>
     void carry_out(copy_order const& order, kv_view kv, StateAt&& state_at,
                    stream const& on = unnamed()) {
@@ -76,11 +76,11 @@ public:
         last_ = order.number;
     }
 
-    /// Goes on with the orders after this one, of an index that refers to no page: after a failure,
-    /// or on a rank that joins.
+    /// Continues with the orders after this one, after a failure or on a rank that joins. The index
+    /// must refer to no page.
     void start_after(std::uint64_t order) { last_ = order; }
 
-    /// What the index's block tables name lies here.
+    /// Holds the pages that the index's block tables name.
     [[nodiscard]] Store& store() { return store_; }
     [[nodiscard]] Store const& store() const { return store_; }
 

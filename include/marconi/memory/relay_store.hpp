@@ -18,15 +18,15 @@
 
 namespace marconi::memory {
 
-/// For one index whose pages lie in other processes, or on other machines: the ranks of a
+/// The store of an index whose pages lie in other processes, or on other machines: the ranks of a
 /// tensor-parallel engine, all of one footprint. Every copy becomes an order, which `send` passes
 /// on to each of them (see rank_memory). Calls name the request instead of a stream, and state
 /// views may be empty: each rank has its own. Page ids are the same on all ranks.
 ///
-/// `send` is called before the cache's own call returns, and for a commit before anything of it can
-/// be found; by one thread at a time, in the order of the numbers. It must not call the cache, nor
-/// wait for what does. What it throws, the call throws, and the cache is as after a copy that
-/// failed: the call may be made again, whether some ranks got the order or none.
+/// `send` is called before the cache's own call returns and, for a commit, before anything of it
+/// can be found; by one thread at a time, in the order of the numbers. It must not call the cache,
+/// nor wait for anything that does. The cache's call throws what `send` throws and leaves the cache
+/// as a failed copy does: the call may be repeated, whether some ranks got the order or none.
 class relay_store {
 public:
     using stream = request_tag;
@@ -51,14 +51,14 @@ public:
     [[nodiscard]] page_pool& pages() { return pages_; }
     [[nodiscard]] page_pool const& pages() const { return pages_; }
 
-    /// The number of the last order that was made: for ranks that start anew.
+    /// The number of the last order made: where ranks that start afresh go on from.
     [[nodiscard]] std::uint64_t last_order() const {
         std::scoped_lock const alone{out_->mutex};
         return out_->made;
     }
 
-    /// What to give to restore and commit as the kv view where the ranks copy KV from and to memory
-    /// of their own. Where they work on pages in place it is left empty, as on any store.
+    /// The kv view to give to restore and commit if the ranks copy KV from and to memory of their
+    /// own. If they work on pages in place, give an empty one, as with any store.
     [[nodiscard]] static kv_view kv_on_ranks() {
         static constexpr kv_layer_view elsewhere[1]{};
         return {elsewhere};

@@ -22,17 +22,17 @@ enum class head_order {
     head_major   ///< HND: [heads, tokens, bytes of a head]
 };
 
-/// A tensor of keys or values for one request, or one block of a paged one.
+/// A tensor of keys or values: one request's, or one block's of an engine with paged KV.
 struct head_shape {
     head_order order = head_order::token_major;
     std::uint32_t heads = 1;
-    std::uint64_t tokens = 0; ///< that a request's buffer, or a block, has room for
+    std::uint64_t tokens = 0; ///< room in a request's buffer, or in a block
 };
 
 /// One layer's KV in dense tensors of that shape. For a paged engine `block_stride` is the bytes
-/// from one block's keys to the next block's, and from values to values: 0 where keys and values
-/// have tensors of their own, twice a block's bytes where a block is [keys, values]. Throws
-/// invalid_argument unless keys and values part into the heads, and for head_major without tokens.
+/// from one block's keys to the next block's, and from values to values: 0 if keys and values are
+/// in separate tensors, twice a block's bytes if a block is [keys, values]. Throws invalid_argument
+/// if keys or values do not divide into the heads, and for head_major without tokens.
 [[nodiscard]] inline kv_layer_view layer_in(head_shape shape, kv_layer const& bytes, std::byte* key,
                                             std::byte* value, std::ptrdiff_t block_stride = 0) {
     MARCONI_EXPECT(shape.heads >= 1 && bytes.key_bytes % shape.heads == 0 &&
@@ -60,7 +60,7 @@ struct head_shape {
             .value_block_stride = block_stride};
 }
 
-/// All layers of KV that stands in the pages of a store, where an engine works in place: `arena` is
+/// Views of all layers' KV in a store's own pages, for an engine that works in place: `arena` is
 /// where page 0 begins. The blocks of such a kv_view are page ids, its block_tokens the layout's.
 [[nodiscard]] inline std::vector<kv_layer_view> layers_in_pages(page_layout const& layout,
                                                                 std::byte* arena) {

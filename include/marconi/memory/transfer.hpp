@@ -31,8 +31,8 @@ struct checkpoint_transfer {
     state_view engine;
 };
 
-/// Everything one restore, or one commit, moves: a store does it in one launch. Pages and the
-/// engine's memory do not overlap, and of what is written nothing lies twice in a transfer.
+/// Everything that one restore, or one commit, copies: a store does it in one launch. Pages and the
+/// engine's memory do not overlap, and a transfer writes no byte twice.
 struct transfer {
     kv_transfer kv;
     std::span<checkpoint_transfer const> checkpoints;
@@ -42,7 +42,7 @@ inline void expect_count(std::size_t found, std::size_t wanted, char const* what
     if (found != wanted) throw_invalid(what, found, std::to_string(wanted));
 }
 
-/// The engine's blocks must hold the tokens [begin, end), of which there are some.
+/// The engine's blocks must hold tokens [begin, end), of which there is at least one.
 inline void check_engine_blocks(kv_view const& engine, token_count begin, token_count end) {
     if (engine.block_tokens == 0) {
         MARCONI_EXPECT(engine.blocks.empty(), "block_tokens of the kv_view", 0,

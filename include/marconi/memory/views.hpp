@@ -19,9 +19,9 @@ namespace marconi::memory {
 ///
 ///     key + block * key_block_stride + slot * key_stride      (+ h * key_head_stride)
 ///
-/// in bytes; likewise its value. A stride of 0 stands for what lies there without a gap: heads in
-/// tokens in blocks. Only rows that are copied need to exist. memory/tensors.hpp makes views of the
-/// tensors that engines use.
+/// in bytes; likewise its value. A stride of 0 means dense packing: heads within tokens within
+/// blocks. Only rows that are copied need to exist. memory/tensors.hpp makes views of the tensors
+/// that engines use.
 struct kv_layer_view {
     std::byte* key = nullptr;
     std::ptrdiff_t key_stride = 0;
@@ -45,7 +45,7 @@ struct kv_view {
     std::span<kv_layer_view const> layers;
     std::span<std::int32_t const> blocks = {};
     std::uint32_t block_tokens = 0; ///< the engine's; 0: it has no blocks, but absolute positions
-    std::uint32_t pool_blocks = 0;  ///< how many it has, if indices past them are to be refused
+    std::uint32_t pool_blocks = 0;  ///< how many it has, to refuse indices past them; 0: unchecked
 };
 
 /// The per-position state of one request: where each of the footprint's state_pieces lies, in that
