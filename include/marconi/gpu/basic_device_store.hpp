@@ -21,22 +21,23 @@
 
 namespace marconi::gpu {
 
-/// Pages in a CUDA device's memory. Copies are enqueued on the stream that the call names, one
-/// launch each, and the call returns: nothing waits on the host. Views point to memory that the
-/// device can reach, and stay valid, memory and all, until the copy is done; their arrays (layers,
-/// blocks, pieces) are read before the call returns.
+/// Pages in a CUDA device's memory. A call enqueues its copies on the stream that it names, one
+/// launch each, and returns: nothing waits on the host. Views must point to memory that the device
+/// can reach and that stays valid until the copy is done; their arrays (layers, blocks, pieces) are
+/// read before the call returns.
 ///
-/// Streams may meet: a copy waits, on the device, for what it must not overtake on other streams
-/// (see stream_order). A stream must not be destroyed while a lease remembers it. Calls on one that
-/// is being captured into a graph throw invalid_argument; it must not be captured (nor, where it is
-/// the legacy default stream, any blocking stream) when a lease marks it, which cannot throw. A
-/// lease that was given cudaStreamPerThread, or no stream in a build with --default-stream
-/// per-thread, stays on its thread: that names another stream on each.
+/// Several streams may be used: a copy waits, on the device, for what it must not overtake on other
+/// streams (see stream_order). A stream must not be destroyed while a lease remembers it. Calls on
+/// a stream that is being captured into a graph throw invalid_argument. When a lease marks a
+/// stream, which cannot throw, that stream must not be under capture (nor, if it is the legacy
+/// default stream, any blocking stream). A lease that was given cudaStreamPerThread, or no stream
+/// in a build with --default-stream per-thread, stays on its thread: on every thread that names
+/// another stream.
 ///
-/// Make the store's device current in threads that call: on others each call sets it and sets it
-/// back, and CUDA then starts a context, some hundred MB, on the thread's own if that had none.
-/// page_options::zero_freed_pages is refused. Give device_store's kernels through `Launcher`; tests
-/// bring another.
+/// Make the store's device current in threads that call. Otherwise each call switches to it and
+/// back, and CUDA then starts a context, some hundred MB, on the thread's own device if that had
+/// none. page_options::zero_freed_pages is refused. `Launcher` supplies the kernels: device_store
+/// has kernel_launcher's, tests bring others.
 template <launcher Launcher>
 class basic_device_store {
 public:
@@ -44,18 +45,18 @@ public:
     using mark_type = ticket;
     static constexpr bool holds_bytes = true;
 
-    /// On the current device, an arena of its own: as many whole pages as fit in `capacity`. Throws
-    /// invalid_argument if that is not one page, std::bad_alloc if the device has not so much,
-    /// cuda_error.
+    /// Allocates an arena of its own on the current device: as many whole pages as fit in
+    /// `capacity`. Throws invalid_argument if that is not one page, std::bad_alloc if the device
+    /// has too little memory, cuda_error.
     basic_device_store(footprint model, byte_count capacity, memory::page_options options = {})
         : layout_{std::move(model), supported(options)},
           pages_{memory::whole_pages(capacity, layout_)},
           own_{std::in_place, device_resource{}, pages_.capacity() * layout_.page_bytes().value()},
           copies_{std::make_unique<device_copies<Launcher>>(own_->data(), layout_)} {}
 
-    /// The same in memory of the current device, or pinned on the host, that the caller lends for
-    /// the store's life, at a multiple of 256. The caller waits for all copies before taking it
-    /// back.
+    /// The same in an arena that the caller lends for the store's life, at a multiple of 256:
+    /// memory of the current device, or pinned on the host. The caller waits for all copies before
+    /// taking it back.
     basic_device_store(footprint model, std::span<std::byte> arena,
                        memory::page_options options = {})
         : layout_{std::move(model), supported(options)},
@@ -109,8 +110,8 @@ public:
         std::size_t const bytes = layout_.page_bytes().value();
         return {copies_->arena() + id.value() * bytes, bytes};
     }
-    /// Copies take at most so many multiprocessors from now on, since they run beside the model's
-    /// own kernels; 0, as at first: all, which they then fill.
+    /// From now on copies take at most `most` multiprocessors, and leave the others to the model's
+    /// own kernels beside them. 0, as at first: all, which copies then fill.
     void limit_multiprocessors(std::uint32_t most) { copies_->limit_multiprocessors(most); }
     /// The copies themselves, for moving pages to other arenas.
     [[nodiscard]] device_copies<Launcher>& copies() const { return *copies_; }

@@ -15,8 +15,8 @@ namespace marconi::gpu {
 
 inline constexpr unsigned threads_per_block = launch_shape::warps_per_block * lanes;
 
-/// Blocks at once on a multiprocessor, by which the compiler divides its registers. A loop keeps
-/// more in them: all that one block can have (on sm_100 it spills some).
+/// Blocks resident on a multiprocessor at once, by which the compiler divides its registers. A loop
+/// keeps more in registers: it gets all that one block can have (on sm_100 it spills some).
 [[nodiscard]] constexpr unsigned blocks_at_once(bool loops) { return loops ? 1 : 2; }
 
 /// Calls copy(tile, lane) for the tiles that are this warp's.
@@ -28,7 +28,7 @@ __device__ void each_tile_of_warp(std::uint32_t tiles, Copy&& copy) {
     if constexpr (Loops) {
         for (; tile < tiles; tile += shape.step())
             copy(static_cast<std::uint32_t>(tile), lane);
-    } else { // said apart: of a loop the compiler does not see that it ends at once, and spills
+    } else { // no loop: the compiler would not see that it ends after one tile, and spill
         if (tile < tiles) copy(static_cast<std::uint32_t>(tile), lane);
     }
 }
@@ -61,8 +61,8 @@ __global__ void __launch_bounds__(threads_per_block, blocks_at_once(Loops))
 
 class kernel_launcher {
 public:
-    /// A kernel is otherwise loaded at its first launch, which may wait for all that the device
-    /// does.
+    /// Loads all kernels. A kernel is otherwise loaded at its first launch, which may wait for all
+    /// work on the device.
     static void load() {
         beside_captures const aside;
         each_case([](auto way, auto loops) {
@@ -95,7 +95,7 @@ public:
     }
 
 private:
-    /// Copies between pages and engines, of which there are four cases.
+    /// Visits the four cases of copies between pages and engines.
     template <class Visit>
     static void each_case(Visit&& visit) {
         using to_pages = std::integral_constant<direction, direction::to_pages>;
@@ -116,7 +116,7 @@ private:
         cudaFuncAttributes unused{};
         check(cudaFuncGetAttributes(&unused, kernel), "cudaFuncGetAttributes");
     }
-    /// Reports what this launch says, and not, as cudaGetLastError would, what failed before it.
+    /// Reports this launch's own error; cudaGetLastError would report earlier failures, too.
     template <class Kernel>
     static void launch(Kernel* kernel, void** arguments, launch_shape shape, stream_ref on) {
         check(cudaLaunchKernel(kernel, dim3{shape.blocks}, dim3{threads_per_block}, arguments, 0,

@@ -35,20 +35,20 @@ public:
           staging_{device_} {
         Launcher::load();
     }
-    /// Waits on the host for all that was enqueued: its memory goes next, and frees do not wait.
+    /// Waits on the host for all enqueued copies: their memory goes next, and frees do not wait.
     ~device_copies() { order_.finish(); }
 
     [[nodiscard]] int device() const { return device_; }
     [[nodiscard]] std::byte* arena() const { return arena_; }
 
-    /// Copies take at most so many multiprocessors from now on; 0: all. Those to another arena take
-    /// few in any case: the link to the host is what they wait for.
+    /// From now on copies take at most `most` multiprocessors; 0: all. Copies to another arena, or
+    /// from it, take few in any case: the link to the host is what they wait for.
     void limit_multiprocessors(std::uint32_t most) {
         std::scoped_lock const alone{mutex_};
         size_.limit(most);
     }
 
-    /// All of a transfer in one launch. `touched` is above the number of every page.
+    /// Copies all of a transfer in one launch. Every page's id is less than `touched`.
     void copy(direction way, memory::transfer const& t, memory::page_layout const& layout,
               std::uint64_t touched, stream_ref on) {
         memory::check(t, layout);
@@ -85,8 +85,8 @@ public:
                 order_.note_written(done, to);
             });
     }
-    /// Pages of the arena to those of another one, that the device can write: pinned host memory.
-    /// The other one's pages are ordered by the stream alone.
+    /// Copies pages of the arena to those of another that the device can write: pinned host memory.
+    /// The other arena's pages are ordered by the stream alone.
     ticket copy_out(std::span<page_id const> from, std::byte* other, std::span<page_id const> to,
                     std::uint64_t touched, stream_ref on) {
         return move_pages(
@@ -119,8 +119,8 @@ public:
         work.writes(pages);
         order_.note_written(work.finish(), pages);
     }
-    /// Stands for what was enqueued on the stream until now. Where no event can be had for it, it
-    /// waits on the host until all that is done.
+    /// A ticket for what was enqueued on the stream until now. If no event can be had for it, this
+    /// waits on the host until all of it is done.
     [[nodiscard]] ticket mark(std::uint64_t touched, stream_ref on) noexcept {
         try {
             turn const mine{*this, touched, on};
@@ -130,7 +130,7 @@ public:
             return {};
         }
     }
-    /// What the mark stands for may have read the pages.
+    /// The work up to `by` may have used the pages. Noted as a read: later writes wait for it.
     void used(std::span<page_id const> pages, ticket by) noexcept {
         if (by.when == 0) return;
         std::scoped_lock const alone{mutex_};
@@ -147,8 +147,8 @@ public:
     [[nodiscard]] std::size_t staging_slots() const { return staging_.slots(); }
 
 private:
-    /// One host thread at a time, with the arena's device the current one (events belong to it) and
-    /// room for notes on pages below `touched`.
+    /// What a call holds: the mutex, the arena's device as the current one (events belong to it),
+    /// and room for notes on pages below `touched`.
     struct turn {
         turn(device_copies& of, std::uint64_t touched, stream_ref on)
             : alone{of.mutex_}, here{of.device_, on} {
@@ -157,7 +157,7 @@ private:
         std::scoped_lock<std::mutex> alone;
         call_scope here;
     };
-    /// A copy whose tables go with the launch.
+    /// A copy whose tables are arguments of its launch.
     ticket launch(direction way, job_tables const& tables, order::operation& work, stream_ref on) {
         copy_job const job = tables.write(inline_.at, arena_);
         if (job.tiles != 0)
@@ -165,7 +165,7 @@ private:
                                   on);
         return work.finish();
     }
-    /// A copy whose tables are sent ahead.
+    /// A copy whose tables are sent ahead of its launch.
     ticket send(direction way, job_tables const& tables, order::operation& work, stream_ref on) {
         staging::loan const buffer = staging_.take(tables.bytes(), order_);
         copy_job job = tables.write(buffer.host(), arena_);
@@ -187,7 +187,7 @@ private:
         order::operation work{order_, on};
         wait(work);
         std::size_t const lists = from.size_bytes();
-        std::optional<staging::loan> buffer; // one pair goes with the launch
+        std::optional<staging::loan> buffer; // a single pair goes with the launch
         if (from.size() > 1) {
             buffer = staging_.take(2 * lists, order_);
             std::memcpy(buffer->host(), from.data(), lists);

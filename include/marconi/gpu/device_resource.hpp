@@ -10,8 +10,8 @@
 
 namespace marconi::gpu {
 
-/// A device's memory, from cudaMalloc: aligned to 256 bytes at least. Nothing enqueued may use what
-/// is deallocated: cudaFree promises no wait for it, even if it often does wait.
+/// A device's memory, from cudaMalloc: aligned to 256 bytes at least. No enqueued work may still
+/// use what is deallocated: cudaFree often waits for such work, but does not promise to.
 class device_resource {
 public:
     /// Of the current device.
@@ -28,7 +28,7 @@ public:
     void deallocate(void* memory, std::size_t) noexcept {
         beside_captures const aside;
         try {
-            device_scope const here{device_}; // on a fresh thread another one's context would begin
+            device_scope const here{device_}; // else a fresh thread starts another device's context
             (void)cudaFree(memory);
         } catch (...) {
             (void)cudaFree(memory);

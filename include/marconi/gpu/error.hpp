@@ -22,14 +22,14 @@ private:
     cudaError_t code_;
 };
 
-/// Takes the error that a call has returned out of the runtime, so that it does not turn up again
-/// at another call. Another error that waits there is for somebody else to find.
+/// Takes the error that a call returned out of the runtime, so that no later call reports it again.
+/// A different error pending there is left for somebody else to find.
 inline void take_out(cudaError_t code) noexcept {
     if (code != cudaSuccess && cudaPeekAtLastError() == code) (void)cudaGetLastError();
 }
 
-/// Throws cuda_error if a call failed, std::bad_alloc where it was for lack of memory. The error is
-/// taken out of the runtime.
+/// If a call failed, throws std::bad_alloc for lack of memory, else cuda_error, and clears the
+/// error from the runtime.
 inline void check(cudaError_t code, char const* call) {
     if (code == cudaSuccess) [[likely]]
         return;

@@ -27,7 +27,7 @@ namespace marconi::gpu {
     return divide_up(bytes, std::uint64_t{tile_vectors} * alignment);
 }
 
-/// Kernels count tiles in 32 bits: 8 TiB in one transfer where vectors are whole.
+/// Kernels count tiles in 32 bits: 8 TiB in one transfer if its vectors have 16 bytes.
 [[nodiscard]] inline std::uint32_t checked_tiles(std::uint64_t tiles) {
     if (tiles > std::numeric_limits<std::uint32_t>::max())
         throw size_overflow{"a copy of " + std::to_string(tiles) + " tiles; at most 2^32 - 1"};
@@ -54,7 +54,7 @@ public:
 
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
 
-    /// Fills `buffer`, at a multiple of 16. The job has yet to be told where it will read from.
+    /// Fills `buffer`, at a multiple of 16. The job still needs read_from() to find its tables.
     [[nodiscard]] copy_job write(std::byte* buffer, std::byte* arena) const {
         copy_job job;
         job.arena = arena;
@@ -63,7 +63,7 @@ public:
         job.pages_at = pages_at_;
         std::uint32_t listed = 0;
         auto const list = [&](std::span<page_id const> pages) {
-            if (pages.empty()) return; // memcpy takes no null pointer, not even for nothing
+            if (pages.empty()) return; // memcpy must not get a null pointer, even for 0 bytes
             static_assert(sizeof(page_id) == sizeof(std::uint32_t));
             std::memcpy(buffer + pages_at_ + listed * sizeof(std::uint32_t), pages.data(),
                         pages.size_bytes());
@@ -99,7 +99,7 @@ private:
     void write_kv(copy_job& job, std::byte* buffer) const {
         memory::kv_transfer const& t = transfer_.kv;
         job.range = memory::make_range(t, layout_);
-        job.range.engine_blocks = nullptr; // the caller's own list is the host's
+        job.range.engine_blocks = nullptr; // the caller's own list is in host memory
         if (std::span const blocks = engine_blocks(); !blocks.empty()) {
             std::memcpy(buffer + blocks_at_, blocks.data(), blocks.size_bytes());
             job.blocks_at = blocks_at_;
@@ -117,7 +117,7 @@ private:
         job.tiles_a_page = memory::divider{checked_tiles(tiles)};
         job.kv_tiles = checked_tiles(tiles * t.pages.size());
     }
-    /// Adds to the count and the tiles of the pieces before.
+    /// Adds the pieces of one checkpoint. `count` and `tiles` run on from those before.
     void write_pieces(std::byte* pieces, memory::checkpoint_transfer const& c,
                       std::uint32_t first_page, std::uint32_t& count, std::uint64_t& tiles) const {
         memory::each_piece(c, layout_, [&](memory::state_part const& piece) {
@@ -134,8 +134,8 @@ private:
     std::size_t pieces_at_ = 0, pages_at_ = 0, blocks_at_ = 0, bytes_ = 0;
 };
 
-/// Whole pages between two arenas; `lists` (if more than one pair) holds all sources, then all
-/// targets, where the kernel will read them.
+/// Copies whole pages between two arenas. `lists` is where the kernel will read all sources, then
+/// all targets; a single pair needs none.
 [[nodiscard]] inline page_job make_page_job(std::byte const* from_arena, std::byte* to_arena,
                                             std::uint64_t page_bytes, std::span<page_id const> from,
                                             std::span<page_id const> to, std::byte* lists) {

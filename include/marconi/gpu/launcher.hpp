@@ -14,14 +14,14 @@
 
 namespace marconi::gpu {
 
-/// A transfer's tables as an argument of its launch: they get to the device with it, where a copy
+/// A transfer's tables as an argument of its launch. They reach the device with it, where a copy
 /// ahead of it would be one more thing to enqueue and to wait for.
 template <std::size_t Bytes>
 struct inline_tables {
     alignas(16) std::byte at[Bytes];
 };
 
-/// Sizes that there are kernels for. A launch's arguments may take 32,764 bytes, from CUDA 12.1 on.
+/// Sizes that kernels exist for. From CUDA 12.1 on, a launch's arguments may take 32,764 bytes.
 inline constexpr std::size_t few_inline_bytes = 3'840;
 inline constexpr std::size_t some_inline_bytes = 14'336;
 inline constexpr std::size_t most_inline_bytes = 32'000;
@@ -32,7 +32,7 @@ void each_inline_size(Visit&& visit) {
     visit(std::integral_constant<std::size_t, some_inline_bytes>{});
     visit(std::integral_constant<std::size_t, most_inline_bytes>{});
 }
-/// Visits the least of these that holds `bytes`, which are at most most_inline_bytes.
+/// Visits the smallest of these that holds `bytes`, at most most_inline_bytes.
 template <class Visit>
 void with_inline_size(std::size_t bytes, Visit&& visit) {
     bool found = false;
@@ -44,10 +44,10 @@ void with_inline_size(std::size_t bytes, Visit&& visit) {
     });
 }
 
-/// Starts a kernel on a stream and returns: its warps run copy_tile or copy_page_tile for every
-/// tile of the job. `tables` are the job's, in a buffer of most_inline_bytes at a multiple of 16,
-/// which may be written again at once; without them the job has been told where they are. load()
-/// makes the current device ready for all of these. Throws cuda_error.
+/// Each call enqueues a kernel on a stream and returns; its warps run copy_tile or copy_page_tile
+/// for every tile of the job. `tables` are the job's, in a buffer of most_inline_bytes at a
+/// multiple of 16, which may be overwritten at once; a job launched without them points to its own
+/// already. load() makes the current device ready for all of these. Throws cuda_error.
 template <class L>
 concept launcher = requires(copy_job const& job, std::byte const* tables, std::size_t bytes,
                             page_job const& pages, launch_shape shape, stream_ref on) {
@@ -62,14 +62,15 @@ class launch_size {
 public:
     explicit launch_size(int device) : all_{multiprocessors_of(device)}, most_{all_} {}
 
-    /// Copies are on no more multiprocessors than that from now on; 0: on all there are.
+    /// From now on copies run on at most `most` multiprocessors; 0: on all there are.
     void limit(std::uint32_t most) { most_ = most == 0 ? all_ : std::min(most, all_); }
     [[nodiscard]] launch_shape shape_for(std::uint32_t tiles) const {
         if (most_ < all_) return on_few(tiles, most_);
         return {static_cast<std::uint32_t>(divide_up(tiles, launch_shape::warps_per_block)), false};
     }
-    /// The same for a copy from or to the host's memory: these have 256 KiB in flight, more than a
-    /// link of 64 GB/s brings in 4 us, and more of them would only be taken from the model.
+    /// The same for a copy from or to the host's memory, on 8 multiprocessors at most: they have
+    /// 256 KiB in flight, more than a link of 64 GB/s brings in 4 us. More of them would only be
+    /// taken from the model.
     [[nodiscard]] launch_shape shape_over_link(std::uint32_t tiles) const {
         return on_few(tiles, std::min(most_, 8u));
     }
@@ -81,7 +82,7 @@ private:
               "cudaDeviceGetAttribute");
         return static_cast<std::uint32_t>(count);
     }
-    /// A block is on one multiprocessor. A small copy is spread over as many as it may take.
+    /// A block runs on one multiprocessor. A small copy is spread over as many as it may take.
     static launch_shape on_few(std::uint32_t tiles, std::uint32_t most) {
         return {std::min(tiles, most), true};
     }

@@ -1,6 +1,6 @@
 #pragma once
 
-// Which operations have used each page, and so who must be waited for before the next one may.
+// Which operations have used each page, and so which ones its next use must wait for.
 //
 //     page p     written: 6 on line 0     last read: 9, by lines 1 and 3
 //
@@ -16,7 +16,7 @@
 
 namespace marconi::gpu {
 
-/// Names an operation: when it was enqueued, and on which timeline. The empty one is long done.
+/// Names an operation: when it was enqueued, and on which timeline. An empty one is long done.
 struct ticket {
     std::uint64_t when = 0;
     std::uint32_t line = 0;
@@ -26,7 +26,7 @@ enum class access { read, write };
 
 class page_uses {
 public:
-    /// Room for notes on pages below `count`: notes do not throw. std::bad_alloc.
+    /// Makes room for notes on pages below `count`: notes do not throw. Throws std::bad_alloc.
     void reserve(std::uint64_t count) {
         if (pages_.size() < count) pages_.resize(count);
     }
@@ -39,14 +39,14 @@ public:
             u.readers |= reader_bit(by.line);
         }
     }
-    /// The pages were written by that operation, which waited until it might.
+    /// The pages were written by that operation, which first waited until it was allowed to.
     void note_written(ticket by, std::span<page_id const> pages) noexcept {
         for (page_id const page : pages)
             pages_[page.value()] = use{.written = by.when, .writer = by.line};
     }
 
-    /// Calls need(line, when) for what such a use of the pages must come after: of `lines`
-    /// timelines, what was enqueued on that one up to then.
+    /// Calls need(line, when) for all that such a use of the pages must come after: what was
+    /// enqueued on timeline `line`, one of `lines`, up to `when`.
     template <class Need>
     void each_before(access kind, std::span<page_id const> pages, std::uint32_t lines,
                      Need&& need) const {
@@ -65,7 +65,7 @@ private:
     struct use {
         std::uint64_t written = 0;
         std::uint64_t last_read = 0; ///< since it was written
-        std::uint64_t readers = 0;   ///< a bit for each timeline since; the last for all the others
+        std::uint64_t readers = 0;   ///< since then: a bit a timeline; the last for all others
         std::uint32_t writer = 0;
     };
     static constexpr std::uint32_t last_bit = 63;

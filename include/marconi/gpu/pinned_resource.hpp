@@ -10,9 +10,9 @@
 
 namespace marconi::gpu {
 
-/// Host memory that does not move: every device can read and write it at the host's address, and
-/// copies to and from it run beside the host. A basic_host_store may have its arena in it.
-/// Nothing enqueued may use what is deallocated: cudaFreeHost does not wait.
+/// Pinned host memory: every device can read and write it at the host's address, and copies to and
+/// from it run asynchronously to the host. A basic_host_store may have its arena in it. No enqueued
+/// work may still use what is deallocated: cudaFreeHost does not wait.
 class pinned_resource {
 public:
     [[nodiscard]] void* allocate(std::size_t bytes) {

@@ -17,10 +17,10 @@
 
 namespace marconi::gpu {
 
-/// An arena of pinned pages, cut as a device store's are. The device writes and reads it itself: a
-/// list of pages goes in one launch. Both calls return at once; on the device they wait for other
-/// streams' work on the store's pages, and that for them, as the store's own copies do; among
-/// themselves they keep the order of the calls. The store must live as long, at one place.
+/// An arena of pinned pages, cut as a device store's are. The device itself writes and reads it: a
+/// list of pages goes in one launch. spill() and fetch() return at once. On the device, their
+/// copies and other streams' work on the store's pages wait for each other, as with the store's own
+/// copies; among themselves they keep the order of the calls. The store must outlive this, unmoved.
 template <launcher Launcher>
 class spill_room {
 public:
@@ -40,17 +40,17 @@ public:
     [[nodiscard]] memory::page_pool& pages() { return pages_; }
     [[nodiscard]] memory::page_pool const& pages() const { return pages_; }
 
-    /// from[i] on the device to to[i] here. The device's pages may be released at once: whoever
-    /// gets them waits. No page is named twice.
+    /// Copies page from[i] on the device to page to[i] here. The device's pages may be released at
+    /// once: whoever gets them waits. No page is named twice.
     ticket spill(std::span<page_id const> from, std::span<page_id const> to) {
         return store_->copies().copy_out(from, arena_.data(), to, store_->pages().touched(), on_);
     }
-    /// from[i] here to to[i] on the device; whoever reads these waits. The room's pages may be
-    /// used again at once.
+    /// Copies page from[i] here to page to[i] on the device; whoever reads that one waits. The
+    /// room's pages may be used again at once.
     ticket fetch(std::span<page_id const> from, std::span<page_id const> to) {
         return store_->copies().copy_in(arena_.data(), from, to, store_->pages().touched(), on_);
     }
-    /// Whether a copy is done; before, the host must not look at its pages here.
+    /// Whether a copy is done; until then the host must not look at its pages here.
     [[nodiscard]] bool done(ticket t) const { return store_->copies().done(t); }
 
     [[nodiscard]] std::span<std::byte> page(page_id id) const {

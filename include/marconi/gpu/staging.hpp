@@ -17,9 +17,9 @@
 
 namespace marconi::gpu {
 
-/// Buffers for what copies are told: written on the host, sent to the device on the copy's own
-/// stream, used again when the copy is done. If none that is large enough is, there is one more:
-/// then, and only then, memory is allocated.
+/// Buffers for the tables of copies: written on the host, sent to the device on the copy's own
+/// stream, reused when the copy is done. If none that is large enough is free, one more is made:
+/// after construction, memory is allocated then and only then.
 class staging {
     struct slot {
         memory::arena_memory<pinned_resource> pinned;
@@ -29,15 +29,15 @@ class staging {
     };
 
 public:
-    /// A slot on loan to one copy. Without used_by() it is never lent again: some of the copy may
-    /// have been enqueued.
+    /// A slot on loan to one copy. Unless used_by() is called it is never lent again: the copy
+    /// failed, and some of it may have been enqueued.
     class loan {
     public:
         explicit loan(slot& s) : slot_{&s} { s.taken = true; }
         [[nodiscard]] std::byte* host() const { return slot_->pinned.data(); }
         [[nodiscard]] std::byte* device() const { return slot_->on_device.data(); }
 
-        /// What was written on the host is on the device for what the stream does next.
+        /// Copies what was written on the host to the device, ahead of what the stream does next.
         void send(std::size_t bytes, stream_ref on) const {
             check(cudaMemcpyAsync(device(), host(), bytes, cudaMemcpyHostToDevice, on.get()),
                   "cudaMemcpyAsync");
@@ -57,19 +57,19 @@ public:
     }
     staging(staging const&) = delete;
     staging& operator=(staging const&) = delete;
-    /// Copies that took a slot are done, by their tickets. One that failed has none: for what was
-    /// enqueued of it, this waits for all of the device.
+    /// Copies that used a slot are done, by their tickets. A copy that failed has none: since some
+    /// of it may have been enqueued, this waits for all of the device.
     ~staging() {
         if (std::ranges::none_of(slots_, &slot::taken)) return;
         try {
             beside_captures const aside;
             device_scope const here{device_};
             (void)cudaDeviceSynchronize();
-        } catch (...) { // a device that cannot be had does nothing any more
+        } catch (...) { // a device that cannot be made current does nothing any more
         }
     }
 
-    /// Asks the device about large enough buffers in turn, so about those in flight at most.
+    /// Asks the device about one large enough buffer after another: about those in flight at most.
     template <class Order>
     [[nodiscard]] loan take(std::size_t bytes, Order& order) {
         for (std::size_t seen = 0; seen < slots_.size(); ++seen) {

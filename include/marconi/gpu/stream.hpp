@@ -22,7 +22,7 @@ private:
     cudaStream_t handle_ = nullptr;
 };
 
-/// A stream of one's own, ordered with no other.
+/// A stream that this object owns, ordered with no other.
 class owned_stream {
 public:
     owned_stream() {
@@ -73,8 +73,8 @@ private:
     bool changed_ = false;
 };
 
-/// While it lives, this thread's calls leave alone what other threads capture into graphs: asking
-/// for events and allocating would otherwise fail, and spoil such a capture.
+/// While it lives, this thread's calls do not disturb what other threads capture into graphs:
+/// querying events and allocating would otherwise fail, and spoil such a capture.
 class beside_captures {
 public:
     beside_captures() noexcept { exchange(); }
@@ -88,9 +88,9 @@ private:
     cudaStreamCaptureMode other_ = cudaStreamCaptureModeRelaxed;
 };
 
-/// In which a store's calls enqueue: beside captures, with the store's device the current one.
-/// Throws invalid_argument where the stream itself is being captured: the graph's launches, each of
-/// which would use the pages, would have no place in the order of streams.
+/// The scope in which a store's calls enqueue: beside captures, with the store's device current.
+/// Throws invalid_argument if the stream itself is being captured: each launch of the graph would
+/// use the pages, with no place in the order of streams.
 class call_scope {
 public:
     call_scope(int device, stream_ref on) : here_{device} {
@@ -110,7 +110,7 @@ struct cuda_events {
     using stream = stream_ref;
     using event = cudaEvent_t;
 
-    /// A name of the stream that no other stream gets after it.
+    /// A name of the stream that no later stream gets.
     [[nodiscard]] static std::uint64_t name(stream s) {
         unsigned long long id = 0;
         check(cudaStreamGetId(s.get(), &id), "cudaStreamGetId");
@@ -126,18 +126,18 @@ struct cuda_events {
     static void wait(stream s, event e) {
         check(cudaStreamWaitEvent(s.get(), e, 0), "cudaStreamWaitEvent");
     }
-    /// Whether all before the record is done. What cannot be told counts as not done.
+    /// Whether all work before the record is done. What cannot be told counts as not done.
     [[nodiscard]] static bool done(event e) noexcept {
         cudaError_t const code = cudaEventQuery(e);
         take_out(code);
         return code == cudaSuccess;
     }
-    /// Waits on the host: the way out where no event can be had.
+    /// Waits on the host for all work on the stream: the way out if no event can be had.
     static void finish(stream s) noexcept {
         beside_captures const aside;
         (void)cudaStreamSynchronize(s.get());
     }
-    /// A stream of a device that need not be the current one: the default stream is that one's.
+    /// The same if `device` need not be current: the default stream is the current device's.
     static void finish(stream s, int device) noexcept {
         try {
             device_scope const here{device};

@@ -1,15 +1,15 @@
 #pragma once
 
-// In which order streams may touch pages. Nothing here waits on the host but what is called finish.
+// The order in which streams may touch pages. Only functions named finish wait on the host.
 //
 //     stream A   ──save p──●3                  every operation gets a ticket, ascending over all
 //     stream B        wait 3 ┴─load p──●5      streams, and an event behind it on its stream
 //     stream A              wait 5 ┴──save p──●6
 //
-// A stream waits for a ticket of another once: later waits for it, or for one before it, vanish.
-// Tickets whose event is done are retired, first ones first, and their events used again; pages may
-// go on naming them. As long as there is one stream, which is in order by itself, no page is looked
-// at; a second one waits for all that the first has done until then. A host thread at a time.
+// A stream waits for another's ticket once: later waits for it, or for one before it, are dropped.
+// Tickets whose event is done are retired, oldest first, and their events reused; pages may go on
+// naming them. As long as there is one stream, which is in order by itself, no page is looked at; a
+// second one waits for all that the first was given until then. One host thread at a time.
 
 #include <marconi/core/types.hpp>
 #include <marconi/gpu/page_uses.hpp>
@@ -24,18 +24,18 @@
 
 namespace marconi::gpu {
 
-/// `Events` has the calls of CUDA's events (see cuda_events), so that this is tested without them.
+/// `Events` has the calls of CUDA's events (see cuda_events), so that tests can do without CUDA.
 template <class Events>
 class stream_order {
 public:
     using stream = typename Events::stream;
     using event = typename Events::event;
 
-    /// An operation while it is enqueued: say what it reads and writes, enqueue it, finish, note.
-    /// Dropped before, it leaves nothing behind but waits. One at a time.
+    /// An operation while it is being enqueued: say what it reads and writes, enqueue it, finish(),
+    /// note its uses. Dropped before finish(), it leaves nothing behind but waits. One at a time.
     class operation {
     public:
-        /// Takes all memory that the rest needs. May throw what Events throws, or bad_alloc.
+        /// Takes all memory that finish() needs. May throw what Events throws, or bad_alloc.
         operation(stream_order& order, stream on)
             : order_{&order}, on_{on}, line_{order.line_of(on)}, event_{order.pool_.take()} {}
         operation(operation const&) = delete;
@@ -54,8 +54,8 @@ public:
             order_->need_before(access::write, pages);
             order_->wait(line_, on_);
         }
-        /// Everything is enqueued. Where there can be no event behind it nobody could wait for it,
-        /// so it is awaited here, on the host, before this throws.
+        /// To be called when all is enqueued. If no event can be recorded behind it, nobody could
+        /// wait for it: then this waits for it here, on the host, and throws.
         ticket finish() {
             try {
                 Events::record(event_, on_);
@@ -83,7 +83,7 @@ public:
             line.forget(pool_);
     }
 
-    /// Room for notes on pages below `count`: notes do not throw.
+    /// Makes room for notes on pages below `count`, since notes do not throw.
     void reserve(std::uint64_t count) {
         touched_ = std::max(touched_, count);
         if (!alone()) uses_.reserve(touched_);
@@ -92,7 +92,7 @@ public:
     void note_read(ticket by, std::span<page_id const> pages) noexcept {
         if (!alone()) uses_.note_read(by, pages);
     }
-    /// The pages were written by that operation, which waited until it might.
+    /// The pages were written by that operation, which first waited until it was allowed to.
     void note_written(ticket by, std::span<page_id const> pages) noexcept {
         if (!alone()) uses_.note_written(by, pages);
     }
@@ -120,14 +120,14 @@ public:
 
 private:
     using line_type = timeline<Events>;
-    /// By each operation, which adds one: a timeline has no more open than were in flight at once.
+    /// Retired by each operation, which adds one: no more stay open than were in flight at once.
     static constexpr std::size_t retired_at_once = 2;
 
     /// No two streams were ever at work at a time.
     [[nodiscard]] bool alone() const { return lines_.size() < 2; }
 
-    /// The stream's timeline, with room for one entry more. One with nothing open may be given to
-    /// another stream: pages that name it mean what is done.
+    /// The stream's timeline, with room for one entry more. A timeline with nothing open may be
+    /// given to another stream: what pages name on it is done.
     std::uint32_t line_of(stream on) {
         std::uint64_t const name = Events::name(on);
         auto found = std::find_if(lines_.begin(), lines_.end(),
@@ -175,7 +175,7 @@ private:
             if (other == line || when <= lines_[other].done()) continue;
             auto const* const last = lines_[other].last_until(when);
             if (!last || last->when <= waited[other]) continue;
-            if (Events::done(last->behind)) { // the other stream has had nothing to do since
+            if (Events::done(last->behind)) { // not retired yet: nothing was enqueued there since
                 lines_[other].retire(lines_[other].open(), pool_);
                 continue;
             }
@@ -190,7 +190,7 @@ private:
     std::vector<std::uint64_t> needed_; ///< by timeline
     std::uint64_t touched_ = 0;         ///< pages that notes may be on
     std::uint64_t now_ = 0;
-    std::uint64_t alone_until_ = 0; ///< operations before the second timeline: on no page's notes
+    std::uint64_t alone_until_ = 0; ///< operations before the second timeline: in no notes
 };
 
 } // namespace marconi::gpu

@@ -22,20 +22,20 @@ namespace marconi::gpu {
 struct launch_shape {
     static constexpr std::uint32_t warps_per_block = 16;
 
-    std::uint32_t blocks; ///< at least one, and one for every 16 tiles, if they do not loop
-    /// A warp goes on to tiles further on. Else it has one at most, and blocks come and go in the
-    /// order of the tiles: the memory sees one stretch after the other.
+    std::uint32_t blocks; ///< at least one; if they do not loop, one for every 16 tiles
+    /// Whether a warp goes on to further tiles. If not, it has one at most, and blocks come and go
+    /// in the order of the tiles: the memory sees one stretch after the other.
     bool loops;
 
-    /// The first tile of a warp, if there are so many tiles.
+    /// The first tile of a warp, which may be past the job's last one.
     [[nodiscard]] MARCONI_HOST_DEVICE std::uint64_t first_tile(std::uint32_t block,
                                                                std::uint32_t warp) const {
-        // In a loop warps of one number are spread over all blocks before the next: where the last
-        // round of tiles does not fill all warps, every multiprocessor has a share of it.
+        // In a loop, warp 0 of every block comes before warp 1 of any: if the last round of tiles
+        // does not fill all warps, every multiprocessor has a share of it.
         return loops ? std::uint64_t{warp} * blocks + block
                      : std::uint64_t{block} * warps_per_block + warp;
     }
-    /// From each tile of a warp to its next one: past all that there can be, where it has but one.
+    /// From each tile of a warp to its next: past any tile if the warp has one at most.
     [[nodiscard]] MARCONI_HOST_DEVICE std::uint64_t step() const {
         return loops ? std::uint64_t{blocks} * warps_per_block : std::uint64_t{1} << 32;
     }
@@ -45,19 +45,19 @@ struct tiled_kv_part : memory::kv_part {
     std::uint32_t first_tile = 0; ///< among the tiles of a page
 };
 struct tiled_state_part : memory::state_part {
-    std::uint32_t first_page = 0; ///< of its checkpoint's, in the list of all pages
+    std::uint32_t first_page = 0; ///< its checkpoint's first, in the list of all pages
     std::uint32_t first_tile = 0; ///< among the tiles of all pieces
 };
 
-/// Finds which of `count` parts, ascending by first_tile, each of one tile at least, a tile belongs
-/// to. Parts are mostly alike: a guess by proportion is right, or one off, and takes two loads,
-/// where a search by halves takes a chain of them. From a worse guess it goes on in steps that
-/// double, then by halves: O(log of how far it was off).
+/// Finds which of `count` parts a tile belongs to; they ascend by first_tile and have one tile or
+/// more each. Parts are mostly alike: a guess by proportion is right, or one off, and takes two
+/// loads, where a binary search takes a chain of them. From a worse guess the search goes on in
+/// doubling steps, then by halves: O(log of how far the guess was off).
 struct part_finder {
     std::uint32_t count = 0;
     std::uint32_t per_tile = 0; ///< parts, in units of 2^-31, rounded up
 
-    /// For parts that have so many tiles together.
+    /// For `count` parts that have `tiles` tiles together.
     [[nodiscard]] static part_finder of(std::uint32_t count, std::uint64_t tiles) {
         if (count == 0) return {};
         return {count, static_cast<std::uint32_t>(divide_up(std::uint64_t{count} << 31, tiles))};
@@ -81,7 +81,7 @@ struct part_finder {
 };
 
 /// A transfer as kernels take it: a value, with tables in memory that the kernel reads. They lie
-/// one behind the other, and the job begins to point to them when it is told where.
+/// one behind the other; read_from() makes the job point to them.
 struct copy_job {
     std::byte* arena = nullptr; ///< at a multiple of 256
     memory::page_divider cut{};
@@ -94,11 +94,11 @@ struct copy_job {
     memory::divider tiles_a_page{};
     std::uint32_t kv_tiles = 0;
     std::uint32_t tiles = 0;
-    std::uint64_t pieces_at = 0; ///< behind the parts, in bytes
+    std::uint64_t pieces_at = 0; ///< in bytes; the parts are at 0
     std::uint64_t pages_at = 0;
     std::uint64_t blocks_at = 0; ///< the engine's; 0: it has none
 
-    /// The tables begin there.
+    /// Points the job to its tables, which begin there.
     MARCONI_HOST_DEVICE void read_from(std::byte const* tables) {
         parts = reinterpret_cast<tiled_kv_part const*>(tables);
         pieces = reinterpret_cast<tiled_state_part const*>(tables + pieces_at);

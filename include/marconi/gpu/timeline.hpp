@@ -1,6 +1,6 @@
 #pragma once
 
-// The parts of stream_order: events that are used again, and what is open on one stream.
+// The parts of stream_order: events that are reused, and the open operations of one stream.
 
 #include <algorithm>
 #include <cstddef>
@@ -10,7 +10,7 @@
 
 namespace marconi::gpu {
 
-/// Events, made when there is none to spare. Giving one back cannot fail.
+/// Events to reuse; one is made when there is none to spare. Giving one back cannot fail.
 template <class Events>
 class event_pool {
 public:
@@ -52,7 +52,7 @@ public:
         event behind;
     };
 
-    /// Nothing is open: the timeline now stands for another stream, and all up to `now` is done.
+    /// Turns it over to another stream. Nothing may be open; all up to `now` is done.
     void rename(std::uint64_t name, std::uint64_t now) noexcept {
         name_ = name;
         done_ = now;
@@ -76,13 +76,13 @@ public:
                              [](std::uint64_t w, entry const& e) { return w < e.when; });
         return after == open_.begin() ? nullptr : &*std::prev(after);
     }
-    /// Up to where the stream has waited for each other timeline; for `count` of them.
+    /// The ticket up to which this stream has waited for each of `count` timelines.
     [[nodiscard]] std::vector<std::uint64_t>& waited(std::size_t count) {
         if (waited_.size() < count) waited_.resize(count);
         return waited_;
     }
 
-    /// Takes what is done off the front, at most so many, and gives its events back.
+    /// Removes what is done from the front, `most` operations at most, and gives its events back.
     void retire(std::size_t most, event_pool<Events>& pool) noexcept {
         std::size_t count = 0;
         for (; count < std::min(most, open_.size()) && Events::done(open_[count].behind); ++count) {
@@ -95,7 +95,7 @@ public:
     void finish() noexcept {
         if (!open_.empty()) Events::finish(open_.back().behind);
     }
-    /// The operations may go on; their events are given back.
+    /// Gives all events back; the operations may still run.
     void forget(event_pool<Events>& pool) noexcept {
         for (entry const& e : open_)
             pool.give_back(e.behind);

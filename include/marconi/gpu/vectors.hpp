@@ -1,7 +1,7 @@
 #pragma once
 
-// How a warp copies one tile: vectors as wide as the alignment of the runs allows, so that none
-// straddles two, and in each lane all loads before the first store.
+// How a warp copies one tile: in vectors as wide as the alignment of the runs allows, so that none
+// straddles two runs. Each lane does all its loads before its first store.
 
 #include <marconi/core/config.hpp>
 #include <marconi/memory/host_copy.hpp>
@@ -23,8 +23,8 @@ struct alignas(16) sixteen_bytes {
     std::uint64_t low, high;
 };
 
-/// Copies a lane's vectors that lie in one run: from `from` on, a tile's lanes apart, below `left`
-/// bytes. All loads come before the first store.
+/// Copies a lane's vectors if they lie in one run: from `from` on, `lanes` vectors apart, below
+/// `left` bytes. All loads come before the first store.
 template <class Vector>
 MARCONI_HOST_DEVICE void copy_in_run(std::byte const* from, std::byte* to, std::uint64_t left) {
     constexpr std::uint64_t step = lanes * sizeof(Vector);
@@ -39,8 +39,8 @@ MARCONI_HOST_DEVICE void copy_in_run(std::byte const* from, std::byte* to, std::
             *reinterpret_cast<Vector*>(to + v * step) = loaded[v];
 }
 
-/// Copies a lane's share of one tile: vectors at first, first + lanes, ... below `end`, of which
-/// place(offset) says where they lie. That is asked once where one run holds them all.
+/// Copies a lane's share of one tile: the vectors at `first`, `lanes` vectors on, ... below `end`;
+/// place(offset) says where one lies. It is asked once if one run holds them all.
 template <direction Way, class Vector, class Place>
 MARCONI_HOST_DEVICE void copy_vectors(std::uint64_t first, std::uint64_t end, Place const& place) {
     constexpr std::uint64_t step = lanes * sizeof(Vector);
@@ -69,8 +69,8 @@ MARCONI_HOST_DEVICE void copy_vectors(std::uint64_t first, std::uint64_t end, Pl
         if (target[v]) *reinterpret_cast<Vector*>(target[v]) = loaded[v];
 }
 
-/// The tile's share [begin, end) of a part's or piece's bytes, by vectors of its alignment. Bytes
-/// at the end that fill no vector go one by one.
+/// Copies a lane's share of a tile of bytes [begin, end) of a part or piece, in vectors of its
+/// alignment. Bytes at the end that fill no vector go one by one.
 template <direction Way, class Place>
 MARCONI_HOST_DEVICE void copy_share(std::uint32_t alignment, std::uint32_t tile, std::uint32_t lane,
                                     std::uint64_t begin, std::uint64_t end, Place const& place) {
