@@ -1,7 +1,7 @@
 #pragma once
 
-// Bytes of a model's state, as plain functions. Each costs O(applications of layers); where many
-// positions of one model are asked for, keep its footprint.
+// Bytes of a model's state, as plain functions. Each costs O(applications of layers): to ask for
+// many positions of one model, keep its footprint.
 
 #include <marconi/core/types.hpp>
 #include <marconi/model/spec.hpp>

@@ -1,7 +1,7 @@
 #pragma once
 
-// FLOPs of a model, as plain functions. Each costs O(applications of layers); where many ranges of
-// one model are asked for, keep its footprint.
+// FLOPs of a model, as plain functions. Each costs O(applications of layers): to ask for many
+// ranges of one model, keep its footprint.
 
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>

@@ -21,8 +21,8 @@ struct footprint_options {
     std::optional<element_sizes> bytes{}; ///< in place of the spec's; the paper's are always 2
 };
 
-/// The same layer, `count` times: applications, each with a state of its own, though the weights
-/// of some may be shared.
+/// The same layer applied `count` times. Each application has a state of its own, though some may
+/// share weights.
 struct repeated {
     std::uint64_t count = 1;
     layer kind;
@@ -40,11 +40,11 @@ struct spec {
 
     /// Bytes and FLOPs on one rank of `tensor_parallel`. One KV entry per application of a layer
     /// with KV for every token, one state piece per state tensor of each application, in the order
-    /// of `layers`. KV heads, and groups of B and C, that are fewer than the ranks are replicated;
-    /// FLOPs are split evenly, though engines repeat small matrices (a router, say) on every rank.
-    /// O(applications). Throws invalid_argument where the degree fits a layer's heads neither way
-    /// or a layer's numbers make none; size_overflow where a token's KV or a checkpoint with full
-    /// windows exceeds 64 bits.
+    /// of `layers`. If there are fewer KV heads, or groups of B and C, than ranks, they are
+    /// replicated. FLOPs are split evenly, though engines repeat small matrices (a router, say) on
+    /// every rank. O(applications). Throws invalid_argument if the degree can neither split nor
+    /// replicate a layer's heads, or a layer's numbers make no layer; size_overflow if a token's KV
+    /// and a checkpoint with full windows together exceed 64 bits.
     [[nodiscard]] marconi::footprint footprint(footprint_options const& options = {}) const {
         std::uint64_t const ranks = options.tensor_parallel;
         MARCONI_EXPECT(width > 0, "width", width, "at least 1");

@@ -1,7 +1,7 @@
 #pragma once
 
-// Layers that attend to tokens. FLOPs count a multiply-add as two and only the pairs that a causal
-// mask leaves: L^2 / 2 of them, so that a cost of c FLOPs per pair stands as c / 2 before L^2.
+// Layers that attend to tokens. FLOPs count a multiply-add as two, and only the pairs that a causal
+// mask leaves: L^2 / 2 of them, so c FLOPs per pair become a coefficient of c / 2 for L^2.
 
 #include <marconi/model/layers/kind.hpp>
 #include <marconi/model/layers/paper.hpp>
@@ -20,7 +20,7 @@ struct full_attention {
     std::uint64_t head_dim = 0;
     std::uint64_t value_dim = 0; ///< elements of a head's value; 0: head_dim
     bool output_gate = false;
-    bool values_from_keys = false; ///< V is made of K's projection, and stored all the same
+    bool values_from_keys = false; ///< V is made from K's projection, but still stored
     std::uint64_t input_width = 0; ///< elements that Q, K and V are projected from; 0: the width
 
     [[nodiscard]] layer_cost shape_cost(dimensions const& around) const {
@@ -93,10 +93,10 @@ struct sliding_window_attention {
 };
 static_assert(paper_layer_kind<sliding_window_attention>);
 
-/// Tokens that an attention layer goes on attending to past its window, chosen by what they say:
-/// an eidetic memory (B'MOJO, arXiv 2407.06324). Their K and V belong to the checkpoint, which
-/// counts all `tokens` of them at any position: the most that they take. FLOPs: Q K^T and A V for
-/// all of them at every token; queries, keys and values are those of the layer with the window.
+/// Tokens past its window that an attention layer goes on attending to, chosen by their content: an
+/// eidetic memory (B'MOJO, arXiv 2407.06324). Their K and V belong to the checkpoint, which counts
+/// all `tokens` of them at any position: the most that they take. FLOPs: Q K^T and A V for all of
+/// them at every token; queries, keys and values are those of the layer with the window.
 struct retained_tokens {
     std::uint64_t heads = 0;
     std::uint64_t kv_heads = 0;
@@ -110,7 +110,7 @@ struct retained_tokens {
             checked_sum(one.kv.key_bytes, one.kv.value_bytes, "bytes per retained token");
         return {.states = {{.grouped_bytes = size_of("retained bytes", bytes, tokens),
                             .groups = kv_heads}},
-                // A pair costs c / 2 before L^2, and c by itself.
+                // flops_per_pair is c / 2, the coefficient of L^2; a pair by itself costs c.
                 .flops_per_token = 2 * one.flops_per_pair * static_cast<double>(tokens),
                 .parallel_heads = heads};
     }
@@ -118,7 +118,7 @@ struct retained_tokens {
 static_assert(layer_kind<retained_tokens>);
 
 /// Multi-head latent attention (DeepSeek-V2, arXiv 2405.04434): per token one latent vector of
-/// kv_rank elements and one rotary key of rope_dim, joint to all heads, hence the same on every
+/// kv_rank elements and one rotary key of rope_dim, shared by all heads, hence the same on every
 /// rank. FLOPs are those of a prefill, which expands the latent vector to heads: per pair
 /// 2 heads * (nope_dim + rope_dim) for Q K^T and 2 heads * value_dim for A V.
 struct latent_attention {

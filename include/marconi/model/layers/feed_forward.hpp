@@ -25,8 +25,8 @@ struct mlp {
 static_assert(paper_layer_kind<mlp>);
 
 /// A mixture of experts: FLOPs of the router, of the experts that a token is sent to, and of those
-/// that every token passes. With a `latent_width` a projection each leads the chosen experts' input
-/// down to it and their output back. The paper's formula knows one MLP, which stands for all of it.
+/// that every token passes. With a `latent_width`, a projection takes the chosen experts' input
+/// down to it, another their output back. The paper's formula knows one MLP, for all of it.
 struct moe {
     std::uint64_t experts = 0;        ///< that the router chooses from
     std::uint64_t active_experts = 0; ///< chosen per token
@@ -66,13 +66,13 @@ struct projection {
 };
 static_assert(paper_layer_kind<projection>);
 
-/// A layer that is not listed, by its figures alone. How its bytes could be split over ranks is
-/// not known, so each rank is counted with all of them.
+/// A layer that is not listed, by its figures alone. It is not known how its bytes could be split
+/// over ranks, so each rank is charged with all of them.
 struct custom {
     std::uint64_t bytes_per_token = 0;
     std::uint64_t bytes_per_checkpoint = 0;
     double flops_per_token = 0;
-    double flops_per_pair = 0; ///< before L^2
+    double flops_per_pair = 0; ///< coefficient of L^2
 
     [[nodiscard]] layer_cost shape_cost(dimensions const&) const {
         layer_cost result{.kv = {.key_bytes = bytes_per_token},

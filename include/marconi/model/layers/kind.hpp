@@ -31,14 +31,14 @@ struct element_sizes {
     std::uint64_t convolution = 2;
 };
 
-/// What a layer has to know of the model around it.
+/// What a layer needs to know of the model around it.
 struct dimensions {
     std::uint64_t width = 0; ///< D, elements of the residual stream
     element_sizes bytes{};
 };
 
-/// One state tensor of a layer, before tensor parallelism. A rank of t holds `bytes` / t, and of
-/// the grouped figures 1 / min(t, groups): groups fewer than t are replicated.
+/// One state tensor of a layer, before tensor parallelism. One of t ranks holds `bytes` / t, and of
+/// the grouped figures 1 / min(t, groups): fewer groups than t are replicated.
 struct state_cost {
     std::uint64_t bytes = 0;
     std::uint64_t grouped_bytes = 0;
@@ -50,19 +50,19 @@ struct state_cost {
 /// What one application of a layer costs, before tensor parallelism.
 struct layer_cost {
     kv_layer kv{};                    ///< bytes per token, kept for every token
-    std::uint64_t kv_groups = 1;      ///< KV heads: split over ranks, replicated where fewer
-    std::vector<state_cost> states{}; ///< one a state tensor
-    double flops_per_token = 0;       ///< what grows with L
-    double flops_per_pair = 0;        ///< what grows with L^2
+    std::uint64_t kv_groups = 1;      ///< KV heads: split over ranks, replicated if fewer
+    std::vector<state_cost> states{}; ///< one per state tensor
+    double flops_per_token = 0;       ///< coefficient of L
+    double flops_per_pair = 0;        ///< coefficient of L^2
     std::uint64_t window = 0;         ///< tokens; if not 0, L^2 stops growing there
     std::uint64_t parallel_heads = 0; ///< a tensor-parallel degree must divide it; 0: any degree
 };
 
-/// A layer kind answers with its cost, per application, in its real shape; it is asked once per
+/// A layer kind returns what one application costs in its real shape; it is asked once per
 /// footprint. All it needs beyond `dimensions` it holds as plain numbers; the answer is a pure
 /// function of both. It throws marconi::invalid_argument for numbers that make no layer,
 /// marconi::size_overflow for bytes beyond 64 bits. `paper_cost`, of the same form, is optional: a
-/// kind that the paper has no formula for costs its shape in either flavour.
+/// kind without a formula in the paper costs its shape in either flavour.
 template <class Kind>
 concept layer_kind = std::copyable<Kind> && requires(Kind const& kind, dimensions const& around) {
     { kind.shape_cost(around) } -> std::same_as<layer_cost>;
@@ -78,7 +78,7 @@ concept paper_layer_kind = layer_kind<Kind> &&
 /// Any layer kind, as a value.
 class layer {
 public:
-    // Not of itself, and that first: whether it is a kind depends on how it can be copied.
+    // Not from `layer`, tested first: whether that is a kind depends on how it can be copied.
     template <class Kind>
         requires(!std::same_as<Kind, layer> && layer_kind<Kind>)
     layer(Kind kind)
@@ -96,7 +96,7 @@ private:
     std::function<layer_cost(cost, dimensions const&)> cost_;
 };
 
-/// The product of sizes, or size_overflow naming `what`.
+/// The product of sizes. Throws size_overflow, naming `what`.
 template <std::same_as<std::uint64_t>... Factors>
 [[nodiscard]] constexpr std::uint64_t size_of(std::string_view what, Factors... factors) {
     std::uint64_t product = 1;

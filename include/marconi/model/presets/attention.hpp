@@ -10,7 +10,7 @@
 
 namespace marconi::model {
 
-/// Google Gemma 3 27B, its text part: of six layers, five attend to the last 1,024 tokens.
+/// Google Gemma 3 27B, its text part: five of every six layers attend to the last 1,024 tokens.
 [[nodiscard]] inline spec gemma_3_27b() {
     return {.name = "gemma-3-27b",
             .source = "https://huggingface.co/google/gemma-3-27b-it/blob/main/config.json",
@@ -25,8 +25,8 @@ namespace marconi::model {
             }};
 }
 
-/// Google Gemma 4 31B, its text part: of six layers, five attend to the last 1,024 tokens; the
-/// sixth has fewer and wider KV heads, and makes its values of its keys' projection.
+/// Google Gemma 4 31B, its text part: five of every six layers attend to the last 1,024 tokens; the
+/// sixth has fewer and wider KV heads, and makes its values from its keys' projection.
 [[nodiscard]] inline spec gemma_4_31b() {
     return {
         .name = "gemma-4-31b",

@@ -1,7 +1,7 @@
 #pragma once
 
 // Hybrids of attention and state-space layers or convolutions. The figures are those of each
-// model's published configuration; `bytes` is what its reference implementation keeps a state in.
+// model's published configuration; `bytes` are its reference implementation's element sizes.
 
 #include <marconi/model/spec.hpp>
 
@@ -56,8 +56,8 @@ namespace marconi::model {
             }};
 }
 
-/// NVIDIA Nemotron 3 Super: 88 layers of the same kinds, but that the experts chosen work on 1,024
-/// elements, a projection of the 4,096.
+/// NVIDIA Nemotron 3 Super: 88 layers of the same kinds, except that the chosen experts work on
+/// 1,024 elements, a projection of the 4,096.
 [[nodiscard]] inline spec nemotron_3_super_120b_a12b() {
     return {.name = "nemotron-3-super-120b-a12b",
             .source = "https://huggingface.co/nvidia/NVIDIA-Nemotron-3-Super-120B-A12B-NVFP4/blob/"
@@ -77,10 +77,10 @@ namespace marconi::model {
             }};
 }
 
-/// Zyphra Zamba2-7B: 81 Mamba-2 layers. Before 13 of them stands an application of one of two
-/// shared transformer blocks, each with a KV of its own: its attention reads the residual stream
-/// beside the embeddings, 2 * 3584 elements; its MLP has an adapter of rank 128 per application;
-/// a projection leads back.
+/// Zyphra Zamba2-7B: 81 Mamba-2 layers, 13 of them preceded by an application of one of two shared
+/// transformer blocks. Each application has KV of its own; its attention reads the residual stream
+/// beside the embeddings, 2 * 3584 elements; its MLP has an adapter of rank 128 per application; a
+/// projection leads back.
 [[nodiscard]] inline spec zamba2_7b() {
     return {
         .name = "zamba2-7b",
