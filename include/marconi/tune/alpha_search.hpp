@@ -19,9 +19,9 @@
 
 namespace marconi::tune {
 
-/// An eviction policy with one number to tune: 0 is the least recently used, more gives compute
-/// saved per byte more weight. It takes effect at the next victim. Copies are used on another
-/// thread than the original, and must not share what changes.
+/// An eviction policy with one number to tune, alpha: 0 is least recently used, and the larger it
+/// is, the more compute saved per byte counts. A new alpha takes effect at the next victim. Copies
+/// are used on another thread than the original, and must not share what changes.
 template <class P>
 concept tunable = policy::eviction_policy<P> && requires(P policy, P const view, double alpha) {
     policy.set_alpha(alpha);
@@ -44,8 +44,8 @@ struct alpha_comparison {
     cache::occupancy start;          ///< what each replay held when the window began
 };
 
-/// The smallest alpha of those that saved the most; 0 of none. Sums that differ by rounding alone
-/// count as equal.
+/// The smallest alpha of those that saved the most; 0 if there are none. Sums that differ by
+/// rounding alone count as equal.
 [[nodiscard]] inline double best_alpha(std::span<alpha_score const> scores) {
     constexpr double rounding = 1e-12;
     alpha_score best;
@@ -70,8 +70,8 @@ public:
           admission_{std::move(admission)},
           eviction_{std::move(eviction)} {}
 
-    /// Compares ascending alphas. Nothing, if `stop` was set meanwhile: it is looked at before
-    /// every request. O(alphas * cost of the log's requests); one cache's metadata at a time.
+    /// Compares ascending alphas. Returns nothing if `stop` is set, which it checks before every
+    /// request. O(alphas * cost of the log's requests); one cache's metadata at a time.
     [[nodiscard]] std::optional<alpha_comparison> run(request_log<Token> const& log,
                                                       std::span<double const> alphas,
                                                       std::atomic<bool> const& stop) const {

@@ -7,7 +7,7 @@
 
 namespace marconi::tune {
 
-/// What a step throws, in words that need no memory: empty if it throws nothing.
+/// Runs a step; names what it throws in words that need no memory. Empty if it throws nothing.
 template <class Step>
 [[nodiscard]] std::string failure_of(Step&& step) noexcept {
     try {

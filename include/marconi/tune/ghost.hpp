@@ -9,8 +9,8 @@
 
 namespace marconi::tune {
 
-/// A cache of the capacity of one at work that counts and stores nothing, and sees its requests at
-/// its time: ages mean the same to both, however often that one's engine commits.
+/// A cache that only counts and stores nothing, with the capacity of one at work. It sees that
+/// one's requests at that one's time: ages mean the same to both, however often the engine commits.
 template <policy::admission_policy Admission, policy::eviction_policy Eviction, token Token>
 class ghost : public cache::prefix_cache<memory::ledger_store, Admission, Eviction,
                                          cache::no_observer, Token> {
@@ -20,8 +20,8 @@ class ghost : public cache::prefix_cache<memory::ledger_store, Admission, Evicti
 public:
     using base::base;
 
-    /// As replay(). `now`: when the cache at work was done with the request, which is when this one
-    /// will be; at least 2, and no earlier than the last time.
+    /// As replay(). `now`: when the cache at work was done with the request, and when this one will
+    /// be; at least 2, and no earlier than in the last call.
     replayed ask(replay_request<Token> const& request, tick now) {
         constexpr tick taken{2}; // to acquire and to commit
         this->set_clock(now - taken);

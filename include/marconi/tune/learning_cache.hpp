@@ -17,21 +17,22 @@
 
 namespace marconi::tune {
 
-/// A prefix cache that learns from its requests which entries come back, and when, and evicts what
+/// A prefix cache that learns from its requests which entries come back, and when. It evicts what
 /// is expected to save the least compute for its memory (policy::expected_savings), or by
 /// greedy-dual (policy::gdsf) while that would save more. Calls, leases and threads as
-/// prefix_cache's. Decisions are a pure function of the calls. Whether the checkpoints of a
-/// policy::spaced, if that is the admission policy, are worth making it finds out, too: every 16
-/// requests it sets admission().every, to 0 or to what it was when the cache was made.
+/// prefix_cache's. Decisions are a pure function of the calls. If the admission policy is
+/// policy::spaced, it also finds out whether the spaced checkpoints are worth making: every 16
+/// requests it sets admission().every to 0 or to what it was when the cache was made.
 ///
 /// A commit that completes a prompt, or brings the tail of an answer (of states on a grid, one in
-/// 1,024 tokens), is made thrice more in caches that only count: a larger one (reuse_shadow), which
-/// shows what comes back, and two of the same size (duel), which show what either policy saves;
-/// with policy::spaced twice more (spacing_trial), which shows what its checkpoints save. Each
-/// takes O(tokens), about as much as a whole request's commit; see learning_options for the memory.
-/// Requests are seen in the order in which their prompts complete; one whose prompt no commit
-/// completes is not, and nor is evict(). commit() and clear() hide prefix_cache's: call them on
-/// this class, not on a reference to its base, by which nothing is learned.
+/// 1,024 tokens), is repeated in three caches that only count: a larger one (reuse_shadow), which
+/// shows what comes back, and two of the same size (duel), which show what either policy saves.
+/// With policy::spaced it is repeated in two more (spacing_trial), which show what its checkpoints
+/// save. Each takes O(tokens), about as much as a whole request's commit; see learning_options for
+/// the memory. Requests are seen in the order in which their prompts complete. A request whose
+/// prompt no commit completes is not seen, nor is evict(). commit() and clear() hide
+/// prefix_cache's: call them on this class, since nothing is learned through a reference to its
+/// base.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           class Observer = cache::no_observer, token Token = std::int32_t>
 class learning_cache
@@ -61,7 +62,7 @@ public:
         return outcome;
     }
 
-    /// As prefix_cache::clear; the caches beside forget, too. What was learned stays.
+    /// As prefix_cache::clear; the counting caches forget, too. What was learned stays.
     void clear(scope const& in) {
         base::clear(in);
         learner_.clear(in);
@@ -73,7 +74,7 @@ public:
 
     /// What there was to learn from, and what came of it. O(1).
     [[nodiscard]] learning_report learning() const { return learner_.report(); }
-    /// Whether victims are chosen by what was learned: by greedy-dual otherwise.
+    /// Whether victims are chosen by what was learned; if not, greedy-dual chooses them.
     [[nodiscard]] bool rules_by_odds() const {
         return this->eviction().in_charge() == policy::rival::first;
     }

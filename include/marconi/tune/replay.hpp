@@ -22,15 +22,15 @@ struct replay_request {
     std::span<Token const> tokens; ///< prompt and answer: all whose KV came to exist
     token_count prompt;            ///< of these, the prompt; the rest was decoded
     token_count limit;             ///< deepest position to resume from; at most `prompt`
-    bool ended = true;             ///< false if more is to come: no state at a tail yet
+    bool ended = true;             ///< false if more is to come: there is no tail state yet
     double weight = 1;             ///< of a FLOP saved for it
-    /// Where there are states that the plan does not ask for, ascending.
+    /// Where there are states beside those that the plan asks for, ascending.
     std::span<cache::captured_state const> captured = {};
-    /// And those that earlier commits of the request brought, in any order.
+    /// Where earlier commits of the request brought states, in any order.
     std::vector<token_count> captured_before = {};
 };
 
-/// What became of it.
+/// What became of a request.
 struct replayed {
     cache::match_result match;
     cache::commit_outcome outcome;
@@ -39,8 +39,8 @@ struct replayed {
     flop_count worth; ///< saved, times the request's weight
 };
 
-/// A store that counts like `store`: same layout, nothing in it, and a multiple of its capacity, up
-/// to what page ids can count.
+/// An empty store that only counts, with the layout of `store` and a multiple of its capacity, up
+/// to what page ids can number.
 template <memory::store Store>
 [[nodiscard]] memory::ledger_store ledger_like(Store const& store, std::uint64_t multiple = 1) {
     memory::page_layout const& layout = store.layout();
@@ -58,8 +58,8 @@ template <class Cache>
     return cache.holds().metadata + byte_count{cache.store().pages().bytes()};
 }
 
-/// Positions at which an engine that does all that the plan asks of it captures the state of a
-/// sequence of `size` tokens, ascending. O(positions).
+/// Positions at which an engine that does all the plan asks for captures the state of a sequence of
+/// `size` tokens, ascending. O(positions).
 [[nodiscard]] inline std::vector<cache::captured_state> captures_of(cache::request_plan const& plan,
                                                                     token_count size) {
     std::vector<cache::captured_state> captured;
@@ -73,7 +73,7 @@ template <class Cache>
     return captured;
 }
 
-/// Adds a state that is not there yet.
+/// Adds a state unless it is there already.
 inline void add_capture(std::vector<cache::captured_state>& to, token_count position) {
     auto const at = std::ranges::lower_bound(to, position, {}, &cache::captured_state::position);
     if (at == to.end() || at->position != position) to.insert(at, {position});

@@ -19,7 +19,7 @@ namespace marconi::tune {
 struct commit_facts {
     bool first; ///< of its lease
     bool ended; ///< the state after its last token exists
-    /// Where the lease stood: the tokens before are those of its last commit.
+    /// Where the lease stood: the tokens before that are the same as in its last commit.
     token_count from = {};
 };
 
@@ -30,16 +30,16 @@ struct commit_facts {
 ///                 | at most half the bound | the rest of the bound |
 ///
 /// Before the window opens the oldest requests make room for new ones: they are the likeliest to
-/// have lost their entries anyway. Of a request the tokens of its last commit are kept. What a
-/// request from before the window commits in it is kept as a request of its own with an empty
-/// prompt, so that the state at the window's start stays what it was.
+/// have lost their entries anyway. Of each request the tokens of its last commit are kept. If a
+/// request from before the window commits within it, that is kept as a request of its own with an
+/// empty prompt, so that the state at the window's start stays what it was.
 template <token Token>
 class request_log {
 public:
     explicit request_log(byte_count bound) : bound_{bound} {}
 
-    /// Keeps a commit's tokens. False if the window has no room for it. O(tokens) for the first of
-    /// a request, O(new tokens) later. Beyond the bound there is at most one request, before the
+    /// Keeps a commit's tokens. False if the window has no room for them. O(tokens) for a request's
+    /// first commit, O(new tokens) later. The bound is exceeded by one request at most, until the
     /// oldest are forgotten for it. May throw std::bad_alloc; the log is of no use then.
     bool record(cache::lease_record const& lease, std::span<Token const> tokens,
                 commit_facts commit) {
@@ -77,7 +77,7 @@ public:
         index_.clear();
     }
 
-    /// Forgets a scope's requests: their entries were cleared. Before the window opens.
+    /// Forgets a scope's requests, since their entries were cleared. Only before the window opens.
     /// O(requests).
     void forget(scope const& in) {
         bool const any = std::erase_if(entries_, [&](entry const& e) {
@@ -90,7 +90,7 @@ public:
             index_.insert_or_assign(entries_[i].number, forgotten_ + i);
     }
 
-    /// Forgets every scope's. Before the window opens.
+    /// Forgets every scope's. Only before the window opens.
     void forget_all() noexcept {
         forgotten_ += entries_.size();
         entries_.clear();
@@ -135,18 +135,18 @@ private:
     [[nodiscard]] static byte_count bytes_of(entry const& e) {
         return byte_count{overhead + e.tokens.capacity() * sizeof(Token)};
     }
-    /// What it will take to keep so many tokens of a request; `old` is what there is of it.
+    /// Bytes it takes to keep `size` tokens of a request; `old` is what is kept of it by now.
     [[nodiscard]] static byte_count bytes_with(entry const* old, std::size_t size) {
         std::size_t const room = old ? room_for(old->tokens, size) : size;
         return byte_count{overhead + room * sizeof(Token)};
     }
-    /// Tokens that a vector has room for once it holds so many: with some to spare if it grows, so
-    /// that a request that commits after every token moves each a few times only.
+    /// Tokens that a vector has room for once it holds `size`: some to spare if it has to grow, so
+    /// that a request that commits after every token moves each only a few times.
     [[nodiscard]] static std::size_t room_for(std::vector<Token> const& kept, std::size_t size) {
         if (size < kept.size()) return size;
         return size <= kept.capacity() ? kept.capacity() : size + size / 4;
     }
-    /// The sequence grew from `from` on, or is another one and shorter.
+    /// Brings `kept` up to date: the sequence grew from `from` on, or is another one and shorter.
     static void go_on(std::vector<Token>& kept, std::span<Token const> tokens, token_count from) {
         if (tokens.size() < kept.size()) {
             kept = std::vector<Token>{tokens.begin(), tokens.end()};

@@ -13,14 +13,14 @@
 
 namespace marconi::tune {
 
-/// What a commit shows of its request to somebody who learns from requests: all of it, if its
-/// prompt is complete by this commit, but for a block that is not full; more of its answer (with an
-/// empty prompt), if that can be resumed; or nothing. To be asked before the commit is made.
+/// What a commit shows of its request to a cache that learns from requests: all of it, if this
+/// commit completes the prompt (but for a block that is not full); more of its answer, with an
+/// empty prompt, if that can be resumed; or nothing. To be called before the commit is made.
 template <token Token, class Entries>
 [[nodiscard]] std::optional<replay_request<Token>>
 request_shown(cache::lease_record const& lease, std::span<Token const> tokens,
               cache::computed const& brought, Entries const& entries) {
-    // An answer that grows is shown at its first state (of attention alone: its first commit),
+    // A growing answer is shown at its first state (with attention alone, at its first commit),
     // where it passes a multiple of this, and with each state that the lease did not ask for: a
     // tail.
     constexpr std::uint64_t stride = 1024;

@@ -13,10 +13,11 @@
 
 namespace marconi::tune {
 
-/// The observer of a cache that makes reuse_statistics of what comes, goes and is used there. Of an
-/// entry that one can resume from both kinds of reuse are recorded: that a request comes by, which
-/// is what a leaf stands for (what went on from it may have been evicted, there), and, while others
-/// go on from it, that one resumes here and no further. Time is told by whoever owns the cache.
+/// Observes a cache and makes reuse_statistics of what comes, goes and is used there. For a
+/// resumable entry it records both kinds of reuse. `passing`: a request comes by, which is what
+/// counts where it is a leaf (what went on from it may have been evicted there). `resuming`, while
+/// others go on from the entry: a request resumes there and no further. Whoever owns the cache
+/// tells the time.
 template <token Token>
 class reuse_recorder {
 public:
@@ -26,7 +27,7 @@ public:
     void set_time(tick now) { now_ = now; }
     [[nodiscard]] reuse_statistics& statistics() { return statistics_; }
     [[nodiscard]] reuse_statistics const& statistics() const { return statistics_; }
-    /// Whether it had no memory to note something: of no use from then on.
+    /// Whether it lacked memory for a note: it is of no use from then on.
     [[nodiscard]] bool failed() const { return failed_; }
     [[nodiscard]] std::size_t bytes() const { return entries_.capacity() * sizeof(entry); }
 
@@ -44,7 +45,7 @@ public:
         }
     }
 
-    /// Counts for how long so many entries, in turn, have gone unused. O(count).
+    /// Counts how long the next `count` entries, in turn, have gone unused. O(count).
     void look_at(std::size_t count) {
         for (count = std::min(count, entries_.size()); count > 0; --count) {
             if (next_ >= entries_.size()) next_ = 0;
@@ -92,7 +93,7 @@ public:
             count_exposure(n);
             count_exposure(parent);
             n.parent = parent.parent;
-            // As expected_savings has it: turns go on, uses are the child's own.
+            // As expected_savings merges: turns go on, uses are the child's own.
             n.passed.last = std::max(n.passed.last, parent.passed.last);
             n.passed.uses = std::max(n.passed.uses, parent.passed.uses);
             n.resumed.last = std::max(n.resumed.last, parent.resumed.last);
@@ -105,8 +106,8 @@ private:
     using reuse_kind = policy::reuse_kind;
 
     struct tally {
-        tick last;    ///< or when the entry came to be
-        tick counted; ///< exposure is counted until then
+        tick last;    ///< last use, or when the entry came to be
+        tick counted; ///< exposure is counted up to here
         std::uint64_t uses = 0;
 
         [[nodiscard]] std::uint64_t age(tick now) const { return (now - last).value(); }
@@ -153,7 +154,7 @@ private:
     bool failed_ = false;
     tick now_;
     std::vector<entry> entries_; ///< by node
-    std::size_t next_ = 0;       ///< to look at
+    std::size_t next_ = 0;       ///< the entry to look at
     reuse_statistics statistics_;
 };
 

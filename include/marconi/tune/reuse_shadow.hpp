@@ -16,9 +16,10 @@
 
 namespace marconi::tune {
 
-/// A larger cache than the one at work, which counts and stores nothing, and sees the same
-/// requests. What it still holds and that one has evicted shows when it is asked for again: the
-/// rates of reuse that it records are not cut short by the evictions that they are to decide.
+/// A larger cache than the one at work, which only counts and stores nothing, and sees the same
+/// requests. What it still holds and the cache at work has evicted shows when it is asked for
+/// again: the rates of reuse that it records are not cut short by the evictions that they are to
+/// decide.
 template <policy::admission_policy Admission, token Token>
 class reuse_shadow : public cache::prefix_cache<memory::ledger_store, Admission, policy::lru,
                                                 reuse_recorder<Token>, Token> {
@@ -26,7 +27,7 @@ class reuse_shadow : public cache::prefix_cache<memory::ledger_store, Admission,
                                      reuse_recorder<Token>, Token>;
 
 public:
-    /// `most`: of memory, for what it remembers. Some 100 KB are taken in any case.
+    /// `most` bounds the memory for what it remembers. Some 100 KB are taken in any case.
     reuse_shadow(memory::ledger_store const& blank, cache::cache_options options,
                  Admission admission, byte_count most)
         : base{blank, options, std::move(admission), policy::lru{},
@@ -36,9 +37,10 @@ public:
           node_bytes_{512 + blank.layout().checkpoint_pages(token_count{most_tokens}) *
                                 (sizeof(page_id) + metadata_of_page)} {}
 
-    /// A request of the cache at work, at that cache's time. One that would take over an eighth of
-    /// the memory goes unseen, and so does one that finds more to make way than may with a request;
-    /// which is answered with false. O(tokens + depth), and O(log N) for each state it brings.
+    /// Shows it a request of the cache at work, at that cache's time. False if the request goes
+    /// unseen: it would take over an eighth of the memory, or the shadow is still full after as
+    /// many evictions as one request may cause. O(tokens + depth), and O(log N) for each state it
+    /// brings.
     bool ask(replay_request<Token> const& request, tick now) {
         make_way(evicted_at_once);
         if (is_full() || !fits(request.tokens.size(), 0)) return false;
@@ -64,11 +66,11 @@ public:
 private:
     /// Entries whose exposure is counted with every request.
     static constexpr std::size_t looked_at = 64;
-    /// Most that make way with every request, beside as many as it added, so that none takes long.
+    /// Most evictions before a request, so that none takes long; after it, twice what it added.
     static constexpr std::uint64_t evicted_at_once = 64;
 
-    // What an entry takes and what a page takes is not all given back: memory that conversations
-    // of one kind took would be lost to those of another. So nodes, with their checkpoints, have a
+    // The memory that entries take and that pages take is not all given back: what conversations of
+    // one kind took would be lost to those of another. So nodes, with their checkpoints, have one
     // part of it, tokens another, and what a request adds before others make way for it the rest.
     [[nodiscard]] std::uint64_t most_for_nodes() const { return most_.value() / 8 * 3; }
     [[nodiscard]] std::uint64_t most_for_tokens() const { return most_.value() / 2; }
@@ -84,7 +86,7 @@ private:
         return holds.nodes * node_bytes_ > most_for_nodes() ||
                payload + pages * metadata_of_page > most_for_tokens();
     }
-    /// Whether a sequence that nobody has asked for before may be seen.
+    /// Whether a request is small enough to be seen, even if all of it is new here.
     [[nodiscard]] bool fits(std::uint64_t tokens, std::uint64_t states) const {
         std::uint64_t const blocks = tokens / this->store().layout().block_tokens();
         return tokens * sizeof(Token) + blocks * (sizeof(page_id) + metadata_of_page) +

@@ -11,15 +11,15 @@
 
 namespace marconi::tune {
 
-/// Reuses seen, and how many ticks entries were waited for.
+/// Reuses seen, and for how many ticks entries were there to be reused.
 struct reuse_count {
     double uses = 0;
     double ticks = 0;
 };
 
 /// How often entries were used again, by class and age, and for how long they could have been: the
-/// quotient is the rate of reuse a tick, the hazard. An entry that is forgotten unused has been
-/// waited for until then: that it did not come back later is not said. (As in LHD: N. Beckmann et
+/// quotient is the hazard, the rate of reuse per tick. An entry that is forgotten unused counts up
+/// to then: nothing is said about whether it would have come back later. (As in LHD: N. Beckmann et
 /// al., "LHD: Improving cache hit rate by maximizing hit density", NSDI 2018.)
 class reuse_statistics {
 public:
@@ -34,7 +34,7 @@ public:
             from = end;
         }
     }
-    /// And was used again at this age.
+    /// An entry of this class was used again at this age.
     void reused(policy::reuse_class of, std::uint64_t age) {
         counts_[of.index()][policy::age_bucket::of(age)].uses += 1;
     }
@@ -82,15 +82,15 @@ public:
 private:
     using rates = std::array<double, policy::age_bucket::count>; ///< reuses a tick
 
-    /// So many entries are added to what was seen: that did as all do that requests pass by; that
-    /// did as one expects of what nothing is known of. It goes unused for as long again as it has,
-    /// and for ten times as long if others go on from it. What requests pass by is much alike;
-    /// where they resume and go no further is either a fork or a turn of a conversation that went
-    /// on.
+    /// Priors: this many entries are added to what was seen. `like_all` entries did as all that
+    /// requests pass by do; `unseen` ones did as one expects if nothing is known. Such an entry
+    /// goes unused for as long again as it has, and for ten times as long if others go on from it.
+    /// What requests pass by is much alike; where they resume and go no further is either a fork or
+    /// a turn of a conversation that went on.
     static constexpr double like_all = 30, unseen = 1;
     static constexpr double negligible = 1e-12;
 
-    /// The rate of what was seen, and of entries more that passed through the bucket at another.
+    /// The rate of what was seen and of `entries` more, which passed through the bucket at `other`.
     [[nodiscard]] static double rate(reuse_count const& seen, std::size_t bucket, double entries,
                                      double other) {
         double const ticks = entries * (end_of(bucket) - first_of(bucket));

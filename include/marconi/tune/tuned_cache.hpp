@@ -71,7 +71,7 @@ public:
         return outcome;
     }
 
-    /// As prefix_cache::clear, which is no sign of want of room, as evict() is.
+    /// As prefix_cache::clear. Unlike evict(), it is no sign that room was wanted.
     void clear(scope const& in) {
         tuner_.cleared(in);
         base::clear(in);

@@ -30,8 +30,8 @@ namespace marconi::tune {
 ///     log the latest              log all                    a thread            nothing left
 ///
 /// Calls come from the cache's thread. Only replaying has a second one, which has the log to itself
-/// meanwhile. What goes wrong here (no memory, no thread) ends the tuning with alpha at 0 and is
-/// told in the report: it never fails a request.
+/// meanwhile. A failure here (no memory, no thread) ends the tuning with alpha at 0 and is told in
+/// the report: it never fails a request.
 template <policy::admission_policy Admission, tunable Eviction, token Token>
 class tuner {
 public:
@@ -57,7 +57,7 @@ public:
         if (thread_.joinable()) thread_.join();
     }
 
-    /// Whether commits are still to be told.
+    /// Whether committed() is still to be called.
     [[nodiscard]] bool listens() const { return report_.state < tuning_state::replaying; }
 
     /// A commit was made; `contended` says that something was evicted for want of room by now.

@@ -23,7 +23,7 @@ struct tuning_options {
 };
 
 enum class tuning_state {
-    waiting,   ///< nothing was evicted so far
+    waiting,   ///< nothing was evicted for want of room so far
     recording, ///< the window is open
     replaying, ///< it is closed; replays compare the alphas
     done,      ///< the best one is in use
