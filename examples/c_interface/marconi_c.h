@@ -7,21 +7,21 @@
  *     lease    copies        (the engine's)        publish    unpin
  *
  * It is a concurrent_cache over a learning_cache. marconi_c.cpp has its pages in the host's memory,
- * marconi_c.cu in that of the current CUDA device; the memory is the engine's own if it hands some
- * in. examples/README.md tells an engine's side of these calls, <marconi/cache/prefix_cache.hpp>
+ * marconi_c.cu in that of the current CUDA device; an engine may hand that memory in.
+ * examples/README.md shows an engine's side of these calls, <marconi/cache/prefix_cache.hpp> says
  * what each promises.
  *
- * Functions that return an int, marconi_should_capture apart, can fail: they answer MARCONI_OK, or
- * what went wrong, and marconi_last_error() says it in words. A call that failed has changed
- * nothing but what it had evicted to make room. Any thread may call; a lease is used by one at a
- * time, and marconi_destroy comes after all other calls. Arrays and what they point to are the
- * caller's, and read or written before the call returns. A position is the number of tokens before
- * it.
+ * Functions that return an int, except marconi_should_capture, can fail: they return MARCONI_OK or
+ * what went wrong, and marconi_last_error() puts it in words. A call that failed has changed
+ * nothing, but may have evicted entries to make room. Any thread may call, but only one at a time
+ * may use a lease, and marconi_destroy comes after all other calls. Arrays and what they point to
+ * are the caller's; arrays are read or written before the call returns. A position is the number of
+ * tokens before it.
  *
- * Streams are a cudaStream_t each, null CUDA's default one: on a device, calls that name one
- * enqueue there and return, views point to memory that the device reaches, and a stream lives as
- * long as the leases that were given it; <marconi/gpu/basic_device_store.hpp> has the rest. On the
- * host copies are done when their call returns, and streams are not looked at.
+ * A stream is a cudaStream_t; null is CUDA's default one. On a device, a call that names a stream
+ * enqueues there and returns, views point to memory that the device reaches, and a stream must live
+ * as long as the leases that were given it; <marconi/gpu/basic_device_store.hpp> has the rest. On
+ * the host, copies are done when their call returns, and streams are ignored.
  *
  * Built beside the other examples, into build/lib, or by hand:
  *
@@ -73,13 +73,13 @@ typedef struct marconi_window_flops {
     double per_pair;
 } marconi_window_flops;
 
-/* Members that are 0 have their default. */
+/* Members that are 0 take their defaults. */
 typedef struct marconi_options {
     char const* preset;       /* a model that the library knows, "nemotron-h-8b" say; a layer's */
                               /* state pieces are those of its kind in model/layers/ */
     uint64_t tensor_parallel; /* one rank of so many; default 1 */
 
-    marconi_kv_layer const* kv_layers; /* or one by hand: bytes on one rank */
+    marconi_kv_layer const* kv_layers; /* or a model by hand: bytes on one rank */
     size_t kv_layer_count;
     marconi_state_piece const* state_pieces;
     size_t state_piece_count;
@@ -92,17 +92,17 @@ typedef struct marconi_options {
     uint64_t block_tokens;     /* of the attention kernel, 1 to 256; default 16 */
     uint64_t page_bytes;       /* for models without full attention; default 65,536 */
     uint64_t checkpoint_grid;  /* marconi_capture_at() names multiples of it; default 1 */
-    uint64_t checkpoint_every; /* and, for documents that many ask about, positions so far apart in
-                                * what is new in a prompt, while these pay; default none */
+    uint64_t checkpoint_every; /* and, for documents that many ask about, positions this far apart
+                                * in the new part of a prompt, while these pay; default none */
 
     void* memory;      /* for the pages, until marconi_destroy; null: the cache's own. On a device
                         * at a multiple of 256, in its memory or pinned on the host */
-    uint64_t capacity; /* its bytes, or how many to take */
+    uint64_t capacity; /* its size in bytes, or how many bytes to take */
 
-    uint64_t multiprocessors; /* on a device, that a copy may take at most; default all */
+    uint64_t multiprocessors; /* on a device, the most that a copy may take; default all */
 
-    uint64_t event_bytes; /* of events that wait until they are taken (the room for them may be
-                           * three times that while it grows); default: none are kept */
+    uint64_t event_bytes; /* for events until they are taken (their memory may be three times that
+                           * while it grows); default: none are kept */
 } marconi_options;
 
 int marconi_create(marconi_options const* options, marconi_cache** made);
@@ -130,7 +130,7 @@ int marconi_describe_state(marconi_cache const* cache, size_t piece, marconi_sta
 
 /* ---- A request ---- */
 
-/* Nothing is shared between two that differ. */
+/* Nothing is shared between scopes that differ. */
 typedef struct marconi_scope {
     uint64_t tenant, adapter, revision;
 } marconi_scope;
@@ -140,18 +140,18 @@ typedef struct marconi_scope {
 
 typedef struct marconi_match_result {
     uint64_t matched;   /* leading tokens whose KV is here */
-    uint64_t resumable; /* how many of them a request would not compute again, */
-    uint64_t lost_past_limit, lost_without_checkpoint; /* and why it would the others */
+    uint64_t resumable; /* how many of them a request need not compute again; */
+    uint64_t lost_past_limit, lost_without_checkpoint; /* the others, by the reason */
 } marconi_match_result;
 
-/* What marconi_open() would find: changes nothing, counts no request, and pins nothing, so that it
- * may be gone by then. For a scheduler that asks before it admits, or a router. */
+/* What marconi_open() would find. Changes nothing, counts no request, and pins nothing, so what it
+ * found may be gone by then. For a scheduler that asks before it admits, or a router. */
 int marconi_match(marconi_cache const* cache, marconi_scope const* in, int32_t const* tokens,
                   size_t count, uint64_t limit, marconi_match_result* found);
 
-/* Looks a prompt up and pins what can be resumed, up to `limit`: MARCONI_ALL_BUT_ONE, or at most
- * `count`, for a further answer to one prompt. `weight` is what a FLOP saved for this request is
- * worth beside others: 1 for most, 0 to 1,000,000. */
+/* Looks a prompt up and pins what can be resumed, up to `limit`: MARCONI_ALL_BUT_ONE or, for a
+ * further answer to the same prompt, at most `count`. `weight` is what a FLOP saved for this
+ * request is worth, compared with others: 1 for most requests, 0 to 1,000,000. */
 int marconi_open(marconi_cache* cache, marconi_scope const* in, int32_t const* tokens, size_t count,
                  uint64_t limit, double weight, marconi_lease** opened);
 /* Gives back all but what was committed. Null does nothing. */
@@ -165,7 +165,7 @@ uint64_t marconi_position(marconi_lease const* lease);
  * of them and returns how many there are. */
 size_t marconi_capture_at(marconi_lease const* lease, uint64_t* positions, size_t room);
 /* 1 if the state at `position` is to be copied; `last`: no token will be processed after it. The
- * last position is on no grid: where its state cannot be had, none is copied. */
+ * last position follows no grid: if its state cannot be had, none is copied. */
 int marconi_should_capture(marconi_lease const* lease, uint64_t position, int last);
 
 /* Where the engine's own KV of one layer is. Token t's key is at
@@ -176,8 +176,8 @@ int marconi_should_capture(marconi_lease const* lease, uint64_t position, int la
  *
  *     key + block * key_block_stride + slot * key_stride      (+ h * key_head_stride)
  *
- * in bytes; likewise its value. A stride of 0 stands for what lies there without a gap: heads in
- * tokens in blocks. Positions count from the request's first token, after a resume, too. */
+ * in bytes; likewise its value. A stride of 0 means dense packing: heads within tokens within
+ * blocks. Positions count from the request's first token, after a resume, too. */
 typedef struct marconi_kv_layer_view {
     void* key;
     ptrdiff_t key_stride;
@@ -190,36 +190,36 @@ typedef struct marconi_kv_layer_view {
 
 /* The engine's own KV of one request. Its blocks need not be as long as the cache's: blocks[i]
  * holds tokens [i * block_tokens, (i + 1) * block_tokens), and only those of tokens that are copied
- * are looked at. A commit reads rows up to its last token from the start of the cache's block that
- * marconi_position() is in on, and after marconi_let_go_kv() any before that, too. */
+ * are looked at. A commit reads rows from the start of the cache's block that marconi_position() is
+ * in up to its last token, and after marconi_let_go_kv() possibly any row before that, too. */
 typedef struct marconi_kv_view {
     marconi_kv_layer_view const* layers; /* one for each KV layer */
     size_t layer_count;
     int32_t const* blocks;
     size_t block_count;
     uint64_t block_tokens; /* 0: it has no blocks, but each request in one piece */
-    uint64_t pool_blocks;  /* how many it has, if numbers past them are to be refused */
+    uint64_t pool_blocks;  /* how many it has, to refuse numbers past them; 0: unchecked */
 } marconi_kv_view;
 
 /* Copies the state at resume_at() to state[i], one for each state piece, and, unless `kv` is null,
- * the KV of tokens [from, resume_at()): `from` is for an engine that has rows already, as where a
- * second cache in slower memory fills up what a first one had. Writes nothing where there is
+ * the KV of tokens [from, resume_at()): `from` is for an engine that has the rows before it, as
+ * when a second cache in slower memory completes what a first one had. Writes nothing if there is
  * nothing to resume. */
 int marconi_restore(marconi_lease const* lease, marconi_kv_view const* kv, void* const* state,
                     uint64_t from, void* stream);
 
-/* In place: has pages for the request's first `tokens` tokens; `covered` of them, in fact. */
+/* In place: gets pages for the request's first `tokens` tokens; `covered` says for how many. */
 int marconi_reserve(marconi_lease* lease, uint64_t tokens, void* stream, uint64_t* covered);
 /* Gives back reserved pages past `tokens`. */
 int marconi_unreserve(marconi_lease* lease, uint64_t tokens);
-/* The pages of blocks `first` and on: writes at most `room` and says how many there are. */
+/* The pages of blocks `first` and on: writes at most `room`; `count` says how many there are. */
 int marconi_block_table(marconi_lease const* lease, size_t first, uint32_t* pages, size_t room,
                         size_t* count);
 /* The engine is about to read pages of a block table on a stream that neither restore (with no kv)
  * nor reserve has named for this lease. */
 int marconi_used_on(marconi_lease* lease, void* stream);
-/* Gives back pages of tokens that others published first: tables taken before are void. `freed`, in
- * bytes, may be null. */
+/* Gives back pages of tokens that others published first: block tables taken before are invalid.
+ * `freed`, in bytes, may be null. */
 int marconi_deduplicate(marconi_lease* lease, uint64_t* freed);
 
 /* A copy of the state at one position: state[i] is its piece i. */
@@ -236,33 +236,33 @@ typedef struct marconi_outcome {
 } marconi_outcome;
 
 /* Publishes the tokens that went through the model, those of earlier commits included, and the
- * states captured since the last commit, ascending. `kv` is null where the engine works in place;
- * `outcome` may be. What finds no room is declined, which is no failure. */
+ * states captured since the last commit, ascending. `kv` is null if the engine works in place;
+ * `outcome` may be null. What finds no room is declined, which is no failure. */
 int marconi_commit(marconi_lease* lease, int32_t const* tokens, size_t count,
                    marconi_kv_view const* kv, marconi_captured const* captured,
                    size_t captured_count, void* stream, marconi_outcome* outcome);
 
 /* Lets the checkpoint go early, once it was restored. */
 void marconi_let_go_checkpoint(marconi_lease* lease);
-/* For an engine that has its own copy of all rows: others may evict what was published; the next
- * commit stores again what is missing, and the position may be less after it. */
+/* Unpins the KV, for an engine that has its own copy of all rows. What was published may then be
+ * evicted; the next commit stores again what is missing, and the position may be less after it. */
 void marconi_let_go_kv(marconi_lease* lease);
 
 /* ---- The whole ---- */
 
-/* Bytes that are free or could be, as far as `wanted`; evicts nothing. */
+/* Bytes that are free or could be freed, counted up to `wanted`; evicts nothing. */
 int marconi_obtainable(marconi_cache const* cache, uint64_t wanted, uint64_t* bytes);
 /* Evicts in the policy's order until so many bytes are freed, or all that may go is gone. `freed`
  * may be null. */
 int marconi_evict(marconi_cache* cache, uint64_t bytes, uint64_t* freed);
-/* Forgets a scope, or all (null), but for what leases hold. */
+/* Forgets a scope, or all scopes (null), except what leases hold. */
 int marconi_clear(marconi_cache* cache, marconi_scope const* only);
 
 typedef struct marconi_holdings {
     uint64_t tokens, kv_bytes, checkpoint_bytes, nodes, checkpoints;
 } marconi_holdings;
 
-/* What is here of a scope, but for pages that only leases have. O(its nodes). */
+/* What is here of a scope, except pages that only leases have. O(its nodes). */
 int marconi_holds(marconi_cache const* cache, marconi_scope const* in, marconi_holdings* found);
 
 typedef struct marconi_stats {
@@ -276,8 +276,8 @@ typedef struct marconi_stats {
 } marconi_stats;
 
 int marconi_read_stats(marconi_cache const* cache, marconi_stats* found);
-/* Recomputes all that must hold, O(all that is cached), and fails with the first thing that does
- * not: MARCONI_OTHER_FAILURE. */
+/* Checks all invariants anew, O(all that is cached), and fails with the first that does not hold:
+ * MARCONI_OTHER_FAILURE. */
 int marconi_audit(marconi_cache const* cache);
 
 /* ---- What changes, for routers and metrics ---- */
@@ -293,7 +293,7 @@ enum marconi_event_kind {
 
 /* <marconi/cache/observer.hpp> says more of them. */
 typedef struct marconi_event {
-    uint64_t sequence; /* counts up by one: where it does not, some were lost */
+    uint64_t sequence; /* counts up by one: a gap means that some were lost */
     uint64_t kind, node, parent, position;
     marconi_scope in;      /* of publications */
     int32_t const* tokens; /* of MARCONI_KV_PUBLISHED */
@@ -301,7 +301,7 @@ typedef struct marconi_event {
 } marconi_event;
 
 typedef struct marconi_events {
-    marconi_event const* list; /* in order; with their tokens good until marconi_free_events() */
+    marconi_event const* list; /* in order; valid with their tokens until marconi_free_events() */
     size_t count;
     uint64_t next; /* sequence of the first event after these */
 } marconi_events;
@@ -309,9 +309,9 @@ typedef struct marconi_events {
 /* What changed since the last call. Events that found no room in `event_bytes` are lost. Fails with
  * MARCONI_CONTRACT_VIOLATION in a cache that was made to keep none. */
 int marconi_take_events(marconi_cache* cache, marconi_events** taken);
-/* All that is here, as if it were published just now, parents first: for who begins to listen, or
- * lost an event. Those before `next` are in it, also where they were not taken yet. O(all that is
- * cached); their sequence is `next`. */
+/* All that is here, as if it had just been published, parents first: for a listener that begins, or
+ * lost an event. It covers the events before `next`, even those not taken yet. O(all that is
+ * cached); the sequence of all its events is `next`. */
 int marconi_snapshot(marconi_cache const* cache, marconi_events** taken);
 /* Null does nothing. */
 void marconi_free_events(marconi_events* taken);
