@@ -27,7 +27,7 @@ namespace marconi::cache {
 ///     check -> follow what is stored already -> choose how much fits, evict for it
 ///           -> write the pages (-> follow what other calls stored meanwhile) -> publish
 ///
-/// Until publish_kv() anything may throw, and leaves nothing behind but victims already evicted.
+/// Until publish_kv() anything may throw; then only the clock has changed and victims have gone.
 template <class Entries, token Token>
 class commit_operation : placed_commit<Entries, Token> {
     using base = placed_commit<Entries, Token>;

@@ -19,10 +19,11 @@ namespace marconi::cache {
 ///   - a node owns a reference to the page of every block that its edge touches;
 ///   - an unpinned node with one child and no checkpoint does not exist: it merged into the child;
 ///   - a leaf owns a page or a checkpoint, or is pinned;
-///   - the policy ranks exactly the candidates, by facts that are true.
+///   - the policy ranks exactly the candidates (while awaits_ranking(), not all of them), by facts
+///     that are true.
 ///
 /// noexcept functions cannot fail: where a merge cannot get the memory to join two edges, the node
-/// stays, as a candidate that frees nothing.
+/// stays, as a candidate that frees one page at most.
 template <memory::store Store, policy::eviction_policy Eviction, class Observer, token Token>
 class entries : public decaying_entries<Store, Eviction, Observer, Token> {
     using base = decaying_entries<Store, Eviction, Observer, Token>;
@@ -134,7 +135,8 @@ public:
 
     // ---- go ----
 
-    /// Evicts what the policy names; false if it names nothing. If it throws, nothing has changed.
+    /// Evicts what the policy names; false if it names nothing. If it throws, nothing has changed
+    /// but merges and rankings that were put off.
     bool evict_one(eviction_reason why) {
         this->make_up_merges();
         std::optional<node_id> const victim = this->choose_victim();
@@ -148,7 +150,7 @@ public:
         return true;
     }
 
-    /// Evicts all that no pin holds in one scope.
+    /// Evicts all of one scope, except what pins hold and checkpoints where pinned paths part.
     void evict_all(node_id root, eviction_reason why) {
         std::vector<node_ref> found;
         tree_.each_below(root, [&](node_id id) {

@@ -59,7 +59,8 @@ template <class Entries>
 }
 
 /// How many pages can be had at all, by evicting everything that may go. May be an underestimate if
-/// that is `wanted` or more. O(1), except where memory is nearly all pinned.
+/// that is `wanted` or more. O(1) if free pages and the candidates, each counted as if it went
+/// alone, come to `wanted`; else O(leases * depth + pages found), and a bit for each page touched.
 template <class Entries>
 [[nodiscard]] std::uint64_t obtainable_pages(Entries const& entries, lease_table const& leases,
                                              std::uint64_t wanted) {

@@ -88,8 +88,9 @@ inline void check_reserve(lease_record const& lease, token_count tokens) {
 
 /// Gives a lease writable pages for the first `until` tokens, as far as there is room; returns how
 /// many of these tokens have pages. If the lease stands inside a block that others share, copies
-/// the block first; the old page stays the lease's until release. The lease also shares what other
-/// requests, or a copying commit, published past its own pages, so that these have no gap.
+/// the block first; the lease keeps the old page until it is released or deduplicated. The lease
+/// also shares what other requests, or a copying commit, published past its own pages, so that
+/// these have no gap.
 template <class Entries, class Stream>
 std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_record& lease,
                             std::uint32_t until, Stream const& stream) {

@@ -33,10 +33,10 @@ namespace marconi::cache {
 ///     const     value    lease       copies        (the engine's)        publish    unpin
 ///
 /// One thread at a time may call anything, leases' functions included. match() and the other const
-/// functions may run beside each other, but nothing beside a call that is not const (or restore()
-/// on a store with streams): debug builds end the program if calls do. concurrent_cache takes calls
-/// from any thread; a caller with its own lock can release it while restore() and commit() copy
-/// (without_lock). It does not move; destroying it under live leases ends the program.
+/// functions may run beside each other, but nothing beside a call that is not const (or, on a store
+/// with streams, restore() and used_on()): debug builds end the program if calls do.
+/// concurrent_cache takes calls from any thread; under a lock of your own, without_lock releases it
+/// while restore() and commit() copy. Does not move; must outlive its leases, or the program ends.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           policy::eviction_policy Eviction = policy::gdsf, class Observer = no_observer,
           token Token = std::int32_t>
@@ -51,7 +51,7 @@ public:
     using typename base::entries_type;
     using typename base::stream;
 
-    /// Throws invalid_argument for options out of range.
+    /// Throws invalid_argument for options out of range, and for a store or a policy in use.
     explicit prefix_cache(Store store, cache_options options = {},
                           Admission admission = Admission{}, Eviction eviction = Eviction{},
                           Observer observer = Observer{})
@@ -60,7 +60,7 @@ public:
     ~prefix_cache() { stop_if_leased(leases_); }
 
     /// How much of a prompt is here. Changes nothing: no split, no recency, no allocation. O(tokens
-    /// + depth). Throws invalid_argument for a limit past the prompt, or a weight out of range.
+    /// + depth). Throws invalid_argument for a limit, weight or size out of range.
     [[nodiscard]] match_result match(scope const& in, std::span<Token const> prompt,
                                      match_options options = {}) const {
         auto const use = threads_.reading("match");
@@ -74,8 +74,8 @@ public:
     }
 
     /// Pins and refreshes what the plan reuses. If a call in between evicted or merged it, the
-    /// lease is empty: match again. O(log N). Throws contract_violation for a plan of no cache or
-    /// of another one, invalid_argument for a weight out of range.
+    /// lease is empty: match again. O(log N), times the depth if the policy refreshes_path. Throws
+    /// contract_violation for a plan that this cache did not make, invalid_argument for a weight.
     [[nodiscard]] lease acquire(request_plan const& plan) {
         auto const use = threads_.writing("acquire");
         if (plan.match.cache != identity_)
@@ -128,7 +128,7 @@ public:
     /// Returns how many of these have pages: fewer if there is no room. Take the block table again,
     /// write KV from the lease's position on, and commit with an empty kv view: the KV of every
     /// token committed is then taken to be in its page. O(new pages), and room as for commit().
-    /// Throws invalid_argument below the lease's position, contract_violation after let_go_kv().
+    /// Throws invalid_argument outside [position, 2^31), contract_violation after let_go_kv().
     token_count reserve(lease const& held, token_count tokens, stream const& on = base::unnamed()) {
         auto const use = threads_.writing("reserve");
         lease_record& r = record_of(held);

@@ -10,9 +10,9 @@
 namespace marconi {
 
 /// Detects calls that overlap but must not: many readers may be inside at a time, or one writer
-/// alone. On a violation the program ends, before any harm is done, with a message that names both
-/// calls. Checks where MARCONI_CHECK_THREADS is 1, as it is in debug builds; elsewhere it costs
-/// nothing but its size.
+/// alone. On a violation the program ends, before any harm is done, with a message that names this
+/// call and the one that came in last. Checks where MARCONI_CHECK_THREADS is 1, as it is in debug
+/// builds; elsewhere it costs nothing but its size.
 class thread_check {
 public:
     class [[nodiscard]] use {

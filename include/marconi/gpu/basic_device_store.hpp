@@ -22,7 +22,8 @@
 namespace marconi::gpu {
 
 /// Pages in a CUDA device's memory. A call enqueues its copies on the stream that it names, one
-/// launch each, and returns: nothing waits on the host. Views must point to memory that the device
+/// launch each, and returns; it waits on the host only where pools must grow, CUDA's queue of
+/// launches is full, or no event can be recorded. Views must point to memory that the device
 /// can reach and that stays valid until the copy is done; their arrays (layers, blocks, pieces) are
 /// read before the call returns.
 ///

@@ -35,7 +35,7 @@ public:
           staging_{device_} {
         Launcher::load();
     }
-    /// Waits on the host for all enqueued copies: their memory goes next, and frees do not wait.
+    /// Waits on the host for all enqueued copies: their memory goes next, and frees need not wait.
     ~device_copies() { order_.finish(); }
 
     [[nodiscard]] int device() const { return device_; }
@@ -142,7 +142,7 @@ public:
         beside_captures const aside;
         return order_.done(t);
     }
-    /// Events and staging buffers in existence: what they come to is bounded by what is in flight.
+    /// Events and staging buffers in existence, idle ones too. Not beside other calls.
     [[nodiscard]] std::size_t events() const { return order_.events(); }
     [[nodiscard]] std::size_t staging_slots() const { return staging_.slots(); }
 

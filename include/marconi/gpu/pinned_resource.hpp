@@ -12,7 +12,7 @@ namespace marconi::gpu {
 
 /// Pinned host memory: every device can read and write it at the host's address, and copies to and
 /// from it run asynchronously to the host. A basic_host_store may have its arena in it. No enqueued
-/// work may still use what is deallocated: cudaFreeHost does not wait.
+/// work may still use what is deallocated: cudaFreeHost does not promise to wait.
 class pinned_resource {
 public:
     [[nodiscard]] void* allocate(std::size_t bytes) {

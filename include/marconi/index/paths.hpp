@@ -25,7 +25,8 @@ using segment_id = identifier<struct segment_id_kind>;
 /// Edges of one segment are neighbours on one path, from the top down, without a gap, and where two
 /// meet inside a block they share its page. So a split copies nothing, a merge of two neighbours in
 /// one segment copies nothing, and a merge across two segments moves the shorter edge to the longer
-/// one: every token is moved O(log length) times.
+/// one (or the upper one, of less than a block, where its page is needed above): every token is
+/// moved O(log length) times.
 template <token Token>
 class paths {
 public:

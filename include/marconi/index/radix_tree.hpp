@@ -119,7 +119,7 @@ public:
     }
 
     /// Removes a node that has one child; the child takes over its edge and place. O(1), and a
-    /// copy of the shorter edge's tokens where the two lie in different segments.
+    /// copy of one edge's tokens where the two lie in different segments (see paths::join).
     node_id merge_into_child(node_id id) noexcept {
         node_type const upper = nodes_[id];
         node_id const child_id = upper.first_child;

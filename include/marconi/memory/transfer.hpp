@@ -31,7 +31,8 @@ struct checkpoint_transfer {
     state_view engine;
 };
 
-/// Everything that one restore, or one commit, copies: a store does it in one launch. Pages and the
+/// Everything that one restore, or one commit, copies, which a store does in one launch. (A commit
+/// that finds its KV reserved, and then stored by others, may come to two.) Pages and the
 /// engine's memory do not overlap, and a transfer writes no byte twice.
 struct transfer {
     kv_transfer kv;

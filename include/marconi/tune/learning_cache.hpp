@@ -25,14 +25,14 @@ namespace marconi::tune {
 /// requests it sets admission().every to 0 or to what it was when the cache was made.
 ///
 /// A commit that completes a prompt, or brings the tail of an answer (of states on a grid, one in
-/// 1,024 tokens), is repeated in three caches that only count: a larger one (reuse_shadow), which
-/// shows what comes back, and two of the same size (duel), which show what either policy saves.
-/// With policy::spaced it is repeated in two more (spacing_trial), which show what its checkpoints
-/// save. Each takes O(tokens), about as much as a whole request's commit; see learning_options for
-/// the memory. Requests are seen in the order in which their prompts complete. A request whose
-/// prompt no commit completes is not seen, nor is evict(). commit() and clear() hide
-/// prefix_cache's: call them on this class, since nothing is learned through a reference to its
-/// base.
+/// 1,024 tokens), is repeated in up to three caches that only count: a larger one (reuse_shadow),
+/// which shows what comes back, and, unless duel_half_life is 0, two of the same size (duel), which
+/// show what either policy saves. With policy::spaced it is repeated in two more (spacing_trial),
+/// which show what its checkpoints save. Each takes O(tokens), about as much as a whole request's
+/// commit; see learning_options for the memory. Requests are seen in the order in which their
+/// prompts complete. A request whose prompt no commit completes is not seen, nor is evict().
+/// commit() and clear() hide prefix_cache's: call them on this class, since nothing is learned
+/// through a reference to its base.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           class Observer = cache::no_observer, token Token = std::int32_t>
 class learning_cache

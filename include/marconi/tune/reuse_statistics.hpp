@@ -61,7 +61,8 @@ public:
     }
 
     /// How soon entries are expected back, from the middle of each bucket of ages on: the mean of
-    /// exp(-ticks until the next reuse / horizon), 0 where there is none. Some thousand operations.
+    /// exp(-ticks until the next reuse / horizon), 0 where there is none. Some thousand operations,
+    /// or some ten thousand for a very long horizon.
     [[nodiscard]] policy::reuse_odds odds(double horizon) const {
         rates const passing = of_all_passing();
         policy::reuse_odds found;

@@ -127,7 +127,8 @@ private:
             thread_ = std::thread{[this] { replay_window(); }};
     }
 
-    /// On the tuner's thread: touches the log and the result alone, until replayed_ is set.
+    /// On the tuner's thread, or in the commit if `deterministic`: touches the log and the result
+    /// alone, until replayed_ is set.
     void replay_window() noexcept {
         auto const started = std::chrono::steady_clock::now();
         result_.failure = failure_of([&] {

@@ -8,8 +8,8 @@ namespace marconi::policy {
 
 /// branch_and_tail, and a checkpoint every so many tokens of what is new in a prompt, past the
 /// branch point. For loads whose prompts begin with long shared parts, documents say, and differ in
-/// what follows: the second request for a document resumes inside it already, less than `every`
-/// tokens short of where it leaves it. With the branch point alone, only the third does.
+/// what follows: the second request for a document resumes inside it already, less than a step
+/// (below) short of where it leaves it. With the branch point alone, only the third does.
 ///
 /// Where conversations merely go on, nobody uses these checkpoints, and each takes the place of
 /// something else until it is evicted. `every` tokens should have at least as much KV as a

@@ -29,7 +29,8 @@ struct use_rank {
 };
 
 /// A score that can be bounded: score.least(first, last, efficiency) is at most score(use, e) for
-/// every use in [first, last] and every e >= efficiency, in floating point, too. Scores are finite.
+/// every use in [first, last] and every e >= efficiency, in floating point, too. No score
+/// is NaN; infinity is never the best.
 template <class S>
 concept bounded_score = requires(S const& score, tick use, double efficiency) {
     { score(use, efficiency) } -> std::convertible_to<double>;
