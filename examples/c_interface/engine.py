@@ -209,6 +209,10 @@ def main():
     print(f"resumed {stats.tokens_resumed} of {stats.tokens_asked} prompt tokens,"
           f" saved {100 * stats.flops_saved / stats.flops_asked:.0f} % of their FLOPs;"
           f" {stats.evictions} evictions")
+    learned = engine.cache.learning()
+    print(f"16 times the memory would save {100 * learned.shadow_saved / learned.flops_asked:.0f} %"
+          f" or more; victims are chosen"
+          f" {'by what was learned' if learned.rules_by_odds else 'by greedy-dual'}")
     engine.cache.destroy()
     at_work = stats.tokens_resumed > 0 and stats.evictions > 0 and engine.preemptions > 0
     sys.exit(0 if wrong == 0 and at_work else 1)

@@ -91,7 +91,8 @@ Options = _record("Options", [
     ("flops_per_token", c_double), ("flops_per_pair", c_double),
     ("window_flops", POINTER(WindowFlops)), ("window_flops_count", c_size_t),
     *_counts("block_tokens page_bytes checkpoint_grid checkpoint_every"),
-    ("memory", c_void_p), *_counts("capacity multiprocessors event_bytes")])
+    ("memory", c_void_p),
+    *_counts("capacity multiprocessors event_bytes shadow_multiple shadow_bytes")])
 Pages = _record("Pages", [
     ("memory", c_void_p), *_counts("page_bytes count block_tokens"),
     ("kv_layer_count", c_size_t), ("state_piece_count", c_size_t)])
@@ -117,6 +118,10 @@ Stats = _record("Stats", [
     ("flops_asked", c_double), ("flops_saved", c_double),
     *_counts("commits declined_commits evictions cleared capacity_bytes used_bytes kv_bytes"
              " checkpoint_bytes nodes checkpoints leases")])
+Learning = _record("Learning", [
+    ("requests", c_uint64),
+    *((name, c_double) for name in "flops_asked shadow_saved odds_saved gdsf_saved".split()),
+    *_counts("rules_by_odds changes spacing_pays memory_bytes ended")])
 Event = _record("Event", [
     *_counts("sequence kind node parent position"), ("in", Scope),
     ("tokens", POINTER(c_int32)), ("token_count", c_size_t)])
@@ -148,6 +153,7 @@ _CAN_FAIL = {
     "clear": [_CACHE, POINTER(Scope)],
     "holds": [_CACHE, POINTER(Scope), POINTER(Holdings)],
     "read_stats": [_CACHE, POINTER(Stats)],
+    "read_learning": [_CACHE, POINTER(Learning)],
     "audit": [_CACHE],
     "take_events": [_CACHE, POINTER(POINTER(Events))],
     "snapshot": [_CACHE, POINTER(POINTER(Events))],
@@ -280,7 +286,8 @@ class Cache(_Handle):
     def __init__(self, library, *, capacity=0, memory=None, preset=None, tensor_parallel=0,
                  kv_layers=(), state_pieces=(), flops_per_token=0.0, flops_per_pair=0.0,
                  window_flops=(), block_tokens=0, page_bytes=0, checkpoint_grid=0,
-                 checkpoint_every=0, multiprocessors=0, event_bytes=0):
+                 checkpoint_every=0, multiprocessors=0, event_bytes=0, shadow_multiple=0,
+                 shadow_bytes=0):
         self._library, self._leases, handle = library, set(), _CACHE()
         address, capacity, self._memory = _pages_in(memory, capacity)
         layers, pieces = _records(KvLayer, kv_layers), _records(StatePiece, state_pieces)
@@ -294,7 +301,8 @@ class Cache(_Handle):
             block_tokens=block_tokens, page_bytes=page_bytes, checkpoint_grid=checkpoint_grid,
             checkpoint_every=checkpoint_every,
             memory=address, capacity=capacity, multiprocessors=multiprocessors,
-            event_bytes=event_bytes)), byref(handle))
+            event_bytes=event_bytes, shadow_multiple=shadow_multiple,
+            shadow_bytes=shadow_bytes)), byref(handle))
         self._handle = handle
         self.pages = self._read("describe_pages", Pages)
         self.layers = [self._read("describe_layer", LayerPlace, i)
@@ -365,6 +373,12 @@ class Cache(_Handle):
 
     def stats(self):
         return self._read("read_stats", Stats)
+
+    def learning(self):
+        """What the cache learns, and what comes of it; `failure` says why that ended, if it did."""
+        found = self._read("read_learning", Learning)
+        found.failure = self._library.marconi_last_error().decode() if found.ended else ""
+        return found
 
     def audit(self):
         self._library.marconi_audit(self._handle)

@@ -119,12 +119,19 @@ cache_options cache_options_of(marconi_options const& options) {
     return {.checkpoint_grid = token_count{options.checkpoint_grid ? options.checkpoint_grid : 1}};
 }
 
+tune::learning_options learning_options_of(marconi_options const& options) {
+    tune::learning_options learning;
+    if (options.shadow_multiple) learning.shadow_multiple = options.shadow_multiple;
+    if (options.shadow_bytes) learning.shadow_memory = byte_count{options.shadow_bytes};
+    return learning;
+}
+
 } // namespace
 
 struct marconi_cache {
     explicit marconi_cache(marconi_options const& options)
         : events{options.event_bytes},
-          cache{store_of(options), cache_options_of(options), learning_options{},
+          cache{store_of(options), cache_options_of(options), learning_options_of(options),
                 spaced{token_count{options.checkpoint_every}}, to_log{&events}} {}
 
     event_log events;
@@ -435,6 +442,27 @@ int marconi_read_stats(marconi_cache const* cache, marconi_stats* found) {
                                                .nodes = has.nodes,
                                                .checkpoints = has.checkpoint_count,
                                                .leases = has.leases};
+    });
+}
+
+int marconi_read_learning(marconi_cache const* cache, marconi_learning* found) {
+    return guarded([&] {
+        marconi_cache const& of = needed(cache, "cache");
+        of.cache.beside_readers([&](auto const& inner) {
+            learning_report const report = inner.learning();
+            needed(found, "found") =
+                marconi_learning{.requests = report.requests,
+                                 .flops_asked = report.by_odds.flops_asked.value(),
+                                 .shadow_saved = report.shadow.flops_saved.value(),
+                                 .odds_saved = report.by_odds.flops_saved.value(),
+                                 .gdsf_saved = report.by_gdsf.flops_saved.value(),
+                                 .rules_by_odds = inner.rules_by_odds(),
+                                 .changes = report.changes,
+                                 .spacing_pays = inner.admission().every > token_count{},
+                                 .memory_bytes = report.memory.value(),
+                                 .ended = !report.failure.empty()};
+            if (found->ended) failed(MARCONI_OTHER_FAILURE, report.failure.c_str());
+        });
     });
 }
 

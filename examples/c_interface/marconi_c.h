@@ -103,6 +103,10 @@ typedef struct marconi_options {
 
     uint64_t event_bytes; /* for events until they are taken (their memory may be three times that
                            * while it grows); default: none are kept */
+
+    uint64_t shadow_multiple; /* what comes back is learned from an index of the requests that has
+                               * so many times the capacity, and no pages; 1 to 1000, default 16 */
+    uint64_t shadow_bytes;    /* bound on that index's memory on the host; default 256 MiB */
 } marconi_options;
 
 int marconi_create(marconi_options const* options, marconi_cache** made);
@@ -276,6 +280,23 @@ typedef struct marconi_stats {
 } marconi_stats;
 
 int marconi_read_stats(marconi_cache const* cache, marconi_stats* found);
+
+/* What the cache has learned from its requests, and what that is worth. FLOPs are unweighted. */
+typedef struct marconi_learning {
+    uint64_t requests; /* seen: those whose prompt a commit completed */
+    double flops_asked;
+    double shadow_saved;    /* what shadow_multiple times the capacity would save, at least */
+    double odds_saved;      /* what this capacity would, if learned odds had chosen all victims */
+    double gdsf_saved;      /* and if greedy-dual had; both see requests one at a time */
+    uint64_t rules_by_odds; /* 1 while learned odds choose the victims, 0: greedy-dual does */
+    uint64_t changes;       /* how often that changed */
+    uint64_t spacing_pays;  /* 1 while marconi_capture_at() heeds checkpoint_every */
+    uint64_t memory_bytes;  /* on the host, for all of this */
+    uint64_t ended;         /* 1 if learning has ended, for lack of memory for example */
+} marconi_learning;
+
+/* If learning has ended, marconi_last_error() then says why. */
+int marconi_read_learning(marconi_cache const* cache, marconi_learning* found);
 /* Checks all invariants anew, O(all that is cached), and fails with the first that does not hold:
  * MARCONI_OTHER_FAILURE. */
 int marconi_audit(marconi_cache const* cache);

@@ -76,7 +76,7 @@ class SameAsTheHeader(unittest.TestCase):
 
     def test_records(self):
         found = re.findall(r"typedef struct (marconi_\w+) \{(.*?)\} \1;", self.header, re.DOTALL)
-        self.assertEqual(len(found), 16)
+        self.assertEqual(len(found), 17)
         for name, members in found:
             expected = [one for line in members.split(";") if line.strip()
                         for one in self.declared(line)]
@@ -142,6 +142,18 @@ class Binding(unittest.TestCase):
                          marconi.MatchResult(matched=40, lost_past_limit=10,
                                              lost_without_checkpoint=30))
         self.assertEqual(self.cache.stats().requests, 1)
+
+    def test_tells_what_it_learns(self):
+        with marconi.Cache(LOADED, **MODEL, shadow_multiple=3, shadow_bytes=1 << 20) as cache:
+            for _ in range(2):
+                with cache.open(range(40)) as lease:
+                    lease.commit(range(30), [(30, self.at)], self.views)
+                    lease.commit(range(40), [], self.views)
+            learned = cache.learning()
+        self.assertEqual((learned.requests, learned.flops_asked), (2, 80.0))
+        for saved in learned.shadow_saved, learned.odds_saved, learned.gdsf_saved:
+            self.assertEqual(saved, 30.0)
+        self.assertEqual((learned.rules_by_odds, learned.ended, learned.failure), (1, 0, ""))
 
     def test_events(self):
         self.refuses(self.cache.take_events, "event_bytes is 0")

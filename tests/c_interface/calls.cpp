@@ -375,6 +375,9 @@ TEST_CASE("what does not fit is answered, in words") {
     options.block_tokens = 300;
     CHECK(refused(options) == "block_tokens is 300; expected 1 to 256");
     options = model.options;
+    options.shadow_multiple = 1001;
+    CHECK(refused(options) == "shadow_multiple is 1001; expected 1 to 1000");
+    options = model.options;
     options.capacity = 1;
     CHECK(refused(options).find("capacity in bytes is 1") == 0);
     options.preset = "nemotron-h-8b";
@@ -456,6 +459,61 @@ TEST_CASE("checkpoints as far apart as the options say") {
     CHECK(marconi_capture_at(lease, positions.data(), positions.size()) == 3);
     CHECK(positions == std::array<std::uint64_t, 4>{16, 32, 48, 0});
     marconi_close(lease);
+}
+
+TEST_CASE("what was learned is told") {
+    by_hand model;
+    model.options.capacity = 8 << 10; // of 512-byte pages
+    model.options.shadow_multiple = 4;
+    model.options.checkpoint_every = 16;
+    opened const with{model.options};
+    engine_memory const brought{7};
+    auto const ask = [&](std::int32_t first) {
+        std::vector<std::int32_t> tokens(90);
+        std::iota(tokens.begin(), tokens.end(), first);
+        marconi_lease* lease = with.open(tokens);
+        marconi_captured const end{80, brought.pieces.data()};
+        if (marconi_resume_at(lease) < 80)
+            REQUIRE(commit(lease, tokens, &brought, {end}) == MARCONI_OK);
+        else
+            REQUIRE(commit(lease, tokens, &brought) == MARCONI_OK);
+        marconi_close(lease);
+    };
+    for (std::int32_t round = 0; round < 3; ++round) // three sequences, of which two fit
+        for (std::int32_t first : {1000, 2000, 3000})
+            ask(first);
+
+    marconi_learning learned{};
+    REQUIRE(marconi_read_learning(with.cache, &learned) == MARCONI_OK);
+    double const asked = 90 * 1e6 + 8100 * 1e3, resumed = 80 * 1e6 + 6400 * 1e3;
+    CHECK(learned.requests == 9);
+    CHECK(learned.flops_asked == 9 * asked);
+    CHECK(learned.shadow_saved == 6 * resumed);
+    CHECK(learned.odds_saved < 6 * resumed);
+    marconi_stats stats{};
+    REQUIRE(marconi_read_stats(with.cache, &stats) == MARCONI_OK);
+    CHECK(stats.flops_saved == (learned.rules_by_odds ? learned.odds_saved : learned.gdsf_saved));
+    CHECK(learned.changes == 0);
+    CHECK(learned.spacing_pays == 1);
+    CHECK(learned.memory_bytes > 0);
+    CHECK(learned.ended == 0);
+    CHECK(marconi_read_learning(with.cache, nullptr) == MARCONI_INVALID_ARGUMENT);
+}
+
+TEST_CASE("a shadow without memory sees nothing, and the rest goes on") {
+    by_hand model;
+    model.options.shadow_bytes = 1;
+    opened const with{model.options};
+    engine_memory const brought{7};
+    store(with, brought, 40, 40);
+    store(with, brought, 50, 50);
+    marconi_learning learned{};
+    REQUIRE(marconi_read_learning(with.cache, &learned) == MARCONI_OK);
+    CHECK(learned.requests == 2);
+    CHECK(learned.shadow_saved == 0);
+    CHECK(learned.odds_saved == 40 * 1e6 + 1600 * 1e3);
+    CHECK(learned.spacing_pays == 0);
+    CHECK(learned.ended == 0);
 }
 
 TEST_CASE("events wait until they are taken") {

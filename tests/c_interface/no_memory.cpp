@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <string>
 #include <vector>
 
 namespace {
@@ -56,6 +57,11 @@ public:
     int take_events() { return marconi_take_events(cache_, &events_); }
 
     [[nodiscard]] marconi_outcome const& outcome() const { return outcome_; }
+    [[nodiscard]] marconi_learning learned() const {
+        marconi_learning found{};
+        REQUIRE(marconi_read_learning(cache_, &found) == MARCONI_OK);
+        return found;
+    }
     [[nodiscard]] marconi_events const& events() const { return *events_; }
 
 private:
@@ -69,7 +75,7 @@ private:
 } // namespace
 
 TEST_CASE("a C function that finds no memory says so") {
-    std::size_t refused = 0, lost = 0;
+    std::size_t refused = 0, lost = 0, unlearned = 0;
     for (bool unharmed = false; !unharmed; ++refused) {
         attempt one;
         int answer = MARCONI_OK, taken = MARCONI_OK;
@@ -87,7 +93,13 @@ TEST_CASE("a C function that finds no memory says so") {
         REQUIRE(one.events().count <= one.events().next);
         lost += one.events().count < one.events().next;
         if (unharmed) REQUIRE(one.events().count == one.events().next);
+        // Learning may end for it, and says why.
+        marconi_learning const learned = one.learned();
+        unlearned += learned.ended;
+        if (learned.ended) REQUIRE(std::string{marconi_last_error()} == "no memory");
+        if (unharmed) REQUIRE(learned.requests == 2);
     }
     CHECK(refused > 10);
     CHECK(lost > 0);
+    CHECK(unlearned > 0);
 }
