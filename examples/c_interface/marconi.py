@@ -90,7 +90,8 @@ Options = _record("Options", [
     ("state_pieces", POINTER(StatePiece)), ("state_piece_count", c_size_t),
     ("flops_per_token", c_double), ("flops_per_pair", c_double),
     ("window_flops", POINTER(WindowFlops)), ("window_flops_count", c_size_t),
-    *_counts("block_tokens page_bytes checkpoint_grid checkpoint_every"),
+    *_counts("block_tokens page_bytes checkpoint_grid checkpoint_every"
+             " checkpoint_before_answer"),
     ("memory", c_void_p),
     *_counts("capacity multiprocessors event_bytes shadow_multiple shadow_bytes")])
 Pages = _record("Pages", [
@@ -286,8 +287,8 @@ class Cache(_Handle):
     def __init__(self, library, *, capacity=0, memory=None, preset=None, tensor_parallel=0,
                  kv_layers=(), state_pieces=(), flops_per_token=0.0, flops_per_pair=0.0,
                  window_flops=(), block_tokens=0, page_bytes=0, checkpoint_grid=0,
-                 checkpoint_every=0, multiprocessors=0, event_bytes=0, shadow_multiple=0,
-                 shadow_bytes=0):
+                 checkpoint_every=0, checkpoint_before_answer=0, multiprocessors=0, event_bytes=0,
+                 shadow_multiple=0, shadow_bytes=0):
         self._library, self._leases, handle = library, set(), _CACHE()
         address, capacity, self._memory = _pages_in(memory, capacity)
         layers, pieces = _records(KvLayer, kv_layers), _records(StatePiece, state_pieces)
@@ -300,6 +301,7 @@ class Cache(_Handle):
             window_flops=windows, window_flops_count=len(windows),
             block_tokens=block_tokens, page_bytes=page_bytes, checkpoint_grid=checkpoint_grid,
             checkpoint_every=checkpoint_every,
+            checkpoint_before_answer=checkpoint_before_answer,
             memory=address, capacity=capacity, multiprocessors=multiprocessors,
             event_bytes=event_bytes, shadow_multiple=shadow_multiple,
             shadow_bytes=shadow_bytes)), byref(handle))

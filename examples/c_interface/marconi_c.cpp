@@ -132,7 +132,9 @@ struct marconi_cache {
     explicit marconi_cache(marconi_options const& options)
         : events{options.event_bytes},
           cache{store_of(options), cache_options_of(options), learning_options_of(options),
-                spaced{token_count{options.checkpoint_every}}, to_log{&events}} {}
+                spaced{token_count{options.checkpoint_every},
+                       {.before_answer = token_count{options.checkpoint_before_answer}}},
+                to_log{&events}} {}
 
     event_log events;
     cache_type cache;

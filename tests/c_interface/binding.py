@@ -143,6 +143,11 @@ class Binding(unittest.TestCase):
                                              lost_without_checkpoint=30))
         self.assertEqual(self.cache.stats().requests, 1)
 
+    def test_captures_where_the_answer_begins(self):
+        with marconi.Cache(LOADED, **MODEL, checkpoint_before_answer=7) as cache:
+            with cache.open(range(50)) as lease:
+                self.assertEqual(lease.capture_at(), [43])
+
     def test_tells_what_it_learns(self):
         with marconi.Cache(LOADED, **MODEL, shadow_multiple=3, shadow_bytes=1 << 20) as cache:
             for _ in range(2):

@@ -461,6 +461,18 @@ TEST_CASE("checkpoints as far apart as the options say") {
     marconi_close(lease);
 }
 
+TEST_CASE("a checkpoint where the answer begins, as the options say") {
+    by_hand model;
+    model.options.checkpoint_before_answer = 7;
+    opened const with{model.options};
+    marconi_lease* lease = with.open(counting(50));
+    std::uint64_t position = 0;
+    CHECK(marconi_capture_at(lease, &position, 1) == 1);
+    CHECK(position == 43);
+    CHECK(marconi_should_capture(lease, 50, 1) == 1);
+    marconi_close(lease);
+}
+
 TEST_CASE("what was learned is told") {
     by_hand model;
     model.options.capacity = 8 << 10; // of 512-byte pages

@@ -86,6 +86,34 @@ TEST_CASE("a branch is measured from what is resumable") {
     CHECK(at(60) == named{});
 }
 
+namespace {
+
+/// Turns of a conversation with a reasoning model: what each could resume. Thoughts begin an answer
+/// and are left out of later prompts; each prompt ends with two tokens that later ones lack.
+named resumed_in_turns(token_count before_answer) {
+    counting_cache<policy::lru> cache{room_for(hybrid(), 1000), {}, {before_answer}};
+    sequence const opening = numbered(99, 2);
+    sequence history = numbered(0, 50);
+    named resumed;
+    for (std::int32_t turn = 1; turn <= 4; ++turn) {
+        sequence const prompt = history + opening;
+        resumed.push_back(look(cache, prompt).resumable);
+        serve_answer(cache, prompt, numbered(100 + turn, 30) + numbered(turn, 20));
+        history = history + numbered(turn, 20) + numbered(200 + turn, 10);
+    }
+    return resumed;
+}
+
+} // namespace
+
+TEST_CASE("turns whose thoughts are left out go on from where the answer began") {
+    // Prompts, without the opening, end at 50, 80, 110 and 140.
+    CHECK(resumed_in_turns(0_tokens) == named{0, 0, 50, 80}); // a turn late
+    CHECK(resumed_in_turns(2_tokens) == named{0, 50, 80, 110});
+    CHECK(resumed_in_turns(8_tokens) == named{0, 44, 74, 104});
+    CHECK(resumed_in_turns(1_tokens) == named{0, 0, 50, 80}); // past where they part
+}
+
 TEST_CASE("a lease repeats its plan") {
     small_cache cache{room_for(hybrid(), 1000)};
     serve(cache, "the quick brown fox");

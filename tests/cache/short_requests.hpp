@@ -108,12 +108,19 @@ cache::commit_outcome commit(Cache& cache, typename Cache::lease const& lease,
 
 /// A request from match to release, whose engine captures what the plan names.
 template <class Cache>
-cache::commit_outcome serve(Cache& cache, sequence const& tokens, scope const& in = {}) {
-    auto const lease = acquire(cache, tokens, in);
+cache::commit_outcome serve_answer(Cache& cache, sequence const& prompt, sequence const& answer,
+                                   scope const& in = {}) {
+    auto const lease = acquire(cache, prompt, in);
+    sequence const tokens = prompt + answer;
     std::vector<std::uint64_t> captured;
     for (std::uint64_t p = 1; p <= tokens.size(); ++p)
         if (lease.should_capture(token_count{p}, p == tokens.size())) captured.push_back(p);
     return commit(cache, lease, tokens, captured);
+}
+/// The same of a prompt alone.
+template <class Cache>
+cache::commit_outcome serve(Cache& cache, sequence const& tokens, scope const& in = {}) {
+    return serve_answer(cache, tokens, {}, in);
 }
 template <class Cache>
 cache::commit_outcome serve(Cache& cache, std::string_view letters, scope const& in = {}) {

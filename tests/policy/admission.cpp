@@ -93,6 +93,59 @@ TEST_CASE("branch_and_tail always wants the tail and nothing periodic") {
     }
 }
 
+TEST_CASE("branch_and_tail captures where the answer begins, if it is told to") {
+    branch_and_tail const policy{.before_answer = token_count{5}};
+    CHECK(policy.captures(request(100, 99, 0, 0)).at == at({95}));
+    CHECK(policy.captures(request(100, 99, 40, 0)).at == at({40, 95}));
+    CHECK(policy.captures(request(100, 99, 40, 40)).at == at({95}));
+    CHECK(policy.captures(request(100, 99, 0, 0)).tail);
+    // Only as far past what is captured, or resumed from, as pays.
+    CHECK(policy.captures(request(100, 99, 94, 0, 4)).at == at({94}));
+    CHECK(policy.captures(request(100, 99, 91, 0, 4)).at == at({91, 95}));
+    CHECK(policy.captures(request(100, 99, 92, 92, 4)).at.empty());
+    CHECK(policy.captures(request(100, 99, 91, 91, 4)).at == at({95}));
+    CHECK(policy.captures(request(100, 99, 95, 95)).at.empty());
+    CHECK(policy.captures(request(100, 99, 99, 97)).at.empty());
+}
+
+TEST_CASE("a branch point past the answer's start is taken there") {
+    branch_and_tail const policy{.before_answer = token_count{5}};
+    CHECK(policy.captures(request(100, 99, 99, 0)).at == at({95}));
+    CHECK(policy.captures(request(100, 99, 100, 90)).at == at({95}));
+}
+
+TEST_CASE("the answer's start is on the grid, within the limit and in the prompt") {
+    branch_and_tail const policy{.before_answer = token_count{5}};
+    CHECK(policy.captures(request(100, 99, 0, 0, 1, 10)).at == at({90}));
+    CHECK(policy.captures(request(100, 99, 97, 0, 1, 10)).at == at({90}));
+    CHECK(policy.captures(request(100, 94, 0, 0)).at.empty());
+    CHECK(policy.captures(request(100, 94, 94, 0)).at == at({94}));
+    CHECK(policy.captures(request(100, 95, 0, 0)).at == at({95}));
+    CHECK(policy.captures(request(5, 4, 0, 0)).at.empty());
+    CHECK(policy.captures(request(4, 3, 3, 0)).at == at({3}));
+    CHECK(policy.captures(request(6, 5, 0, 0)).at == at({1}));
+    CHECK_THROWS_AS(policy.captures(request(300, 299, 200, 0, 16, 0)), invalid_argument);
+    branch_and_tail const prompt_end{.before_answer = token_count{1}};
+    CHECK(prompt_end.captures(request(100, 99, 0, 0)).at == at({99}));
+    branch_and_tail const huge{.before_answer =
+                                   token_count{std::numeric_limits<std::uint64_t>::max()}};
+    CHECK(huge.captures(request(100, 99, 40, 0)).at == at({40}));
+}
+
+TEST_CASE("spaced and the answer's start keep their distance") {
+    spaced const policy{token_count{30}, {.before_answer = token_count{5}}};
+    CHECK(policy.captures(request(100, 99, 0, 0)).at == at({30, 60, 90, 95}));
+    CHECK(policy.captures(request(100, 99, 0, 0, 5)).at == at({30, 60, 90, 95}));
+    CHECK(policy.captures(request(100, 99, 0, 0, 6)).at == at({30, 60, 95}));
+    CHECK(policy.captures(request(93, 92, 0, 0)).at == at({30, 60, 88}));
+    CHECK(policy.captures(request(95, 94, 0, 0)).at == at({30, 60, 90}));
+    CHECK(policy.captures(request(100, 99, 94, 0)).at == at({94, 95}));
+    CHECK(policy.captures(request(100, 99, 99, 0)).at == at({95}));
+    CHECK(policy.captures(request(100, 99, 40, 40)).at == at({60, 90, 95}));
+    CHECK(policy.captures(request(20, 19, 0, 0)).at == at({15})); // shorter than a step
+    CHECK(policy.captures(request(100, 92, 0, 0)).at == at({30, 60, 90}));
+}
+
 TEST_CASE("spaced captures every so many tokens of what is new") {
     spaced const policy{token_count{30}};
     CHECK(policy.captures(request(100, 99, 0, 0)).at == at({30, 60, 90}));

@@ -178,8 +178,9 @@ private:
         return marconi::memory::page_layout{s.model, cut(s)}.page_bytes();
     }
     static any_admission admission(reference::rules const& r) {
-        if (r.tail && r.every == 0) return {marconi::policy::branch_and_tail{}};
-        if (r.tail) return {marconi::policy::spaced{token_count{r.every}}};
+        marconi::policy::branch_and_tail const base{.before_answer = token_count{r.answer}};
+        if (r.tail && r.every == 0) return {base};
+        if (r.tail) return {marconi::policy::spaced{token_count{r.every}, base}};
         return {marconi::policy::always{token_count{r.every}}};
     }
 

@@ -61,7 +61,7 @@ inline std::vector<setup> setups() {
     };
     admission const admissions[] = {
         {"tail", {}},
-        {"spaced5grid4", {.eviction = {}, .tail = true, .every = 5, .grid = 4}},
+        {"spaced5grid4answer6", {.eviction = {}, .tail = true, .every = 5, .grid = 4, .answer = 6}},
         {"every3", {.eviction = {}, .tail = false, .every = 3}}};
     std::vector<setup> all;
     for (auto const& model : models())

@@ -16,6 +16,7 @@ struct rules {
     bool tail = true;        ///< branch, tail and, spaced, every so many tokens; else only these
     std::uint32_t every = 0; ///< tokens
     std::uint32_t grid = 1;
+    std::uint32_t answer = 0; ///< tokens from the answer's start to the end of the prompt
 };
 
 struct match {
@@ -59,7 +60,13 @@ public:
     [[nodiscard]] marconi::policy::capture_rule plan(match const& m) const {
         marconi::policy::capture_rule found;
         if (!needs_checkpoint()) return found;
-        std::uint32_t const fork = std::min(m.matched, m.limit) / rules_.grid * rules_.grid;
+        auto const tokens = static_cast<std::uint32_t>(m.prompt.size() - 1);
+        std::uint32_t answer = rules_.answer == 0 || rules_.answer > tokens
+                                   ? 0
+                                   : (tokens - rules_.answer) / rules_.grid * rules_.grid;
+        if (answer > m.limit) answer = 0;
+        std::uint32_t const until = answer ? answer : m.limit;
+        std::uint32_t const fork = std::min(m.matched, until) / rules_.grid * rules_.grid;
         std::uint32_t const least = std::min(block(), 16u);
         bool const forks = fork > m.resumable && fork - m.resumable >= least;
         std::uint32_t step = rules_.every;
@@ -71,8 +78,12 @@ public:
             bool const named = !rules_.tail ? on_step
                                : forks && p <= fork
                                    ? p == fork
-                                   : on_step && p - (forks ? fork : m.resumable) >= least;
-            if (named) found.at.push_back(token_count{p});
+                                   : on_step && p - (forks ? fork : m.resumable) >= least &&
+                                         (!answer || p + least <= answer);
+            std::uint32_t const last = static_cast<std::uint32_t>(
+                found.at.empty() ? m.resumable : found.at.back().value());
+            bool const starts_answer = answer && p == answer && p >= last + least;
+            if (named || starts_answer) found.at.push_back(token_count{p});
         }
         found.tail = rules_.tail;
         if (!rules_.tail) found.every = token_count{rules_.every};

@@ -14,11 +14,23 @@ namespace marconi::policy {
 ///   two requests, so a third is likely. It is found by the second and first used by the third.
 /// - The tail, from which the next turn of a conversation goes on.
 ///
+/// And a third if `before_answer` asks for it: where the answer begins. Reasoning models need it,
+/// whose chat templates leave the thoughts of an answer out of later prompts. The next turn then
+/// leaves what is cached at the first thought: the tail after it is of no use, and the branch
+/// point helps only the turn after next.
+///
 /// ```
-/// c = min(matched, limit), rounded down to the checkpoint grid
-/// captured where c - resumable >= min(block_tokens, 16)
+/// a = tokens - before_answer, rounded down to the checkpoint grid; none if that is past the limit
+/// c = min(matched, limit, a), rounded down likewise
+/// captured: c where c - resumable >= min(block_tokens, 16)
+///           a where it lies as far past c, or past resumable if c is not captured
 /// ```
 struct branch_and_tail {
+    /// How far before the end of the prompt the answer's start is captured: as many tokens as the
+    /// chat template puts after the last message, or a few more, which the next turn computes
+    /// again. 16 is enough for most. 0: it is not captured.
+    token_count before_answer{0};
+
     /// A checkpoint that saves fewer tokens than this is not worth cutting a prefill in two for,
     /// however large the blocks.
     static constexpr token_count largest_least_gain{16};
@@ -28,14 +40,37 @@ struct branch_and_tail {
 
     /// O(1). Throws invalid_argument for a checkpoint grid of 0.
     [[nodiscard]] capture_rule captures(request_facts const& facts) const {
+        capture_rule rule = branch(facts);
+        add(rule, answer(facts), facts);
+        return rule;
+    }
+
+    // The parts of it, for policies that name positions in between.
+
+    /// The branch point, if it is worth a checkpoint, and the tail.
+    [[nodiscard]] capture_rule branch(request_facts const& facts) const {
         MARCONI_EXPECT(facts.checkpoint_grid > token_count{}, "checkpoint_grid",
                        facts.checkpoint_grid.value(), "at least 1 token");
+        token_count const end = answer(facts) > token_count{} ? answer(facts) : facts.limit;
         capture_rule rule{.at = {}, .tail = true};
-        token_count const fork = std::min(facts.matched, facts.limit);
-        token_count const branch = facts.checkpoint_grid * (fork / facts.checkpoint_grid);
-        if (branch > facts.resumable && branch - facts.resumable >= least_gain(facts))
-            rule.at.push_back(branch);
+        add(rule, on_grid(std::min(facts.matched, end), facts), facts);
         return rule;
+    }
+    /// Where the answer begins; 0 if that is not to be captured.
+    [[nodiscard]] token_count answer(request_facts const& facts) const {
+        if (before_answer == token_count{} || before_answer > facts.tokens) return {};
+        token_count const start = on_grid(facts.tokens - before_answer, facts);
+        return start <= facts.limit ? start : token_count{};
+    }
+    /// Adds a position that lies far enough past those before it.
+    static void add(capture_rule& rule, token_count position, request_facts const& facts) {
+        token_count const from = rule.at.empty() ? facts.resumable : rule.at.back();
+        if (position > from && position - from >= least_gain(facts)) rule.at.push_back(position);
+    }
+
+private:
+    [[nodiscard]] static token_count on_grid(token_count position, request_facts const& facts) {
+        return facts.checkpoint_grid * (position / facts.checkpoint_grid);
     }
 };
 

@@ -23,10 +23,11 @@ namespace marconi::policy {
 /// ```
 /// step = ceil(every / checkpoint_grid) * checkpoint_grid
 /// captured at the multiples p of step, branch or resumable < p <= limit,
-///     but for those less than min(block_tokens, 16) past branch or resumable
+///     but for those less than min(block_tokens, 16) past branch or resumable, or before the answer
 /// ```
 struct spaced {
     token_count every{4096}; ///< 0: nothing but branch and tail
+    branch_and_tail base{};
 
     /// The step that captured positions are multiples of, unless `every` is 0. `every` must not
     /// exceed the tokens of a prompt.
@@ -36,12 +37,16 @@ struct spaced {
 
     /// O(new tokens / step). Throws as branch_and_tail does.
     [[nodiscard]] capture_rule captures(request_facts const& facts) const {
-        capture_rule rule = branch_and_tail{}.captures(facts);
-        if (every == token_count{} || every > facts.limit) return rule;
+        if (every == token_count{} || every > facts.limit) return base.captures(facts);
+        capture_rule rule = base.branch(facts);
         token_count const step = step_on(facts.checkpoint_grid);
         token_count const from = rule.at.empty() ? facts.resumable : rule.at.back();
+        token_count const answer = base.answer(facts);
+        token_count const least = branch_and_tail::least_gain(facts);
         for (token_count p = step * (from / step + 1); p <= facts.limit; p += step)
-            if (p - from >= branch_and_tail::least_gain(facts)) rule.at.push_back(p);
+            if (p - from >= least && (answer == token_count{} || p + least <= answer))
+                rule.at.push_back(p);
+        base.add(rule, answer, facts);
         return rule;
     }
 };
