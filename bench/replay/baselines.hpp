@@ -16,7 +16,7 @@
 
 namespace marconi::replay {
 
-/// Block caches' least recently used: only leaves are evicted, and a hit refreshes its whole path.
+/// LRU as in block caches: only leaves are evicted, and a hit refreshes its whole path.
 class leaf_lru : public policy::usage_history {
 public:
     static constexpr bool refreshes_path = true;
@@ -64,13 +64,14 @@ private:
 static_assert(policy::eviction_policy<leaf_lru>);
 
 /// The score as the paper's published artifact computes it, with two slips in the formula: an MLP
-/// layer's saving is its FLOPs for the whole path less an attention layer's for the parent's, and
-/// the bytes are those of the whole path though the FLOPs are the node's own. Its clock ticks at
+/// layer's saving is its FLOPs for the whole path minus an attention layer's for the parent's path,
+/// and the bytes are the whole path's, though the FLOPs are the node's own. Its clock ticks at
 /// every match, at the look-up and at the end of every insertion, and at every eviction. The
 /// artifact's other faults are left out.
 class artifact_score : public policy::flop_aware {
 public:
-    /// Layers of each kind, and the model's and the states' width, as the paper's formulas want.
+    /// Layers of each kind, and the model's and the states' width, as the paper's formulas need
+    /// them.
     struct shape {
         double attention = 4, mlp = 28, mamba = 24;
         double width = 4096, states = 128;

@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t chunk_bytes = std::size_t{1} << 18;
 constexpr std::array<unsigned char, 2> gzip_magic{0x1f, 0x8b};
-constexpr int gzip_window = 15 + 16; // the largest there is; zlib takes 16 more for gzip's frame
+constexpr int gzip_window = 15 + 16; // the largest one; plus 16 means gzip's frame to zlib
 
 } // namespace
 
@@ -28,7 +28,7 @@ struct byte_source::decoder : z_stream {
     decoder(decoder const&) = delete;
     decoder& operator=(decoder const&) = delete;
 
-    bool between = false; // one member of the file has ended, and no other begun
+    bool between = false; // one gzip member has ended, and no other has begun
 };
 
 void byte_source::closer::operator()(std::FILE* file) const {

@@ -17,8 +17,8 @@ public:
     explicit byte_source(std::string const& path);
     ~byte_source();
 
-    /// Fills `out`, which is not empty, from its front. Returns how many bytes: 0 at the end alone.
-    /// Throws error where reading fails, or gzip data is damaged, ends early or is followed by
+    /// Fills `out`, which is not empty, from its front. Returns how many bytes: 0 only at the end.
+    /// Throws error if reading fails, or if gzip data is damaged, ends early or is followed by
     /// anything but more of it.
     [[nodiscard]] std::size_t read(std::span<char> out);
 
@@ -38,7 +38,7 @@ private:
 
     std::unique_ptr<std::FILE, closer> file_;
     std::vector<unsigned char> buffer_;
-    std::size_t begin_ = 0; ///< of what is unread
+    std::size_t begin_ = 0; ///< of the unread bytes
     bool told_ = false;
     std::unique_ptr<decoder> gzip_; ///< none for plain bytes
 };

@@ -13,8 +13,8 @@ namespace marconi::replay {
 
 namespace {
 
-/// The prefixes seen so far, one a step of tokens, each known by a hash over its parent's hash
-/// and its tokens. Statistics can live with the odds of a 64-bit collision; a cache could not.
+/// The prefixes seen so far, one for each step of tokens, each identified by a hash of its parent's
+/// hash and its tokens. Statistics can live with the odds of a 64-bit collision; a cache could not.
 class prefix_trie {
 public:
     /// Adds a request; returns how many tokens of its input were there already.

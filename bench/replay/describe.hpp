@@ -20,7 +20,7 @@ struct spread {
 };
 
 struct trace_statistics {
-    /// The shared prefix is looked for in steps of this many tokens.
+    /// Shared prefixes are looked for in steps of this many tokens.
     static constexpr std::uint32_t prefix_step = 16;
 
     std::string name;
@@ -33,11 +33,11 @@ struct trace_statistics {
     spread output;
     double requests_per_second = 0; // 0 where all come at once
     /// Share of all input tokens that lie in the longest prefix, in whole steps, that an earlier
-    /// request's input and output began with: what an infinite cache could reuse at most.
+    /// request's input and output began with: the most that an infinite cache could reuse.
     double repeated_share = 0;
-    /// Input tokens that a turn has more than the turn before it, on average.
+    /// How many input tokens a turn has more than the turn before it, on average.
     double growth_per_turn = 0;
-    /// Share of the later turns whose input starts with all of the turn before, its output too.
+    /// Share of the later turns whose input starts with all of the turn before, output included.
     double continued_share = 0;
 };
 

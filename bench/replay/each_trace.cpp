@@ -13,7 +13,7 @@
 namespace marconi::replay {
 namespace {
 
-/// A trace that is not there yet, and what it is called in the report.
+/// A trace that is not yet read or made, and its name in the report.
 struct source {
     std::string name;
     std::function<trace()> take;
@@ -32,7 +32,7 @@ std::vector<source> sources_of(options const& chosen) {
                                                   .sessions = chosen.sessions,
                                                   .limit = chosen.limit});
                        }});
-    std::map<std::string, int> seen; // one trace may be asked for twice, or be called as another
+    std::map<std::string, int> seen; // one trace may be asked for twice, or two share a name
     for (source& s : all)
         if (int const nth = ++seen[s.name]; nth > 1) s.name += " (" + std::to_string(nth) + ")";
     return all;
@@ -53,7 +53,7 @@ trace_tally for_each_trace(options const& chosen, std::ostream& err,
             taken.name = from.name;
             use(taken);
             ++tally.worked;
-        } catch (trace_error const& e) { // says of which file
+        } catch (trace_error const& e) { // names the file
             fails(e.what());
         } catch (std::bad_alloc const&) {
             fails(from.name + ": out of memory");

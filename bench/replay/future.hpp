@@ -1,7 +1,7 @@
 #pragma once
 
-// What a policy would know that knows the future: a bound to measure others by, written as a policy
-// and an observer for this library's cache, from outside it.
+// A policy that knows the future: a bound to measure others by. It is written as a policy and an
+// observer for this library's cache, from outside it.
 
 #include "request.hpp"
 
@@ -30,11 +30,11 @@ class future {
 public:
     static constexpr std::size_t never = std::numeric_limits<std::size_t>::max();
 
-    /// `whole_prompt`: a request may resume at its prompt's end; else its last token is computed.
-    /// O(n log n) comparisons of whole requests.
+    /// `whole_prompt`: a request may resume at its prompt's end; otherwise its last token is
+    /// computed. O(n log n) comparisons of whole requests.
     future(trace const& requests, bool whole_prompt);
 
-    /// The first request from `from` on that can resume at the end of this path, but for those that
+    /// The first request from `from` on that can resume at the end of this path, except those that
     /// can go on to the end of a longer one. O(requests that begin with the path).
     [[nodiscard]] std::size_t next(path at, std::optional<path> longer, std::size_t from) const;
 
@@ -46,13 +46,13 @@ private:
     [[nodiscard]] range all_with(path at) const;
 
     std::vector<std::uint64_t> limits_;    // how deep each may resume
-    std::vector<std::size_t> order_;       // requests by their tokens
-    std::vector<std::size_t> place_;       // of each request in it
+    std::vector<std::size_t> order_;       // requests, sorted by their tokens
+    std::vector<std::size_t> place_;       // of each request in order_
     std::vector<std::uint64_t> in_common_; // leading tokens that order_[i] and order_[i - 1] share
 };
 
-/// The cache's nodes as an observer knows them: by whose tokens they are, and whether one of them
-/// has a single child from whose end one could resume.
+/// The cache's nodes as an observer knows them: whose tokens they hold, and whether a node has a
+/// single child at whose end a request could resume.
 class known_nodes {
 public:
     /// The request that is replayed now.
@@ -68,7 +68,7 @@ private:
         path at;
         node_id parent;
         std::uint32_t children = 0;
-        std::uint32_t sum_of_children = 0; // their ids; of an only child its id
+        std::uint32_t sum_of_children = 0; // of their ids: an only child's id
         bool has_checkpoint = false;
     };
     node& node_of(node_id id);
@@ -84,8 +84,8 @@ struct known_nodes_observer {
     void observe(cache::event<std::int32_t> const& e) noexcept { nodes->hear(e); }
 };
 
-/// Evicts what saves the least compute per byte and request waited until somebody resumes there, as
-/// the trace goes on. Greedy: the best there is may save more. Choosing is O(candidates).
+/// Evicts what saves the least compute per byte and per request until somebody resumes there, as
+/// the trace goes on. Greedy: the optimum may save more. Choosing is O(candidates).
 class foresight : public policy::usage_history {
 public:
     foresight(future const& what_comes, known_nodes const& nodes)

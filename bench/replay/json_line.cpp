@@ -9,15 +9,15 @@ using nlohmann::json;
 json_line::json_line(line_source const& source, std::string_view text) : source_{&source} {
     if (text.find_first_not_of(" \t\r") == std::string_view::npos)
         fail("is empty; expected a JSON object");
-    // Every value but the first comes after one of these; within a string they are counted too. An
-    // object takes as much again for its members.
+    // Every value but the first follows one of these characters; those in strings are counted too.
+    // An object counts twice, since its members take as much again.
     std::size_t values = 0;
     for (char const c : text)
         values += static_cast<std::size_t>((c == ',') + (c == '[') + 2 * (c == '{'));
     if (values > line_source::most_values)
         fail("holds " + std::to_string(values) + " values or more; expected at most " +
              std::to_string(line_source::most_values));
-    // To the parser a byte of zeros is where the text ends.
+    // For the parser the text ends at a zero byte.
     std::size_t const zero = text.find('\0');
     if (zero != std::string_view::npos) fail_at(zero + 1, text.size());
     try {

@@ -1,7 +1,7 @@
 #pragma once
 
-// One line of a trace as JSON: fields are fetched with their expected range, and whatever is not
-// as expected becomes an error that names file, line and field.
+// One line of a trace as JSON: fields are fetched with the range expected of them, and anything
+// else becomes an error that names file, line and field.
 
 #include "line_source.hpp"
 

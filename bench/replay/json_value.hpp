@@ -1,6 +1,6 @@
 #pragma once
 
-// JSON values from anybody, in messages and within ranges.
+// JSON values from anybody: how messages describe them, and whether they are in range.
 
 #include <nlohmann/json.hpp>
 

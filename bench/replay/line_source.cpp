@@ -40,7 +40,7 @@ bool line_source::next(std::string_view& line) {
         searched = buffer_.size() - begin_;
         if (searched > most_bytes_)
             throw trace_error{name_ + ":" + std::to_string(number_ + 1) +
-                              ": is longer than a line can be; expected at most " +
+                              ": is too long a line; expected at most " +
                               std::to_string(most_bytes_) + " bytes"};
         fill();
     }

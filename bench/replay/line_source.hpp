@@ -22,19 +22,19 @@ public:
 
 class line_source {
 public:
-    /// No trace has lines of this length; a file of anything else often has.
+    /// No trace has lines this long; files of anything else often do.
     static constexpr std::size_t longest_line = std::size_t{256} << 20;
 
     /// The most values that a line may hold, an object counting twice: those of the longest
     /// request, and some more. Each takes up to 96 bytes of memory while its line is read, so a
-    /// line 1.6 GB at the worst, beside its text.
+    /// line takes at most 1.6 GB besides its text.
     static constexpr std::size_t most_values = (std::size_t{1} << 24) + (1 << 16);
 
-    /// Opens a file, or standard input for "-". Throws trace_error where that fails.
+    /// Opens a file, or standard input for "-". Throws trace_error if that fails.
     explicit line_source(std::string const& path, std::size_t most_bytes = longest_line);
 
     /// The next line without its end, valid until the next call; false after the last.
-    /// Throws trace_error where reading fails, as byte_source says, or a line is too long.
+    /// Throws trace_error if reading fails, as byte_source says, or if a line is too long.
     [[nodiscard]] bool next(std::string_view& line);
 
     /// The file's name, for messages.

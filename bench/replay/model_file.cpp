@@ -59,7 +59,7 @@ public:
         auto const found = object_.find(name);
         if (found == object_.end()) return json::array();
         if (!found->is_array() || found->size() > 1000)
-            fail(name, "is no array; expected one of at most 1,000 objects");
+            fail(name, "is not an array of at most 1,000 objects");
         return *found;
     }
     [[noreturn]] void fail(std::string const& name, std::string const& problem) const {
@@ -113,7 +113,7 @@ footprint read_model(std::string const& path) {
         model.flops.windows.push_back({tokens, window.flops("flops_per_pair")});
     }
     if (!(model.flops.up_to(token_count{1000}) > flop_count{}))
-        of.fail("flops_per_token", "is missing or 0; expected what a token takes");
+        of.fail("flops_per_token", "is missing or 0; expected the FLOPs that a token takes");
     if (!model.has_kv() && !model.has_checkpoints())
         of.fail("kv_bytes_per_token", "is missing or 0, and so is state_bytes: nothing to keep");
     return model;

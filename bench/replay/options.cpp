@@ -47,7 +47,7 @@ std::string name_in(choices<Value> const& from, Value value) {
     return std::ranges::find(from, value, &std::pair<std::string, Value>::second)->first;
 }
 
-/// Without the blanks around it. Throws where nothing is left.
+/// The text without the blanks around it. Throws if nothing is left.
 std::string trimmed(std::string const& text, char const* option) {
     std::size_t const begin = text.find_first_not_of(' ');
     if (begin == std::string::npos)
@@ -86,10 +86,11 @@ CLI::Validator one_of(choices<Value> const& from) {
 constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
 
 void define_traces(CLI::App& app, options& to, raw_values& raw) {
-    app.add_option("--trace", to.traces, "Trace file, plain or gzip, - for standard input; repeat")
+    app.add_option("--trace", to.traces,
+                   "Trace file, plain or gzip, - for standard input; repeatable")
         ->type_name("FILE");
     CLI::Option* const synthetic =
-        app.add_option("--synthetic", raw.synthetic, "Made-up trace: chat, agent, fewshot or mixed")
+        app.add_option("--synthetic", raw.synthetic, "Synthetic trace: chat, agent, fewshot, mixed")
             ->type_name("KIND")
             ->delimiter(',');
     app.add_option("--seed", to.seed, "Seed of synthetic traces")
@@ -97,7 +98,7 @@ void define_traces(CLI::App& app, options& to, raw_values& raw) {
         ->needs(synthetic)
         ->check(whole_number(0, any))
         ->capture_default_str();
-    app.add_option("--sessions", to.sessions, "Sessions of a synthetic trace")
+    app.add_option("--sessions", to.sessions, "Sessions in a synthetic trace")
         ->type_name("N")
         ->needs(synthetic)
         ->check(whole_number(1, most_sessions))
@@ -105,55 +106,58 @@ void define_traces(CLI::App& app, options& to, raw_values& raw) {
     app.add_option("--limit", to.limit, "Only the first N requests of each trace")
         ->type_name("N")
         ->check(whole_number(1, any));
-    app.add_flag("--describe", to.describe, "Print statistics of the traces, replay nothing");
+    app.add_flag("--describe", to.describe, "Print statistics of the traces; replay nothing");
 }
 
 void define_caches(CLI::App& app, options& to, raw_values& raw) {
     // The defaults of lists are in the text, since CLI11 would print their separators too.
     app.add_option("--policy", raw.policies,
-                   "As listed below, separated by commas [vllm+,sglang+,marconi,lru,gdsf,learned]")
+                   "Listed below; separated by commas [vllm+,sglang+,marconi,lru,gdsf,learned]")
         ->type_name("NAME")
         ->delimiter(',');
-    app.add_option("--capacity", raw.capacities, "Sizes separated by commas [5%,10%,20%]")
+    app.add_option("--capacity", raw.capacities,
+                   "Sizes, see below; separated by commas [5%,10%,20%]")
         ->type_name("SIZE")
         ->delimiter(',');
-    app.add_option("--alpha", raw.alpha, "auto or x, for policies that take one and name none")
+    app.add_option("--alpha", raw.alpha,
+                   "auto, or the alpha of policies that take one but name none")
         ->type_name("X")
         ->capture_default_str();
     app.add_option("--model", to.model, "A preset, or FILE.json: see below")
         ->type_name("NAME")
         ->capture_default_str();
     app.add_flag("--list-models", to.list_models, "Print the presets");
-    app.add_option("--cost", raw.cost, "paper: its formulas; shape: what the model really does")
+    app.add_option("--cost", raw.cost, "paper: the paper's formulas; shape: the model's real shape")
         ->type_name("KIND")
         ->check(one_of(cost_choices))
         ->capture_default_str();
-    app.add_option("--block-tokens", to.block_tokens, "Tokens of a KV block, 1 to 256")
+    app.add_option("--block-tokens", to.block_tokens, "Tokens per KV block, 1 to 256")
         ->type_name("N")
         ->check(whole_number(1, 256))
         ->capture_default_str();
     app.add_option("--checkpoint-grid", to.checkpoint_grid,
-                   "Checkpoints within a prompt at multiples of N, the engine's\n"
+                   "Checkpoints within a prompt only at multiples of N: the engine's\n"
                    "chunk (vllm+: of both N and 32)")
         ->type_name("N")
         ->check(whole_number(1, 1 << 20))
         ->capture_default_str();
     app.add_flag("--whole-prompt", to.whole_prompt,
                  "Resume up to the prompt's end, as published figures do;\n"
-                 "else its last token is always computed");
+                 "otherwise its last token is always computed");
 }
 
 void define_output(CLI::App& app, options& to, raw_values& raw) {
-    app.add_option("--ttft", raw.ttft, "Estimate by a100x4, h100 or h200, see below")
+    app.add_option("--ttft", raw.ttft, "Time to first token as on a100x4, h100 or h200; see below")
         ->type_name("KIND")
         ->check(one_of(ttft_choices))
         ->capture_default_str();
-    app.add_option("--format", raw.format, "table, csv, or json: one object a run, one a line")
+    app.add_option("--format", raw.format, "table, csv, or json: one object per run, one per line")
         ->type_name("KIND")
         ->check(one_of(format_choices))
         ->capture_default_str();
-    app.add_option("--out", raw.out, "Write there; - is standard output")->type_name("FILE");
-    app.add_option("--jobs", to.jobs, "Runs at the same time")
+    app.add_option("--out", raw.out, "Write the report to FILE; - is standard output")
+        ->type_name("FILE");
+    app.add_option("--jobs", to.jobs, "Runs in parallel")
         ->type_name("N")
         ->check(whole_number(1, 1024))
         ->capture_default_str();
@@ -195,7 +199,7 @@ void interpret(raw_values const& raw, options& to) {
     if ((to.describe || to.list_models) && to.format != report_format::table)
         throw_invalid("format", raw.format, "table: models and statistics are printed as text");
     if (alpha && std::ranges::find(to.policies, alpha, &policy_name::alpha) == to.policies.end())
-        throw_invalid("alpha", raw.alpha, "auto: no policy takes it that does not name its own");
+        throw_invalid("alpha", raw.alpha, "auto: no policy takes an alpha without naming its own");
     if (std::ranges::count(to.traces, "-") > 1)
         throw invalid_argument{"trace is '-' twice; expected standard input at most once"};
     if (to.traces.empty() && to.synthetic.empty() && !to.list_models)

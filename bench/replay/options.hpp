@@ -1,6 +1,6 @@
 #pragma once
 
-// What the command line of marconi_replay says, as a plain struct.
+// The command line of marconi_replay as a plain struct.
 
 #include "policy_name.hpp"
 #include "sizes.hpp"
@@ -52,7 +52,7 @@ struct options {
 [[nodiscard]] std::string name_of(ttft_curve kind);
 
 /// The options, or the exit code with which the program ends at once: --help was asked for and
-/// printed to `out`, or something is wrong and `err` was told what.
+/// printed to `out`, or something was wrong and printed to `err`.
 struct command_line {
     std::optional<options> chosen;
     int exit_code = 0;

@@ -7,8 +7,8 @@
 
 namespace marconi::replay {
 
-/// The smallest value at or below which so many percent of the samples lie, by nearest rank; 0 if
-/// there are none. Reorders them. O(samples).
+/// The smallest sample at or below which `percent` percent of the samples lie, by nearest rank; 0
+/// if there are none. Reorders them. O(samples).
 template <class Value>
 [[nodiscard]] Value percentile(std::vector<Value>& samples, std::same_as<int> auto percent) {
     if (samples.empty()) return {};

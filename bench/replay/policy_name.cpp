@@ -65,7 +65,7 @@ double parse_alpha(std::string_view text) {
     if (problem != std::errc{} || end != text.data() + text.size() || !std::isfinite(value) ||
         value < 0)
         throw_invalid("alpha", quoted(text), "a number, at least 0");
-    return value + 0.0; // of -0, too, 0
+    return value + 0.0; // -0 becomes 0
 }
 
 } // namespace marconi::replay

@@ -54,11 +54,11 @@ void expect_out_is_no_input(options const& chosen) {
     if (is_model_file(chosen.model)) inputs.push_back(chosen.model);
     for (std::string const& input : inputs)
         if (is_same_file(input, *chosen.out))
-            throw_invalid("--out", "'" + *chosen.out + "'", "no file that is read");
+            throw_invalid("--out", "'" + *chosen.out + "'", "a file that is not an input");
 }
 
-/// Hands each trace to `use`; then `write` makes the report of those that worked, if any did: what
-/// took hours is not thrown away for what comes after it.
+/// Hands each trace to `use`; then `write` reports those that worked, if any did: a later failure
+/// does not throw away hours of work.
 template <class Use, class Write>
 int report_on(options const& chosen, streams to, Use use, Write write) {
     expect_out_is_no_input(chosen);
@@ -81,7 +81,7 @@ int print_descriptions(options const& chosen, streams to) {
 }
 
 int replay(options const& chosen, streams to) {
-    check_caches(chosen); // what is wrong for all traces is told before one is read
+    check_caches(chosen); // reports what is wrong for all traces before one is read
     std::vector<result> results;
     return report_on(
         chosen, to,
@@ -123,7 +123,7 @@ int run_program(int argc, char const* const* argv, std::ostream& out, std::ostre
         return carry_out(argc, argv, {out, err});
     } catch (std::bad_alloc const&) {
         return ends(exit_code::incomplete, "out of memory");
-    } catch (invalid_argument const& e) { // as for what the parser refuses
+    } catch (invalid_argument const& e) { // ends like what the parser refuses
         return ends(exit_code::refused, e.what());
     } catch (std::exception const& e) {
         return ends(exit_code::incomplete, e.what());

@@ -39,7 +39,7 @@ void progress::show(double seconds) {
                        format_fixed(100 * share, 0) + " %, " + format_fixed(seconds, 0) + " s";
     if (share > 0) line += ", about " + format_fixed(seconds * (1 - share) / share, 0) + " s left";
     std::size_t const width = line.size();
-    line.resize(std::max(width, width_), ' '); // over what was longer before
+    line.resize(std::max(width, width_), ' '); // to cover a longer line before it
     width_ = width;
     to_ << '\r' << line << std::flush;
 }

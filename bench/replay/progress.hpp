@@ -1,7 +1,7 @@
 #pragma once
 
-// A line that says how far a long replay has come: nothing for the first two seconds, then at
-// most ten times a second, and gone at the end.
+// A line that shows how far a long replay has come: not shown for the first two seconds, then
+// updated at most ten times a second, and gone at the end.
 
 #include <cstdint>
 #include <functional>
@@ -29,8 +29,8 @@ public:
     progress(progress const&) = delete;
     progress& operator=(progress const&) = delete;
 
-    /// `steps` more are done. Costs a lock and a look at the clock: call it every few hundred
-    /// requests, not at each.
+    /// `steps` more are done. Takes a lock and reads the clock: call it every few hundred requests,
+    /// not at each one.
     void advance(std::uint64_t steps);
 
     /// Whether the standard error stream is a terminal.

@@ -11,9 +11,9 @@
 
 namespace marconi::replay {
 
-/// A distribution given by some of its quantiles, straight lines between them.
+/// A distribution given by some of its quantiles, with straight lines between them.
 struct quantiles {
-    /// Thousandths of the draws that lie at or below the entry of `values` of the same index.
+    /// How many thousandths of the draws lie at or below the entry of `values` at the same index.
     static constexpr std::array<std::uint32_t, 16> thousandths = {
         0, 10, 50, 100, 200, 300, 400, 500, 600, 700, 800, 900, 950, 990, 999, 1000};
 

@@ -65,8 +65,8 @@ private:
     std::vector<double> ttft_, request_us_;
 };
 
-/// What happens where a request does not fit whole, whatever is evicted for it: the library knows
-/// beforehand and stores what fits; engines find out when they have evicted all there was.
+/// What happens if a request does not fit whole, whatever is evicted for it: the library knows this
+/// beforehand and stores what fits; engines find out after they have evicted everything.
 enum class when_full { stores_what_fits, empties };
 
 /// Replays a trace, in order, one request at a time; `before(i)` is called before request i.

@@ -103,7 +103,7 @@ double saved_share(result const& r) {
     return r.flops_asked > 0 ? r.flops_saved / r.flops_asked : 0;
 }
 
-/// Who knows the future is out of the others' reach.
+/// A policy that knows the future is out of the others' reach.
 bool competes(result const& r) { return !r.policy.starts_with("oracle"); }
 
 text_table::row table_row(result const& r, bool best) {
@@ -152,7 +152,7 @@ void write_table(std::span<result const> results, std::ostream& to) {
         add_group(group, table);
     }
     if (!groups.empty())
-        table.add_text("\n* saves the most at its capacity; TTFT is estimated, as --ttft says");
+        table.add_text("\n* saves the most at its capacity; TTFT is estimated, see --ttft");
     table.print(to);
 }
 

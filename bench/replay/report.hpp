@@ -10,9 +10,10 @@
 
 namespace marconi::replay {
 
-/// As a table, one block for each trace and capacity, `*` at the policy that saved most FLOPs of
-/// those with the same limit. As CSV with a heading, empty where there is no value. As JSON, one
-/// object a line, so that files can be appended to one another; null where there is no value.
+/// A table has one block for each trace and capacity, with `*` at the policy that saved the most
+/// FLOPs of those with the same limit. CSV has a heading, and empty cells where there is no value.
+/// JSON has one object a line, so that files can be appended to one another, and null where there
+/// is no value.
 void write_report(report_format format, std::span<result const> results, std::ostream& to);
 
 } // namespace marconi::replay

@@ -17,7 +17,7 @@ namespace marconi::replay {
 
 namespace {
 
-/// What ends a program from outside waits for the end of this scope.
+/// Signals that end a program wait for the end of this scope.
 class signals_wait {
 public:
     signals_wait() {
@@ -41,8 +41,8 @@ private:
                 (errno != 0 ? std::strerror(errno) : "it cannot be opened")};
 }
 
-/// A file beside the one that it will replace, and that was not there before. Gone at the end of
-/// its scope unless it took that place.
+/// A new file beside the one that it will replace. Deleted at the end of its scope unless it has
+/// taken that place.
 class draft {
 public:
     /// Throws error, which calls the target `name`.
@@ -60,7 +60,8 @@ public:
     draft(draft const&) = delete;
     draft& operator=(draft const&) = delete;
 
-    /// Puts `text` in the target's place, with the target's rights. False where that fails: errno.
+    /// Puts `text` in the target's place, with the target's permissions. False if that fails: see
+    /// errno.
     [[nodiscard]] bool become(std::string const& text) {
         std::error_code ignored;
         auto const old = std::filesystem::status(target_, ignored);
@@ -80,7 +81,7 @@ private:
     std::FILE* file_ = nullptr;
 };
 
-/// No pipe, no device.
+/// Not a pipe or a device.
 bool can_be_replaced(std::string const& path) {
     std::error_code ignored;
     return !std::filesystem::exists(path, ignored) ||

@@ -10,9 +10,10 @@
 
 namespace marconi::replay {
 
-/// Where a report goes. Tried before the work starts, so that a wrong path costs no time; a file
-/// that exists is replaced at the end, and stays as it was if none comes. Until then the report is
-/// held in memory, so that a program that is ended leaves nothing behind, whatever ended it.
+/// Where a report goes. The path is tried before the work starts, so that a wrong one costs no
+/// time. An existing file is replaced at the end, and stays as it was if no report comes. Until
+/// then the report is held in memory, so that a program that is ended leaves nothing behind,
+/// whatever ends it.
 class report_file {
 public:
     /// A file, or `standard` where there is no path. Throws error.
@@ -21,15 +22,15 @@ public:
     report_file& operator=(report_file const&) = delete;
 
     [[nodiscard]] std::ostream& stream() { return *stream_; }
-    /// The report is whole. Throws error where anything could not be written. Of the signals that
-    /// end a program, those that this thread is sent while a file is written wait until it is.
+    /// To call when the report is whole. Throws error if anything could not be written. Signals
+    /// that end a program, sent to this thread while a file is written, wait until it is.
     void finish();
 
 private:
     void replace_target(std::string const& text) const;
 
     std::string name_;
-    std::string target_; ///< replaced at the end; empty: what is there is written to at once
+    std::string target_; ///< replaced at the end; if empty, output is written at once
     std::ostringstream text_;
     std::ofstream at_once_;
     std::ostream* stream_;

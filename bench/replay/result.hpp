@@ -6,7 +6,7 @@
 
 namespace marconi::replay {
 
-/// What one run, a trace through one cache, came to. Reports name the fields as they are here.
+/// The result of one run: one trace through one cache. Reports use these field names.
 struct result {
     std::string trace;
     std::string policy;
@@ -36,7 +36,8 @@ struct result {
     std::uint32_t checkpoint_grid = 0;
     bool whole_prompt = false;
     std::string ttft;
-    /// Of what an infinite cache held, which capacity_bytes then is; nothing: a size, or no limit.
+    /// The share of what an infinite cache held that capacity_bytes is; nothing: a size, or no
+    /// limit.
     std::optional<double> capacity_share;
 };
 

@@ -26,7 +26,7 @@
 namespace marconi::replay {
 namespace {
 
-/// More than any trace fills, yet a number of pages that ids can count.
+/// More than any trace fills, yet few enough pages for page ids to count.
 byte_count unlimited(footprint const& model, memory::page_options const& cut) {
     return memory::page_layout{model, cut}.page_bytes() *
            (std::numeric_limits<std::uint32_t>::max() - 1);

@@ -12,7 +12,7 @@
 
 namespace marconi::replay {
 
-/// The footprint that the options ask for. Throws invalid_argument, listing the presets, where the
+/// The footprint that the options ask for. Throws invalid_argument, listing the presets, if the
 /// model is unknown.
 [[nodiscard]] footprint footprint_of(options const& chosen);
 

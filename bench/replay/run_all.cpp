@@ -20,7 +20,7 @@ namespace {
 struct task {
     policy_name policy;
     capacity asked;
-    byte_count size; ///< that `asked` comes to
+    byte_count size; ///< what `asked` comes to
 };
 
 void expect_a_page(byte_count size, footprint const& model, options const& chosen) {

@@ -1,8 +1,8 @@
 #pragma once
 
-// What sessions look like, measured: quantiles of three public traces (ShareGPT conversations,
-// SWE-bench Verified runs of a software agent, tau-bench's airline agent; Llama-2 tokens) and,
-// for few-shot jobs, of which there is no public trace, chosen.
+// What sessions look like: quantiles measured on three public traces (ShareGPT conversations,
+// SWE-bench Verified runs of a software agent, tau-bench's airline agent; Llama-2 tokens), and
+// chosen for few-shot jobs, of which there is no public trace.
 
 #include "random.hpp"
 
@@ -16,9 +16,9 @@ struct session_shape {
     quantiles first_input; // tokens of the first turn's input, those shared included
     quantiles added;       // tokens that a later turn adds to the history
     quantiles output;
-    std::uint32_t usual_turns;   // longer sessions say less a turn, see scaled(); 0: they do not
+    std::uint32_t usual_turns;   // longer sessions say less per turn, see scaled(); 0: they do not
     std::uint32_t shared_tokens; // all sessions of the shape start with the same ones
-    std::uint32_t typing_ms_a_token; // a person's pause before a turn; 0: think_ms holds
+    std::uint32_t typing_ms_a_token; // a person's pause before a turn; 0: think_ms applies
     quantiles think_ms;              // an agent's
 };
 
@@ -31,10 +31,10 @@ constexpr std::uint32_t scaled(std::uint32_t tokens, session_shape const& shape,
     return (tokens * 2 * shape.usual_turns + sum / 2) / sum;
 }
 
-/// A session ends where a request would pass this.
+/// A session ends before a request that would exceed this.
 inline constexpr std::uint32_t longest_context = 32'768;
 
-/// Poisson-distributed seconds of mean 7.5, as the paper's agents think.
+/// Poisson-distributed seconds with mean 7.5, as the paper's agents think.
 inline constexpr quantiles agent_think_ms = {{0, 2000, 3000, 4000, 5000, 6000, 7000, 7000, 8000,
                                               9000, 10000, 11000, 12000, 14000, 16000, 17000}};
 
@@ -80,7 +80,7 @@ struct fewshot_shape {
     quantiles example;       // tokens of one worked example
     std::uint32_t least_examples;
     std::uint32_t most_examples;
-    std::uint32_t pool;  // examples that a template chooses from where it picks them anew
+    std::uint32_t pool;  // examples to choose from, if a template picks them anew
     quantiles questions; // in one job
     quantiles question;  // tokens
     quantiles output;

@@ -13,7 +13,7 @@ constexpr std::uint32_t dropped_note_tokens = 12;
 
 std::uint64_t start_of(std::uint32_t session) { return std::uint64_t{1000} * session; }
 
-/// The r-th most popular template in proportion to 1 / r, counted from 0.
+/// Draws the r-th most popular template in proportion to 1 / r; returns r - 1.
 std::uint32_t choose_template(random_source& random) {
     constexpr std::uint32_t unit = 1'000'000; // the weight of the most popular
     std::uint32_t total = 0;
@@ -36,7 +36,7 @@ void session_writer::write_chat(std::uint32_t session, std::uint32_t ordinal) {
 void session_writer::write_agent(std::uint32_t session, std::uint32_t ordinal) {
     random_source random{seed_, agent_session, ordinal};
     bool const serves = ordinal % 3 == 2;
-    bool const forgets = ordinal % 6 == 1; // of 0, 1, 3, 4 that are software agents
+    bool const forgets = ordinal % 6 == 1; // software agents are 0, 1, 3, 4 of six
     write_continued(session, serves ? service_agent_shape : software_agent_shape,
                     serves ? shared_service_agent : shared_software_agent, forgets, random);
 }
@@ -57,14 +57,14 @@ void session_writer::write_fewshot(std::uint32_t session, std::uint32_t ordinal)
 }
 
 std::uint64_t session_writer::settled_before(std::uint32_t next) {
-    // At the same time the earlier session comes first.
+    // At equal times the earlier session comes first.
     while (!unsettled_.empty() && unsettled_.top() <= start_of(next))
         unsettled_.pop();
     return requests_.size() - unsettled_.size();
 }
 
 std::vector<request> session_writer::in_order() && {
-    // Session and turn break ties, so that the order does not hang on the sort.
+    // Session and turn break ties, so that the order does not depend on the sort.
     std::ranges::sort(requests_, {}, [](timed_request const& r) {
         return std::tuple{r.ms, r.content.session, r.content.turn};
     });
@@ -82,7 +82,7 @@ session_writer::text session_writer::shared_text(purpose what, std::uint32_t tok
 }
 
 /// A chat or an agent. With `forgets`, observations older than the last few are replaced by a
-/// note, so that each later input parts from the one before well before its end.
+/// note, so that each later input departs from the previous one well before its end.
 void session_writer::write_continued(std::uint32_t session, session_shape const& shape,
                                      purpose shared, bool forgets, random_source& random) {
     auto const append = [](text& to, text const& from) {

@@ -17,14 +17,14 @@ class session_writer {
 public:
     explicit session_writer(std::uint64_t seed) : seed_{seed} {}
 
-    /// Each writes session `session`, which is the `ordinal`-th of its kind: the content hangs on
+    /// Each writes session `session`, which is the `ordinal`-th of its kind: the content depends on
     /// the seed and the ordinal alone, the times on the session.
     void write_chat(std::uint32_t session, std::uint32_t ordinal);
     void write_agent(std::uint32_t session, std::uint32_t ordinal);
     void write_fewshot(std::uint32_t session, std::uint32_t ordinal);
 
-    /// How many of the requests written come before all of session `next` and of later ones.
-    /// `next` may not fall from call to call. Amortised O(log N) a request.
+    /// How many of the requests written come before all those of session `next` and of later ones.
+    /// `next` must not fall from call to call. Amortised O(log N) a request.
     [[nodiscard]] std::uint64_t settled_before(std::uint32_t next);
 
     /// All that was written, by time.
@@ -39,7 +39,7 @@ private:
         request content;
     };
 
-    /// What random numbers are drawn for: none of them shall meet those of another purpose.
+    /// What random numbers are drawn for: each purpose has its own, apart from all others.
     enum purpose : std::uint64_t {
         chat_session,
         agent_session,
@@ -61,7 +61,7 @@ private:
 
     std::uint64_t seed_;
     std::vector<timed_request> requests_;
-    /// The times of those that a later session's may still come before, the earliest on top.
+    /// The times of requests that one of a later session may still precede, the earliest on top.
     std::priority_queue<std::uint64_t, std::vector<std::uint64_t>, std::greater<>> unsettled_;
 };
 

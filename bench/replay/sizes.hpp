@@ -14,7 +14,7 @@ namespace marconi::replay {
 
 /// A number of bytes, or a share of what an infinite cache would hold at its peak.
 struct capacity {
-    std::optional<byte_count> bytes; // at least 1; nothing: `share` holds
+    std::optional<byte_count> bytes; // at least 1; nothing: `share` applies
     double share = 0;                // above 0, at most 1
 
     /// In bytes, given what an infinite cache held at its peak; at least 1.

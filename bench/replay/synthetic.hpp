@@ -1,6 +1,6 @@
 #pragma once
 
-// Made-up traces with the statistics of real ones, for when none is at hand.
+// Synthetic traces with the statistics of real ones, for when none is at hand.
 //
 //   chat     people and an assistant: short questions, the whole history kept, an answer of some
 //            hundred tokens, the next question when it has been typed (after ShareGPT)
@@ -33,16 +33,16 @@ struct synthetic_options {
     std::uint64_t limit = std::numeric_limits<std::uint64_t>::max(); // requests, the first ones
 };
 
-/// More would not fit the memory of most machines.
+/// More would not fit in the memory of most machines.
 inline constexpr std::uint32_t most_sessions = 100'000;
 
 /// "synthetic-<kind>".
 [[nodiscard]] std::string synthetic_name(workload kind);
 
 /// Makes a trace of that name: the same on every platform for the same options.
-/// Session k is the same whatever the number of sessions. A limit takes the first requests of all,
-/// but no session is made that begins after the last of them. Throws invalid_argument where the
-/// number of sessions is out of range.
+/// Session k is the same whatever the number of sessions. A limit takes the first requests of all;
+/// sessions that begin after the last of them are not made. Throws invalid_argument if the number
+/// of sessions is out of range.
 [[nodiscard]] trace make_synthetic(synthetic_options const& options);
 
 /// "chat" -> workload::chat. Throws invalid_argument.

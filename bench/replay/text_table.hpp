@@ -15,7 +15,7 @@ public:
 
     /// Adds a row; rows need not have the same number of cells.
     void add(row cells) { lines_.push_back({.cells = std::move(cells), .is_text = false}); }
-    /// Adds a line of text between the rows, whose columns it leaves as they are.
+    /// Adds a line of text between the rows; it does not widen their columns.
     void add_text(std::string text) {
         lines_.push_back({.cells = {std::move(text)}, .is_text = true});
     }

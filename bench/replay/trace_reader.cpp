@@ -19,7 +19,7 @@ std::uint32_t read_id(json_line const& line, char const* field) {
     return static_cast<std::uint32_t>(line.count(field, 0, largest_id));
 }
 
-/// A path's name after the last `folders` of its folders; the path if it has fewer.
+/// A path's name preceded by its last `folders` folders; the path if it has fewer.
 std::string name_in(std::string const& path, std::size_t folders) {
     std::vector<std::size_t> begins{0}; // of the folders, and of the file's own name
     for (std::size_t at = 0; at < path.size(); ++at)
@@ -100,7 +100,7 @@ void trace_reader::read_compact(json_line const& line, request& to) {
 }
 
 void trace_reader::read_mooncake(json_line const& line, request& to) {
-    // The form knows no sessions: each request is one of its own.
+    // This form has no sessions: each request is one of its own.
     to.session = requests_;
     to.turn = 0;
     to.seconds = line.time("timestamp", "milliseconds") / 1000;
@@ -112,7 +112,7 @@ void trace_reader::read_mooncake(json_line const& line, request& to) {
                   std::to_string(blocks) + ", one for each " + std::to_string(mooncake_block) +
                       " of " + std::to_string(input) + " tokens");
     std::vector<std::int32_t> ids;
-    // Above this, id * 512 + 511 would not fit a token.
+    // Above this, id * 512 + 511 would not fit in a token.
     line.append("hash_ids", largest_token / static_cast<std::int32_t>(mooncake_block), ids);
     if (static_cast<std::uint64_t>(next_output_ - std::numeric_limits<std::int32_t>::min()) <
         output)

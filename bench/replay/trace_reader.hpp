@@ -1,6 +1,6 @@
 #pragma once
 
-// Reads request traces, JSON lines of one of three forms, told apart by the first line's fields:
+// Reads request traces: JSON lines in one of three forms, told apart by the first line's fields:
 //
 //   artifact   {"session_id", "turn_id", "ts", "input_tokens": [...], "output_tokens": [...]}
 //   compact    {"s", "t", "ts", "keep": K, "add": [...], "out": [...]}
@@ -8,7 +8,7 @@
 //   Mooncake   {"timestamp": ms, "input_length", "output_length", "hash_ids": [...]}
 //              an id stands for 512 tokens, the last block is cut at input_length
 //
-// Further fields are allowed and ignored; anything else that is not as expected is a trace_error.
+// Further fields are allowed and ignored; anything else unexpected is a trace_error.
 
 #include "line_source.hpp"
 #include "request.hpp"
@@ -26,7 +26,7 @@ class json_line;
 /// One request after another, for traces that need not be held as a whole.
 class trace_reader {
 public:
-    /// The longest request that is believed, input and output together.
+    /// The longest request that is accepted, input and output together.
     static constexpr std::uint64_t longest_request = std::uint64_t{1} << 24;
     /// Tokens that an id of Mooncake's form stands for.
     static constexpr std::uint64_t mooncake_block = 512;
@@ -64,16 +64,16 @@ private:
 /// millions of tokens of the one before it.
 inline constexpr std::uint64_t most_trace_tokens = std::uint64_t{1} << 31;
 
-/// Reads the first `limit` requests. Throws trace_error, also where there is no request at all, or
-/// where they have more than `most_tokens` tokens.
+/// Reads the first `limit` requests. Throws trace_error, also if there is no request at all, or if
+/// they have more than `most_tokens` tokens.
 [[nodiscard]] trace read_trace(std::string const& path,
                                std::uint64_t limit = std::numeric_limits<std::uint64_t>::max(),
                                std::uint64_t most_tokens = most_trace_tokens);
 
 /// "traces/taubench.compact.jsonl.gz" -> "taubench"; "-" -> "stdin".
 [[nodiscard]] std::string trace_name(std::string const& path);
-/// The name of each path; of those that share one, after as many of their folders as tell them
-/// apart ("monday/chats"), or the whole path.
+/// The name of each path. Paths that share a name get as many of their folders before it as tell
+/// them apart ("monday/chats"), or are named by the whole path.
 [[nodiscard]] std::vector<std::string> trace_names(std::vector<std::string> const& paths);
 
 } // namespace marconi::replay

@@ -58,7 +58,7 @@ TEST_CASE("a model file that says nothing, or too much, is refused") {
     CHECK(model_complaint(R"({"flops_per_token": 1})") ==
           ": 'kv_bytes_per_token' is missing or 0, and so is state_bytes: nothing to keep");
     CHECK(model_complaint(R"({"kv_bytes_per_token": 1})") ==
-          ": 'flops_per_token' is missing or 0; expected what a token takes");
+          ": 'flops_per_token' is missing or 0; expected the FLOPs that a token takes");
     CHECK(model_complaint(R"({"kv_bytes_per_token": -1})") ==
           ": 'kv_bytes_per_token' is -1; expected a whole number from 0 to 281474976710656");
     CHECK(model_complaint(R"({"kv_bytes_per_token": 1, "flops_per_token": "much"})") ==
@@ -66,7 +66,7 @@ TEST_CASE("a model file that says nothing, or too much, is refused") {
     CHECK(model_complaint(R"({"kv_bytes_per_token": 1, "flops_per_token": 1e25})") ==
           ": 'flops_per_token' is 1e+25; expected a number from 0 to 1e24");
     CHECK(model_complaint(R"({"windows": 3})") ==
-          ": 'windows' is no array; expected one of at most 1,000 objects");
+          ": 'windows' is not an array of at most 1,000 objects");
     CHECK(model_complaint(R"({"windows": [3]})") == ", windows: expected a JSON object");
     CHECK(model_complaint(R"({"windows": [{"bytes_per_token": 3}]})") ==
           ", windows: 'tokens' is missing or 0; expected at least 1");

@@ -142,7 +142,8 @@ TEST_CASE("what is read is not written over") {
     auto const refuses = [&](std::string const& input, std::string const& file) {
         run_result const o = run({"--trace", input, "--out", file});
         CHECK(o.code == exit_code::refused);
-        CHECK(o.err == "marconi_replay: --out is '" + file + "'; expected no file that is read\n");
+        CHECK(o.err ==
+              "marconi_replay: --out is '" + file + "'; expected a file that is not an input\n");
     };
     refuses(trace.path(), link.path());
     {

@@ -66,7 +66,7 @@ chat, no limit: 622 requests, 679,978 input tokens, 8.00 PFLOP asked
 policy    alpha  token hits  request hits  FLOPs saved    evictions     peak  nodes  checkpoints  TTFT p50     p95  us/request p50  p99  seconds
 infinite      -     50.00 %       87.50 %      75.00 %        1,234  5.00 GB     77           66     42 ms  108 ms             3.2  9.5     0.13
 
-* saves the most at its capacity; TTFT is estimated, as --ttft says
+* saves the most at its capacity; TTFT is estimated, see --ttft
 )");
     CHECK(written(report_format::table, {}).empty());
 }

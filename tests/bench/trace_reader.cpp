@@ -252,7 +252,7 @@ TEST_CASE("a line that does not end is given up") {
     temporary_file const file{std::string(1'000'000, 'x')};
     line_source lines{file.path(), 1000};
     std::string_view line;
-    CHECK_THROWS_WITH(lines.next(line), file.path() + ":1: is longer than a line can be; "
+    CHECK_THROWS_WITH(lines.next(line), file.path() + ":1: is too long a line; "
                                                       "expected at most 1000 bytes");
 }
 
