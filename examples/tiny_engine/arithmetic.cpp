@@ -10,7 +10,7 @@
 namespace tiny {
 namespace {
 
-/// Eight sums side by side; where the machine's vectors are narrower, the compiler takes two.
+/// Eight sums side by side; if the machine's vectors are narrower, the compiler takes two.
 typedef float eight __attribute__((vector_size(8 * sizeof(float))));
 constexpr std::size_t vectors = matrix::tile / 8;
 

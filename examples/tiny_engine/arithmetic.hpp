@@ -1,9 +1,9 @@
 #pragma once
 
-// The arithmetic of the model. Every result is made by the same floating-point operations in the
-// same order whatever else is computed beside it, so that a token's logits do not depend on how its
-// prompt was cut into chunks or on what else is in the batch. (This wants -ffp-contract=off: where
-// the compiler may fuse a multiply and an add, it may do so in one loop and not in another.)
+// The arithmetic of the model. Every result comes from the same floating-point operations in the
+// same order, whatever else is computed beside it, so that a token's logits do not depend on how
+// its prompt was cut into chunks or on what else is in the batch. (This needs -ffp-contract=off: a
+// compiler that may fuse a multiply and an add may do so in one loop and not in another.)
 
 #include <cmath>
 #include <cstddef>
@@ -12,7 +12,7 @@
 
 namespace tiny {
 
-/// A matrix of weights, row by row of inputs; rows are padded with zeros to whole tiles.
+/// A matrix of weights with a row for each input; rows are padded with zeros to whole tiles.
 class matrix {
 public:
     static constexpr std::size_t tile = 16;

@@ -11,7 +11,7 @@
 
 namespace tiny {
 
-/// What projecting gives for one token: queries, keys, values, side by side.
+/// The width of one token's projection: queries, keys, values, side by side.
 [[nodiscard]] inline std::size_t projected_width(model_shape const& s) {
     return s.queries() + 2 * s.keys();
 }
@@ -37,7 +37,7 @@ private:
 
     model_shape shape_;
     std::vector<float> frequencies_;
-    // What the current token attends to, from the oldest token on; and the weight of each.
+    // What the current token attends to, from the oldest token on, and the weight of each.
     std::vector<float const*> keys_, values_;
     std::vector<float> weights_;
 };

@@ -38,15 +38,16 @@ struct first_token {
 class contender {
 public:
     virtual ~contender() = default;
-    /// Serves one request to its end, as the trace says that it was answered.
+    /// Serves one request to its end, with the answer that the trace has.
     virtual first_token serve(marconi::replay::request const& asked) = 0;
 };
 
 template <class Cache>
 class contender_with : public contender {
 public:
-    /// `full` says what happens to a cache where a request does not fit whole, as marconi_replay's
-    /// baselines have it: some engines find out when they have evicted all there was.
+    /// `empties_when_full`: a request that does not fit whole empties the cache, as in
+    /// marconi_replay's baselines, since some engines find out after they have evicted all there
+    /// was.
     contender_with(model& runs, std::unique_ptr<Cache> cache, engine_options options,
                    bool empties_when_full = false)
         : cache_{std::move(cache)},

@@ -1,7 +1,7 @@
 #pragma once
 
-// An engine in small: a queue, several requests in flight, a batch made of a chunk of each one's
-// prompt or one token of its answer, and a prefix cache.
+// A small engine: a queue, several requests in flight, a batch made of a chunk of each one's prompt
+// or one token of its answer, and a prefix cache.
 //
 //     submit ──► waiting ──admit──► running ──step, step, ...──► finished
 //                   ▲    open, restore   │   commit after the
@@ -32,7 +32,7 @@ class engine {
 public:
     using running_request = running<typename Cache::lease>;
 
-    /// Without a cache it computes everything; then it keeps KV in memory of its own. Model and
+    /// Without a cache the engine computes everything, and keeps KV in memory of its own. Model and
     /// cache must outlive it.
     engine(model& runs, Cache* cache, engine_options options)
         : model_{runs},
@@ -48,8 +48,8 @@ public:
     }
     virtual ~engine() = default;
 
-    /// Takes a request in; its number is returned. Throws marconi::invalid_argument for one without
-    /// a prompt, or longer than the engine was made for.
+    /// Takes a request in and returns its number. Throws marconi::invalid_argument for a request
+    /// without a prompt, or longer than the engine was made for.
     std::uint64_t submit(request asked) {
         MARCONI_EXPECT(!asked.prompt.empty(), "prompt", "empty", "a token at least");
         MARCONI_EXPECT(asked.answer_tokens > 0, "answer_tokens", 0, "at least 1");
@@ -61,8 +61,8 @@ public:
         return last_id_;
     }
 
-    /// Drops a request wherever it is. What it committed stays in the cache; letting its lease go
-    /// takes back all else.
+    /// Drops a request wherever it is. What it committed stays in the cache; dropping its lease
+    /// undoes all else.
     void abort(std::uint64_t id) {
         auto const queued = std::ranges::find(waiting_, id, &sequence::id);
         if (queued != waiting_.end()) {
@@ -73,7 +73,7 @@ public:
         }
     }
 
-    /// Sends a request that runs back to the queue, its work so far committed.
+    /// Sends a running request back to the queue, with its work so far committed.
     void preempt(std::uint64_t id) {
         if (auto const at = find_running(id); at != running_.end()) preempt(at);
     }
@@ -100,20 +100,20 @@ public:
         return true;
     }
 
-    /// Requests that came to their end since the last call.
+    /// Requests that have ended since the last call.
     [[nodiscard]] std::vector<sequence> take_finished() { return std::exchange(finished_, {}); }
 
-    /// Tokens of its answer so far; 0 for a request that is not running.
+    /// How many tokens of its answer there are so far; 0 for a request that is not running.
     [[nodiscard]] std::size_t answered(std::uint64_t id) {
         auto const at = find_running(id);
         return at == running_.end() ? 0 : (*at)->of.answered();
     }
-    /// Tokens of it whose KV exists, those resumed included; 0 for a request that is not running.
+    /// How many of its tokens have KV, those resumed included; 0 for a request that is not running.
     [[nodiscard]] std::size_t computed(std::uint64_t id) {
         auto const at = find_running(id);
         return at == running_.end() ? 0 : (*at)->computed;
     }
-    /// The requests that run, the first admitted first.
+    /// The running requests, in the order of their admission.
     [[nodiscard]] std::vector<std::uint64_t> running_ids() const {
         std::vector<std::uint64_t> ids;
         for (auto const& r : running_)
@@ -133,7 +133,7 @@ protected:
         auto const next = std::ranges::upper_bound(at, marconi::token_count{r.computed});
         return next == at.end() ? r.of.tokens.size() : next->value();
     }
-    /// Copies the state if it is wanted, `from` being where the last chunk began.
+    /// Copies the state if it is wanted; `from` is where the last chunk began.
     virtual void capture_state(running_request& r, [[maybe_unused]] std::size_t from) {
         if (r.lease.should_capture(marconi::token_count{r.computed})) copy_state(r, r.computed);
     }
@@ -141,7 +141,7 @@ protected:
         r.captured.push_back({position, r.state.checkpoint(position)});
     }
 
-    /// Brings the table of pages up to date after pages were reserved: it goes on, and a partly
+    /// Brings the block table up to date after pages were reserved: it has grown, and a partly
     /// filled block that others share has become a copy. Whole blocks before that stay.
     virtual void take_table(running_request& r) {
         r.kv.blocks.resize(r.settled_blocks);
@@ -149,8 +149,8 @@ protected:
             r.kv.blocks.push_back(cache_->store().page(page).data());
         r.settled_blocks = r.lease.position().value() / geometry_.block_tokens;
     }
-    /// Whether there are pages for the tokens up to `until`. Too few are given back: whoever makes
-    /// way can use them for the state it commits.
+    /// Whether there are pages for the tokens up to `until`. If there are too few, they are given
+    /// back: a request that makes way can use them for the state it commits.
     virtual bool reserve(running_request& r, std::size_t until) {
         if (!in_place()) return true;
         auto const covered = cache_->reserve(r.lease, marconi::token_count{until});
@@ -162,7 +162,8 @@ protected:
         if (in_place()) cache_->unreserve(r.lease, marconi::token_count{r.computed});
     }
 
-    /// Publishes what is new. In place the KV is where it belongs; else it is copied from the slot.
+    /// Publishes what is new. In place, the KV is where it belongs; otherwise it is copied from the
+    /// slot.
     virtual void publish(running_request& r) { publish(r, r.slot); }
     void publish(running_request& r, std::byte* slot) {
         std::vector<marconi::captured_state> states;
@@ -174,8 +175,8 @@ protected:
         r.captured.clear();
         if (in_place()) hold_once(r);
     }
-    /// What another request computed at the same time, and published first, is read where that one
-    /// wrote it from now on.
+    /// From now on the request reads what another one computed at the same time, and published
+    /// first, where that one wrote it.
     void hold_once(running_request& r) {
         (void)cache_->deduplicate(r.lease);
         r.settled_blocks = 0;
@@ -239,8 +240,8 @@ private:
             r.kv.blocks.push_back(r.slot + t / geometry_.block_tokens * bytes);
     }
 
-    /// Pages for what each is about to compute. Where there are none left, the last that was
-    /// admitted waits until others are done; so the first always gets on.
+    /// Finds pages for what each request is about to compute. If none are left, the request
+    /// admitted last waits until others are done, so the first always gets on.
     void find_room() {
         for (std::size_t i = 0; i < running_.size(); ++i)
             while (i < running_.size() &&
@@ -251,9 +252,9 @@ private:
                     preempt(running_.end() - 1);
     }
 
-    /// A request that has all to itself may still hold pages twice, those that it resumed from or
-    /// committed beside its own. It tries again without, in an empty cache; if it fails then, it is
-    /// too large.
+    /// A request that has the cache to itself may still hold pages twice: its own, beside those
+    /// that it resumed from or committed. It tries again without those, in an empty cache; if it
+    /// fails then, it is too large.
     void start_over(typename running_list::iterator at) {
         if ((*at)->of.starts_over) return stop(at, ending::no_room);
         sequence s = take(at);
@@ -291,7 +292,7 @@ private:
                                   ? r.of.asked.answer[answered]
                                   : model::most_likely(logits.last(model_.shape().vocabulary)));
         if (!last) return;
-        publish_all(r); // but for the token just sampled, which has no KV
+        publish_all(r); // all but the token just sampled, which has no KV
         stop(find_running(r.of.id), ending::answered);
     }
 
@@ -332,7 +333,7 @@ private:
     std::deque<sequence> waiting_;
     running_list running_; ///< the first admitted first
     std::vector<sequence> finished_;
-    bool short_of_room_ = false; ///< until one that runs is done
+    bool short_of_room_ = false; ///< until a running request is done
     std::uint64_t last_id_ = 0;
     std::uint64_t preemptions_ = 0;
 };

@@ -13,7 +13,7 @@ struct engine_options {
     std::size_t chunk = 32;        ///< most tokens of a prompt in one step
     std::size_t batch = 4;         ///< most requests that run at once
     std::size_t longest = 512;     ///< tokens of a request, its answer included
-    std::size_t block_tokens = 16; ///< of a slot's blocks; in place, the cache says
+    std::size_t block_tokens = 16; ///< of a slot's blocks; in place, the cache decides
     bool record = false;           ///< keep all logits, for the proof
 };
 

@@ -1,7 +1,7 @@
 #pragma once
 
-// The engine with one classic mistake planted in it, to show that the proof would find it. None of
-// them crashes or is refused by the cache: the model just goes on from a wrong state.
+// The engine with one classic mistake planted in it, to show that the proof would find it. No
+// mistake crashes or is refused by the cache: the model just goes on from a wrong state.
 
 #include "engine.hpp"
 
@@ -21,7 +21,7 @@ enum class bug {
                            ///< at
     late_capture,          ///< the chunk is not cut: the state is copied at its end
     early_page_reuse,      ///< memory is given back after the prefill, though decoding reads it
-    tail_block_shared,     ///< a shared, partly filled block is written on, not a copy of it
+    tail_block_shared,     ///< a shared, partly filled block is written to, not a copy of it
     wrong_scope,           ///< the adapter is left out of the scope
 };
 

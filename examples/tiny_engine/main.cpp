@@ -7,7 +7,7 @@
 
 int main(int argc, char** argv) {
     CLI::App app{"A small hybrid model that runs, with a prefix cache: proves that a resumed "
-                 "request is the same request, and measures what the cache is for"};
+                 "request is the same request, and measures the time to first token"};
     app.require_subcommand(1);
     tiny::command const commands[] = {tiny::define_prove(app), tiny::define_serve(app)};
     CLI11_PARSE(app, argc, argv);

@@ -30,7 +30,7 @@ replay::trace shrunk(replay::trace const& whole, std::uint32_t shrink, std::size
 
 namespace {
 
-/// milliseconds = fixed + each * amount, where relative errors are smallest.
+/// milliseconds = fixed + each * amount, fitted for the smallest relative errors.
 struct line {
     double fixed = 0, each = 0;
 
@@ -47,7 +47,7 @@ struct line {
         double const spread = n * xx - x * x;
         each = spread > 0 ? (n * xy - x * y) / spread : y / x;
         fixed = spread > 0 ? (y - each * x) / n : 0;
-        if (fixed < 0) { // what grows faster than the amount is no cost of starting
+        if (fixed < 0) { // what grows faster than the amount is no fixed cost
             fixed = 0;
             each = xy / xx;
         }
@@ -157,9 +157,9 @@ private:
         put_on_line(m.cpu, &first_token::point::cpu, by_tokens, by_flops);
     }
 
-    /// marconi_replay's own times are those of other machines; each is a line, so that what they
-    /// say of tokens or FLOPs can be read off them and put on this machine's line, which is fitted
-    /// to every chunk of the prefills without a cache.
+    /// marconi_replay's own times are those of other machines. Each is a line over tokens or FLOPs,
+    /// so these can be read off it and put on this machine's line, which is fitted to every chunk
+    /// of the prefills without a cache.
     void put_on_line(measured_policy::times& to, double first_token::point::*clock,
                      replay::result const& by_tokens, replay::result const& by_flops) const {
         namespace curve = replay::ttft;
@@ -204,7 +204,7 @@ private:
     replay::progress& shown_;
     model runs_;
     std::vector<std::string> policies_; ///< those asked for, and "none"
-    std::size_t without_ = 0;           ///< where that is
+    std::size_t without_ = 0;           ///< where "none" is
     std::size_t longest_ = 0;
     replay::options chosen_;
     marconi::byte_count capacity_;

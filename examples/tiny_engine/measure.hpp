@@ -1,8 +1,9 @@
 #pragma once
 
-// What a prefix cache is for: the time to a request's first token, on a clock. A trace goes through
-// the engine once for each policy, request by request in turn, so that what disturbs the machine
-// disturbs all alike; one request at a time, so that no queue hides the prefill.
+// What a prefix cache is for: the time to a request's first token, by the clock. A trace goes
+// through the engine once for each policy. The policies take turns at each request, so that what
+// disturbs the machine disturbs all alike; requests run one at a time, so that no queue hides the
+// prefill.
 
 #include "engine_options.hpp"
 #include "shape.hpp"
@@ -32,7 +33,7 @@ struct percentiles {
     double mean = 0, p50 = 0, p95 = 0, p99 = 0;
 };
 
-/// What one policy came to. All times are milliseconds to the first token.
+/// The results of one policy. All times are milliseconds to the first token.
 struct measured_policy {
     std::string trace;
     std::string policy;
@@ -46,13 +47,13 @@ struct measured_policy {
         percentiles measured, by_tokens, by_flops;
     };
     times wall;
-    times cpu;                               ///< of the process: steadier where others compute too
-    std::uint64_t replay_resumed_tokens = 0; ///< by its cache, which holds nothing
+    times cpu;                               ///< of the process: steadier if others compute too
+    std::uint64_t replay_resumed_tokens = 0; ///< in marconi_replay, whose cache holds no bytes
     std::vector<double> ttft_ms = {};        ///< by the wall, request by request
 };
 
 /// Every `shrink`-th token of each request, modulo the vocabulary: requests that share a prefix go
-/// on sharing it, and a small model on a CPU has done before long.
+/// on sharing it, and a small model on a CPU is done before long.
 [[nodiscard]] marconi::replay::trace shrunk(marconi::replay::trace const& whole,
                                             std::uint32_t shrink, std::size_t vocabulary);
 

@@ -30,7 +30,7 @@ struct batch_item {
     paged_kv const* kv = nullptr; ///< with room for the tokens
 };
 
-/// Of which tokens logits are wanted.
+/// Which tokens' logits are wanted.
 enum class wanted { last, all };
 
 class model {
@@ -41,8 +41,8 @@ public:
     [[nodiscard]] model_shape const& shape() const { return shape_; }
     [[nodiscard]] marconi::footprint const& footprint() const { return footprint_; }
 
-    /// Runs the batch through all layers: writes KV, advances the states. The logits of the last
-    /// token of each item, or of all tokens, row by row; valid until the next call.
+    /// Runs the batch through all layers: writes KV, advances the states. Returns the logits of the
+    /// last token of each item, or of all tokens, row by row; valid until the next call.
     [[nodiscard]] std::span<float const> forward(std::span<batch_item const> batch,
                                                  wanted which = wanted::last);
 

@@ -79,7 +79,7 @@ private:
         check_soundness(cache);
     }
 
-    /// From what two long requests take to what twenty do.
+    /// Room for two to twenty long requests.
     marconi::byte_count some_capacity(std::size_t longest) {
         auto const& of = model_.footprint();
         auto const request = of.kv_bytes_per_token() * longest +
@@ -111,7 +111,7 @@ private:
         }
     }
 
-    /// Now and then a user goes away, and somebody more important comes.
+    /// Now and then a user goes away, or somebody more important comes.
     template <class Engine>
     void interfere(Engine& engine, std::uint64_t last_id) {
         if (random_.chance(3) && last_id > 0)

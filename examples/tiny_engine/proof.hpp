@@ -1,7 +1,8 @@
 #pragma once
 
-// That a resumed request is the same request: random requests through the engine with a cache that
-// is always short of room, every logit compared bit by bit with the same request from scratch.
+// Proves that a resumed request is the same request: random requests go through the engine with a
+// cache that is always short of room, and every logit is compared, bit by bit, with the same
+// request from scratch.
 
 #include "engine_options.hpp"
 #include "faulty_engine.hpp"
@@ -40,7 +41,7 @@ struct proof_options {
     std::function<void(std::uint64_t)> progress = [](std::uint64_t) {}; ///< requests done
 };
 
-/// What came of it.
+/// What the proof found.
 struct proof_result {
     std::uint64_t requests = 0, answered = 0, aborted = 0, no_room = 0;
     std::uint64_t preemptions = 0;
@@ -52,7 +53,7 @@ struct proof_result {
     std::vector<std::string> faults;           ///< what the cache's audit found
 };
 
-/// Requests come in episodes, each with another size of block, chunk, batch and cache, and another
+/// Requests come in episodes, each with another block, chunk, batch and cache size, and another
 /// policy. Throws marconi::error if the cache refuses what the engine does.
 [[nodiscard]] proof_result prove(proof_options const& options);
 

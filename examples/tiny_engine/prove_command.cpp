@@ -21,18 +21,19 @@ struct prove_command {
 
     command define(CLI::App& app, std::shared_ptr<prove_command> self) {
         CLI::App* const sub = app.add_subcommand(
-            "prove", "Random requests through a cache that is short of room; every logit is "
-                     "compared with the same request from scratch. Exits 0 if no bit differs, 1 "
-                     "if one does, 2 if nothing was put to the test");
-        sub->add_option("--requests", options.requests, "How many")->capture_default_str();
-        sub->add_option("--seed", options.seed, "Of the requests")->capture_default_str();
+            "prove", "Runs random requests through a cache that is short of room and compares "
+                     "every logit with the same request from scratch. Exits with 0 if no bit "
+                     "differs, 1 if one does, 2 if nothing was put to the test");
+        sub->add_option("--requests", options.requests, "Number of requests")
+            ->capture_default_str();
+        sub->add_option("--seed", options.seed, "Seed of the requests")->capture_default_str();
         sub->add_option("--mode", memory, "Where KV is while a request runs: " + names(memories))
             ->check(CLI::IsMember(memories))
             ->capture_default_str();
         std::map<std::string, bug> bugs;
         for (auto const& [name, which] : bug_names)
             bugs.emplace(name, which);
-        sub->add_option("--plant", planted, "A mistake for the engine to make: " + names(bugs))
+        sub->add_option("--plant", planted, "Mistake to plant in the engine: " + names(bugs))
             ->check(CLI::IsMember(bugs))
             ->capture_default_str();
         define_model(*sub, options.shape);
@@ -68,7 +69,7 @@ struct prove_command {
             std::printf("audit: %s\n", fault.c_str());
         std::printf("%lu logits compared with the same requests from scratch, %lu differ\n",
                     r.compared, r.differing);
-        if (r.first_wrong) std::printf("the first after %lu requests\n", *r.first_wrong);
+        if (r.first_wrong) std::printf("first difference after %lu requests\n", *r.first_wrong);
         if (r.differing != 0 || !r.faults.empty()) return 1;
         if (r.resumed_tokens != 0 && r.evictions != 0) return 0;
         std::printf("nothing was resumed, or nothing evicted: this proves nothing\n");

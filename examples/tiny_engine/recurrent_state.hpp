@@ -41,8 +41,8 @@ public:
         }
         return copy;
     }
-    /// Makes what the cache restored at `position` the engine's own again: the token at position p
-    /// of a sliding window lies in row p % window.
+    /// Puts what the cache restored at `position` back into the engine's order: the token at
+    /// position p of a sliding window lies in row p % window.
     void roll(std::size_t position) {
         for (std::size_t i = 0; i < pieces_.size(); ++i) {
             std::size_t const oldest = oldest_row(i, position);
@@ -52,7 +52,7 @@ public:
     }
 
 private:
-    /// Where a window's oldest row begins after `position` tokens; 0 for what is no window.
+    /// Where a window's oldest row begins after `position` tokens; 0 for any other piece.
     [[nodiscard]] std::size_t oldest_row(std::size_t i, std::size_t position) const {
         marconi::state_piece const& piece = model_->state_pieces[i];
         if (piece.window == 0 || position <= piece.window) return 0;

@@ -18,13 +18,13 @@ struct request {
     marconi::scope in; ///< its adapter changes the model
     std::vector<token> prompt;
     std::size_t answer_tokens = 1;
-    /// Taken in place of what greedy decoding would take, where a trace says what was answered.
+    /// Taken in place of what greedy decoding would take, if a trace says what was answered.
     std::vector<token> answer = {};
 };
 
 enum class ending { none, answered, aborted, no_room };
 
-/// What is known of a request; it survives being preempted.
+/// What is known of a request; it survives a preemption.
 struct sequence {
     std::uint64_t id = 0;
     request asked;
@@ -32,8 +32,8 @@ struct sequence {
     ending end = ending::none;
     std::size_t resumed = 0;  ///< tokens that the cache saved when it was last admitted
     bool starts_over = false; ///< it did not fit beside what it had resumed from, or committed
-    /// If the engine records: the position of each token that went through the model, again if it
-    /// did so again, and its row of logits.
+    /// If the engine records: the position of each token that went through the model, again each
+    /// time that it did, and its row of logits.
     std::vector<std::size_t> positions = {};
     std::vector<float> logits = {};
 
@@ -57,7 +57,7 @@ struct running {
     std::size_t settled_blocks = 0; ///< of its table that stay as they are, in place
     std::byte* slot = nullptr;      ///< where it keeps KV of its own, if it does
     std::vector<capture> captured;  ///< since the last commit
-    /// The last to be declared, so the first to go: what it pins is not read after that.
+    /// Declared last, so destroyed first: what it pins is not read after that.
     Lease lease = {};
 };
 

@@ -19,8 +19,8 @@ namespace {
 
 namespace replay = marconi::replay;
 
-/// Large enough that a prefill is mostly matrix products, small enough that this CPU does hundreds;
-/// a checkpoint weighs about as much as 100 tokens of KV.
+/// Large enough that a prefill is mostly matrix products, small enough for a CPU to do hundreds; a
+/// checkpoint weighs about as much as 100 tokens of KV.
 model_shape const serving_shape{.layers = "MMMAMMSMMMAM",
                                 .vocabulary = 1024,
                                 .width = 128,
@@ -33,7 +33,7 @@ model_shape const serving_shape{.layers = "MMMAMMSMMMAM",
                                 .mamba_head_dim = 32,
                                 .mamba_state = 16};
 
-/// How far an estimate is off what was measured.
+/// How far an estimate is from what was measured.
 std::string off_by(double estimate, double measured) {
     double const share = measured > 0 ? estimate / measured - 1 : 0;
     return (share < 0 ? "-" : "+") + replay::format_fixed(100 * std::abs(share), 0) + " %";
@@ -44,8 +44,8 @@ void print_table(std::vector<measured_policy> const& results, std::ostream& to) 
         return replay::format_share(static_cast<double>(part) / static_cast<double>(whole));
     };
     replay::text_table table;
-    table.add_text("Time to first token in ms, by the wall and of the process; how far "
-                   "marconi_replay's estimate by FLOPs is off.");
+    table.add_text("Time to first token in ms, by wall clock and by CPU time of the process; off: "
+                   "how far marconi_replay's estimate by FLOPs is off.");
     table.add({"", "capacity", "tokens", "in replay", "FLOPs", "wall mean", "P50", "P95", "P99",
                "off P50", "P95", "CPU mean", "P50", "P95", "P99", "off P50", "P95"});
     for (measured_policy const& m : results) {
@@ -109,39 +109,40 @@ struct serve_command {
         sub->add_option("--trace", trace_file,
                         "Trace file in any form that marconi_replay reads, - for standard input")
             ->type_name("FILE");
-        sub->add_option("--synthetic", synthetic, "Made-up trace: chat, agent, fewshot or mixed")
+        sub->add_option("--synthetic", synthetic, "Synthetic trace: chat, agent, fewshot or mixed")
             ->type_name("KIND");
-        sub->add_option("--seed", seed, "Of the made-up trace")->capture_default_str();
-        sub->add_option("--sessions", sessions, "In the made-up trace")->capture_default_str();
-        sub->add_option("--requests", requests, "At most so many, from the first on")
+        sub->add_option("--seed", seed, "Seed of the synthetic trace")->capture_default_str();
+        sub->add_option("--sessions", sessions, "Sessions in the synthetic trace")
             ->capture_default_str();
-        sub->add_option("--shrink", shrink, "Keep one token in so many, so that the CPU keeps up")
+        sub->add_option("--requests", requests, "At most this many, from the first on")
+            ->capture_default_str();
+        sub->add_option("--shrink", shrink, "Keep one token in this many, so that the CPU keeps up")
             ->check(CLI::Range(1u, 1u << 20))
             ->capture_default_str();
         sub->add_option("--policy", options.policies,
-                        "none, vllm+, sglang+, lru, marconi, marconi:ALPHA, gdsf (the default of "
-                        "the library), learned; several, separated by commas")
+                        "none, vllm+, sglang+, lru, marconi, marconi:ALPHA, gdsf (the library's "
+                        "default), learned; separated by commas")
             ->delimiter(',');
         sub->add_option("--capacity", capacity,
-                        "Of each cache: a size, or a share of what an infinite one would hold")
+                        "Capacity of each: a size, or a share of what an infinite cache would hold")
             ->capture_default_str();
         sub->add_option("--mode", memory, "Where KV is while a request runs: copy, in-place")
             ->check(CLI::IsMember({"copy", "in-place"}))
             ->capture_default_str();
-        sub->add_option("--block-tokens", options.block_tokens, "Tokens a KV block")
+        sub->add_option("--block-tokens", options.block_tokens, "Tokens per KV block")
             ->check(CLI::Range(1u, 256u))
             ->capture_default_str();
-        sub->add_option("--chunk", options.chunk, "Most tokens of a prompt in one step")
+        sub->add_option("--chunk", options.chunk, "Most prompt tokens in one step")
             ->check(CLI::PositiveNumber)
             ->capture_default_str();
         sub->add_option("--passes", options.passes,
-                        "Of the whole trace; each request's time is the median")
+                        "Passes over the whole trace; a request's time is the median")
             ->check(CLI::PositiveNumber)
             ->capture_default_str();
         sub->add_option("--format", format, "table, or json for the plot script")
             ->check(CLI::IsMember({"table", "json"}))
             ->capture_default_str();
-        sub->add_option("--out", out, "Write there, not to standard output")->type_name("FILE");
+        sub->add_option("--out", out, "Write to FILE, not to standard output")->type_name("FILE");
         define_model(*sub, options.shape);
         return {sub, [self] { return self->run(); }};
     }

@@ -32,9 +32,9 @@ struct model_shape {
     /// What the convolution runs over: x, B and C.
     [[nodiscard]] std::size_t channels() const { return inner() + 2 * mamba_state; }
 
-    /// The same for the cache: from this come the bytes of a token, the pieces of a checkpoint, in
-    /// the order of the layers, and the FLOPs that evictions are weighed by. All floats are 4
-    /// bytes. Throws marconi::invalid_argument for sizes that make no model.
+    /// The same for the cache, which takes from this the bytes of a token, the pieces of a
+    /// checkpoint, in the order of the layers, and the FLOPs that evictions are weighed by. All
+    /// floats are 4 bytes. Throws marconi::invalid_argument for sizes that make no model.
     [[nodiscard]] marconi::model::spec spec() const {
         MARCONI_EXPECT(head_dim % 2 == 0, "head_dim", head_dim, "even, for rotary positions");
         MARCONI_EXPECT(vocabulary > 0, "vocabulary", vocabulary, "at least 1");

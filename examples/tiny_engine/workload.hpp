@@ -1,6 +1,6 @@
 #pragma once
 
-// Random requests that have as much in common with one another as anything a cache could confuse.
+// Random requests that share whatever a cache could confuse.
 
 #include "sequence.hpp"
 
@@ -53,7 +53,7 @@ public:
                 if (random_.chance(50)) made.prompt.resize(random_.between(1, tokens.size()));
             } else if (kind < 65) { // it goes on
                 append(made.prompt, random_.between(1, 25));
-            } else { // it goes another way somewhere
+            } else { // it forks somewhere
                 made.prompt.resize(random_.between(1, tokens.size()));
                 append(made.prompt, random_.between(1, 40));
             }
@@ -63,7 +63,7 @@ public:
         return made;
     }
 
-    /// A later prompt may be made of this: of a prompt with its answer, say.
+    /// A later prompt may be made from this, say from a prompt with its answer.
     void remember(marconi::scope const& in, std::vector<token> const& tokens) {
         past_.emplace_back(in, tokens);
         if (past_.size() > remembered) past_.pop_front();
