@@ -1,9 +1,9 @@
 #pragma once
 
-// A list of segments copied by the copy engines of the multiprocessors themselves (bulk
-// asynchronous copies, sm_90 and up): global memory -> shared memory -> global memory, one thread a
-// multiprocessor telling them what to do. Measured beside the library's kernels, which are faster
-// on an H200: it stays for the devices to come.
+// Copies a list of segments by the multiprocessors' own copy engines (bulk asynchronous copies,
+// sm_90 and up): global memory -> shared memory -> global memory, driven by one thread a
+// multiprocessor. Measured beside the library's kernels, which are faster on an H200; kept for the
+// devices to come.
 
 #include <marconi/gpu/error.hpp>
 #include <marconi/gpu/stream.hpp>
@@ -26,7 +26,7 @@ inline constexpr std::uint32_t bulk_stages = 14;
 inline constexpr std::uint32_t bulk_stages_in = 11;
 inline constexpr std::uint32_t bulk_chunk_bytes = 16 << 10; ///< no segment is longer
 
-/// On the device, `count` each: addresses and sizes, all multiples of 16.
+/// Lists on the device, of `count` each: addresses and sizes, all multiples of 16.
 struct bulk_lists {
     std::byte* const* from;
     std::byte* const* to;
@@ -68,7 +68,7 @@ __global__ void bulk_copy_kernel(Lists const lists) {
                            static_cast<std::uint32_t>(lists.bytes[segment(i)]));
         ptx::cp_async_bulk_commit_group();
         if (i + bulk_stages_in >= mine) continue;
-        // The stage that comes next was sent out bulk_stages - bulk_stages_in chunks ago.
+        // The next stage was sent out bulk_stages - bulk_stages_in chunks ago.
         ptx::cp_async_bulk_wait_group_read(ptx::n32_t<bulk_stages - bulk_stages_in>{});
         fetch(i + bulk_stages_in);
     }
@@ -81,7 +81,7 @@ __global__ void bulk_copy_kernel(Lists const lists) {
 
 inline constexpr std::size_t bulk_memory = std::size_t{bulk_stages} * bulk_chunk_bytes;
 
-/// Whether what runs here is code with bulk copies in it, and there is shared memory enough.
+/// Whether the code that runs here has bulk copies, and there is enough shared memory.
 inline bool has_bulk_copies() {
     using marconi::gpu::check;
     cudaFuncAttributes code{};
@@ -93,7 +93,7 @@ inline bool has_bulk_copies() {
            static_cast<std::size_t>(memory) >= bulk_memory + code.sharedSizeBytes;
 }
 
-/// Enqueues the copies, where there are such; `blocks` is how many multiprocessors they may take.
+/// Enqueues the copies, if has_bulk_copies(); `blocks` is how many multiprocessors they may take.
 inline void bulk_copy(bulk_lists const& lists, std::uint32_t blocks, marconi::gpu::stream_ref on) {
     marconi::gpu::check(cudaFuncSetAttribute(bulk_copy_kernel<bulk_lists>,
                                              cudaFuncAttributeMaxDynamicSharedMemorySize,

@@ -1,5 +1,5 @@
-// What copying a request between pages and an engine's memory takes on a device, beside what else
-// could copy the same bytes, in the same run:
+// How long copying a request between pages and an engine's memory takes on a device, beside other
+// methods that could copy the same bytes, in the same run:
 //
 //   marconi    the library's kernels, one launch
 //   one_piece  cudaMemcpyAsync of as many bytes in one piece: the ceiling
@@ -13,10 +13,10 @@
 // blocks, and pages spilled to the host.
 //
 // Times are the device's, between two events. GB/s counts bytes read and bytes written; host_us is
-// the median of what enqueueing took the host: with its caches warm, as one copy after the other
-// leaves them, but in enqueue_cold. Where the host takes longer to enqueue a method than the device
-// to copy, its time is the host's. What the library restores and commits is compared, byte for
-// byte, with what the loop copies; with KV in blocks, and spilled, with what it was before.
+// the median time that enqueueing took the host: with its caches warm, as one copy after the other
+// leaves them, except in enqueue_cold. If the host takes longer to enqueue a method than the device
+// to copy, the method's time is the host's. What the library restores and commits is compared, byte
+// for byte, with what the loop copies; KV in blocks and spilled pages, with what they were before.
 
 #include <gpu/spilling.cuh>
 #include <gpu/stopwatch.cuh>
@@ -40,8 +40,8 @@ using gpu::check;
 
 namespace {
 
-/// The workload made last, which the benchmarks that follow each other share: Google Benchmark
-/// calls each several times over, and making one takes gigabytes and seconds.
+/// The workload made last, shared by benchmarks that follow each other: Google Benchmark calls each
+/// several times, and making a workload takes gigabytes and seconds.
 struct shared_workload {
     workload_shape shape{};
     std::unique_ptr<workload> made{};
@@ -62,11 +62,11 @@ struct copy_case {
     method how = method::marconi;
     way direction = way::restore;
     std::uint32_t multiprocessors = 0; ///< 0: all
-    bool two_streams = false;          ///< at work on the store, so that it takes notes on pages
+    bool two_streams = false;          ///< use the store, so that it keeps notes on pages
 };
 
-/// Times what enqueue() enqueues on the stream, which moves so many bytes; the median of what it
-/// took the host, in microseconds.
+/// Times what enqueue() enqueues on the stream, which moves `bytes` bytes; returns the median time
+/// that it took the host, in microseconds.
 template <class Enqueue>
 double time_copies(benchmark::State& state, gpu::stream_ref on, std::size_t bytes,
                    Enqueue&& enqueue) {
@@ -79,7 +79,7 @@ double time_copies(benchmark::State& state, gpu::stream_ref on, std::size_t byte
     return watch.median_host_us();
 }
 
-/// Calls time(workload, stream), with everything warm, and reports what the copies came to.
+/// Calls time(workload, stream), with everything warm, and reports the results.
 template <class Time>
 void report(benchmark::State& state, copy_case const& what, Time&& time) try {
     workload& work = shared.get(what.shape);
@@ -96,7 +96,7 @@ void report(benchmark::State& state, copy_case const& what, Time&& time) try {
     state.counters["host_us"] = time(work, on);
     state.counters["bytes"] = static_cast<double>(work.bytes());
     state.counters["segments"] = static_cast<double>(work.segments());
-    if (what.two_streams) shared.made.reset(); // whose notes would not end
+    if (what.two_streams) shared.made.reset(); // its notes would not end
 } catch (std::exception const& why) {
     (void)cudaGetLastError();
     shared.made.reset();
@@ -110,8 +110,8 @@ void copies(benchmark::State& state, copy_case const& what) {
     });
 }
 
-/// What enqueueing takes a host that has had other things to do: its caches hold none of the
-/// cache's notes on pages.
+/// How long enqueueing takes a host that has been busy with other things: its caches hold none of
+/// the cache's notes on pages.
 void enqueue_cold(benchmark::State& state, copy_case const& what) {
     report(state, what, [&](workload& work, gpu::owned_stream const& on) {
         std::vector<std::uint64_t> others(std::size_t{256} << 17); // 256 MB

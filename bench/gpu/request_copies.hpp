@@ -48,7 +48,7 @@ struct segment_list {
         };
         return fits(in_pages) && fits(in_engine) && fits(bytes);
     }
-    /// The same in segments of at most so many bytes.
+    /// The same in segments of at most `most` bytes.
     [[nodiscard]] segment_list cut(std::size_t most) const {
         segment_list list;
         for (std::size_t s = 0; s < bytes.size(); ++s)
@@ -58,8 +58,8 @@ struct segment_list {
     }
 };
 
-/// How an engine keeps the KV of a layer: in one piece, or in blocks of 16 tokens anywhere, each of
-/// them by tokens, or by heads of 256 bytes.
+/// How an engine keeps the KV of a layer: in one piece, or in blocks of 16 tokens anywhere, each
+/// laid out by tokens or by heads of 256 bytes.
 enum class arrangement { one_piece, blocks, blocks_by_head };
 
 inline char const* name(arrangement a) {
@@ -148,7 +148,8 @@ struct request_copy {
     [[nodiscard]] marconi::memory::transfer work() const {
         return {.kv = {token_count{}, tokens, kv_pages, engine.kv()}, .checkpoints = checkpoint};
     }
-    /// Into the memory of any request of this shape, KV in one piece: `target`'s.
+    /// The copies between these pages and the memory of `target`, which may be any request of this
+    /// shape with its KV in one piece.
     [[nodiscard]] segment_list segments(marconi::memory::page_layout const& layout,
                                         std::byte* arena, engine_request const& target) const;
 

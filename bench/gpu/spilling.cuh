@@ -1,7 +1,8 @@
 #pragma once
 
-// Pages between a device and the host's memory, over the link: by the library's spill_room, one
-// launch for all of them, and by cudaMemcpyAsync, in one piece or in a loop over the pages.
+// Copies of pages between a device and the host's memory, over the link: by the library's
+// spill_room, one launch for all of them, and by cudaMemcpyAsync, in one piece or in a loop over
+// the pages.
 
 #include <gpu/methods.hpp>
 
@@ -33,7 +34,7 @@ public:
         std::shuffle(pages_.begin(), pages_.end(), std::mt19937{1});
         std::shuffle(outside_.begin(), outside_.end(), std::mt19937{2});
     }
-    /// Pages that are not the same when they have gone out and come back.
+    /// How many pages have changed after going out and coming back.
     [[nodiscard]] std::size_t wrong() {
         std::size_t differ = 0;
         auto const number = [](std::size_t i) { return static_cast<int>(1 + i % 255); };
@@ -62,7 +63,7 @@ public:
     [[nodiscard]] std::size_t bytes() const { return pages_.size() * bytes_each().value(); }
     [[nodiscard]] marconi::gpu::stream_ref stream() const { return room_.stream(); }
 
-    /// By the first three methods.
+    /// Copies by one of the first three methods.
     void copy(method how, bool out) {
         if (how == method::marconi) {
             (void)(out ? room_.spill(pages_, outside_) : room_.fetch(outside_, pages_));

@@ -1,6 +1,6 @@
 #pragma once
 
-// What copies take the device, and what enqueueing them takes the host.
+// How long copies take the device, and enqueueing them the host.
 
 #include <marconi/gpu/error.hpp>
 #include <marconi/gpu/stream.hpp>
@@ -15,7 +15,7 @@
 
 namespace gpu_bench {
 
-/// Keeps the stream busy for so long, by the device's clock. A template, so that it can be here.
+/// Keeps the stream busy for `duration`, by the device's clock. A template, so that it can be here.
 template <class Nanoseconds>
 __global__ void hold(Nanoseconds const duration) {
     auto const now = [] {
@@ -29,8 +29,8 @@ __global__ void hold(Nanoseconds const duration) {
 
 /// Times what is enqueued on a stream. The stream is held meanwhile, so that the device's time does
 /// not contain the host's: for twice as long as enqueueing took the last time, 2 ms at most. (Not
-/// until all is enqueued: that waits for the stream where its queue is full.) What takes the host
-/// longer is timed with its enqueueing.
+/// until all is enqueued: if the queue is full, enqueueing waits for the stream.) If the host takes
+/// longer, the time includes its enqueueing.
 class stopwatch {
 public:
     stopwatch() {

@@ -1,7 +1,7 @@
 #pragma once
 
-// A request's copies between pages and an engine's memory, by the library and by what else could
-// make them.
+// A request's copies between pages and an engine's memory, by the library and by other methods that
+// could make them.
 
 #include <gpu/bulk_copy.cuh>
 #include <gpu/methods.hpp>
@@ -92,8 +92,8 @@ struct workload_shape {
     friend bool operator==(workload_shape const&, workload_shape const&) = default;
 };
 
-/// A store with some requests of one shape in it, enough for copies to miss the caches. KV in
-/// blocks is for the library alone: no other method is told of it.
+/// A store with some requests of one shape in it, enough for copies to miss the caches. Only the
+/// library copies KV in blocks: the other methods know nothing of it.
 class workload {
 public:
     explicit workload(workload_shape const& shape) : store_{make_store(shape, rotations_)} {
@@ -122,8 +122,7 @@ public:
         on.synchronize();
     }
 
-    /// Bytes that a method gets wrong: the library, or bulk copies. The others are taken at their
-    /// word.
+    /// How many bytes a method gets wrong, for the library and bulk copies. The others are trusted.
     [[nodiscard]] unsigned long long wrong(method how, gpu::stream_ref on) {
         if (how == method::bulk && !bulk_wrong_) {
             bulk_wrong_ = differences(how, on);
@@ -165,8 +164,8 @@ public:
     }
 
 private:
-    /// Bytes in which what a method restores, and then what it commits, differ from copies of each
-    /// segment. Overwrites the pages.
+    /// In how many bytes what a method restores, and then what it commits, differs from copies of
+    /// each segment. Overwrites the pages.
     [[nodiscard]] unsigned long long differences(method how, gpu::stream_ref on) {
         request_copy const& r = requests_.front();
         engine_request const other{store_.layout(), r.tokens};
@@ -187,8 +186,8 @@ private:
         compare();
         return counter.get();
     }
-    /// Bytes that the library restores and that are not the same when it has committed and restored
-    /// them again; all, if it restores next to nothing. Overwrites the pages.
+    /// How many of the bytes that the library restores are different after it has committed and
+    /// restored them again; all, if it restores next to nothing. Overwrites the pages.
     [[nodiscard]] unsigned long long lost_on_the_way(gpu::stream_ref on) {
         request_copy const& r = requests_.front();
         device_memory const first{gpu::device_resource{}, r.engine.bytes()};
@@ -211,7 +210,7 @@ private:
     }
 
     static gpu::device_store make_store(workload_shape const& shape, std::uint64_t& rotations) {
-        // The paper's model by the paper's formulas: its checkpoint of 27 MB.
+        // The paper's model by the paper's formulas, with its checkpoint of 27 MB.
         footprint const bytes_of =
             model::find_preset(shape.model)
                 .footprint({.flavour = shape.model == "paper-7b" ? model::cost::paper
@@ -229,7 +228,7 @@ private:
         return store_.pages().capacity() * store_.layout().page_bytes().value();
     }
 
-    /// Half of a buffer to its other half, at places that rotate.
+    /// Copies half of a buffer to its other half, at places that rotate.
     void one_piece(std::size_t i, gpu::stream_ref on) {
         std::byte* const from = plain_->data() + 2 * i * bytes_;
         check(cudaMemcpyAsync(from + bytes_, from, bytes_, cudaMemcpyDeviceToDevice, on.get()),
@@ -329,7 +328,7 @@ private:
     std::size_t bytes_ = 0, turn_ = 0;
     int multiprocessors_ = 0;
     unsigned long long wrong_ = 0;
-    std::optional<unsigned long long> bulk_wrong_; ///< once somebody asked
+    std::optional<unsigned long long> bulk_wrong_; ///< once asked for
 };
 
 } // namespace gpu_bench

@@ -1,5 +1,5 @@
-// What a call waits for when others are at it: readers, a writer and a large eviction on one
-// concurrent_cache, and the longest that each call took, waiting for the lock included.
+// How long calls wait for each other: readers, a writer and a large eviction on one
+// concurrent_cache, and the longest time that each call took, waiting for the lock included.
 
 #include "measure.hpp"
 #include "serve.hpp"
@@ -64,9 +64,9 @@ void fill_shared(shared_cache& cache, request const& r, waits& opening, waits& c
     committing.around([&] { (void)cache.commit(lease, r.whole, {.checkpoints = states}); });
 }
 
-/// Nodes to begin with; then so many requests beside readers, while another
-/// thread evicts a tenth of the cache again and again. (With more threads than cores the worst is
-/// the scheduler's: a thread that is put aside while it holds the lock.)
+/// Starts with `nodes` nodes; then serves `requests` requests beside a reader, while another thread
+/// evicts a tenth of the cache again and again. (With more threads than cores the worst case is the
+/// scheduler's: it puts a thread aside that holds the lock.)
 void contention(benchmark::State& state) {
     constexpr std::size_t nodes = 100'000, requests = 20'000;
     waits matching, opening, committing, evicting;
@@ -108,7 +108,7 @@ void contention(benchmark::State& state) {
 }
 BENCHMARK(contention)->Iterations(1)->UseRealTime()->Unit(benchmark::kMillisecond);
 
-/// Long prompts stored in the host's memory, 64 MB a commit, beside a reader: which waits for the
+/// Long prompts stored in the host's memory, 64 MB a commit, beside a reader, which waits for the
 /// copies only if they are made under the lock.
 void copies(benchmark::State& state) {
     constexpr std::size_t tokens = 2'000, requests = 200;
@@ -117,7 +117,7 @@ void copies(benchmark::State& state) {
     waits matching, committing;
     for (auto _ : state) {
         cache::concurrent_cache cache{memory::host_store{model, 256_MiB}};
-        std::vector<std::byte> memory(tokens * 1024, std::byte{1}); // every layer's
+        std::vector<std::byte> memory(tokens * 1024, std::byte{1}); // shared by all layers
         std::vector<memory::kv_layer_view> const layers(
             16, {.key = memory.data(), .value = memory.data()});
         std::atomic<bool> working{true};

@@ -1,5 +1,6 @@
-// What decoding in place asks of the cache: 256 requests run at a time, and at every step each gets
-// one more token. All that an engine calls for it, with contexts of 1,000 and of 32,000 tokens.
+// What decoding in place costs in the cache: 256 requests run at a time, and each gets one more
+// token at every step. Covers all calls that an engine makes for this, with contexts of 1,000 and
+// of 32,000 tokens.
 
 #include "measure.hpp"
 #include "serve.hpp"
@@ -29,7 +30,7 @@ struct decoding {
     std::size_t settled = 0;
 };
 
-/// One more token for a request; what each call takes goes to its own clock.
+/// Adds a token to a request; each kind of call has its own clock.
 void step(cache_of<>& cache, decoding& r, random_source& random, durations& reserving,
           durations& updating, durations& committing, durations& whole_tables) {
     random.append_text(r.tokens, 1);

@@ -71,7 +71,7 @@ enum class kind { all_new, all_known, extends };
 constexpr std::size_t request_tokens = 30000;
 constexpr std::size_t extension = 500;
 
-/// The cache is full all the time: what is stored anew makes older requests go.
+/// The cache is always full: what is newly stored pushes out older requests.
 void one_request(benchmark::State& state, model_kind model, std::size_t block, kind is) {
     constexpr std::size_t resident = 100;
     std::size_t const state_pages = memory::page_layout{

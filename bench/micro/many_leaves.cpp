@@ -52,7 +52,7 @@ void leaves_come_and_go(benchmark::State& state, model_kind model, std::size_t b
     report_memory(state, *cache, heap_bytes() - heap_before,
                   many_leaves::prefixes * many_leaves::prefix_tokens +
                       count * many_leaves::leaf_tokens);
-    // A full cache goes on like this.
+    // From here on as in a full cache.
     stages clocked;
     durations evictions;
     std::size_t stored = 0;

@@ -25,7 +25,7 @@ template <class Work>
     return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
 
-/// How often the loop ran: a signed number to Google Benchmark.
+/// How often the loop ran; for Google Benchmark this is a signed number.
 [[nodiscard]] inline std::uint64_t iterations(benchmark::State const& state) {
     return static_cast<std::uint64_t>(state.iterations());
 }
@@ -34,7 +34,7 @@ template <class Work>
 class durations {
 public:
     void add(double seconds) { seconds_.push_back(seconds); }
-    /// Of the odd one out nothing is heard: a page fault, an interrupt, a table that doubled.
+    /// The odd one out does not show: a page fault, an interrupt, a table that doubled.
     [[nodiscard]] double median_us() {
         if (seconds_.empty()) return 0;
         auto const middle = seconds_.begin() + static_cast<std::ptrdiff_t>(seconds_.size() / 2);
@@ -48,7 +48,7 @@ private:
     std::vector<double> seconds_;
 };
 
-/// Bytes that the program holds from the heap; 0 where the C library does not say.
+/// Bytes that the program holds from the heap; 0 if the C library does not say.
 [[nodiscard]] inline std::size_t heap_bytes() {
 #if defined(__GLIBC__) && (__GLIBC__ > 2 || __GLIBC_MINOR__ >= 33)
     auto const held = mallinfo2();
@@ -58,7 +58,7 @@ private:
 #endif
 }
 
-/// Fails a benchmark whose work was not the work it was to do.
+/// Fails a benchmark that did not do the work that it was to do.
 inline void expect_equal(benchmark::State& state, std::size_t found, std::size_t expected,
                          std::string const& what) {
     if (found == expected) return;

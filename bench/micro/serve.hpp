@@ -1,6 +1,6 @@
 #pragma once
 
-// A request's way through a cache as an engine takes it, each stage with its own clock.
+// A request's way through a cache, as in an engine, each stage with its own clock.
 
 #include "measure.hpp"
 #include "workloads.hpp"
@@ -29,8 +29,8 @@ namespace marconi::micro {
 template <class Eviction = policy::lru>
 using cache_of = cache::prefix_cache<memory::ledger_store, policy::branch_and_tail, Eviction>;
 
-/// The models measured: one whose every token can be resumed from, as the indexes of today's
-/// engines know them, and the paper's hybrid, which needs checkpoints.
+/// The models measured: one that can resume after any token, the kind that the indexes of today's
+/// engines know, and the paper's hybrid, which needs checkpoints.
 enum class model_kind { attention, hybrid };
 
 /// A benchmark's name: what it does, for which model, in blocks of how many tokens, and how much
@@ -58,7 +58,7 @@ inline constexpr std::uint64_t no_limit = std::numeric_limits<std::uint32_t>::ma
     return {std::move(model), page * pages, options};
 }
 
-/// What becomes of one request.
+/// What came of one request.
 struct served {
     std::size_t matched;
     cache::commit_outcome outcome;
@@ -68,7 +68,7 @@ struct served {
 struct stages {
     durations match, acquire, commit, release, request;
 
-    /// Memory that is the measurement's own.
+    /// Memory that the measurement itself takes.
     [[nodiscard]] std::size_t bytes() const {
         return match.bytes() + acquire.bytes() + commit.bytes() + release.bytes() + request.bytes();
     }
@@ -81,7 +81,7 @@ struct stages {
     }
 };
 
-/// One request from match to release; `clocked` gets its stages. Returns with the seconds it took.
+/// One request from match to release; `clocked` gets its stages. Returns the seconds it took.
 template <class Cache>
 double serve(Cache& cache, request const& r, stages& clocked, served& result) {
     cache::match_result match;
@@ -111,7 +111,7 @@ double serve(Cache& cache, request const& r, stages& clocked, served& result) {
     return total;
 }
 
-/// The same without clocks, for setting up.
+/// The same without clocks, for the setup.
 template <class Cache>
 void fill(Cache& cache, request const& r) {
     auto const plan = cache.plan(cache.match({}, r.prompt));

@@ -1,5 +1,5 @@
-// Conversations: 2,000 sessions of 10 turns over 20 system prompts (W1). Everything is kept; or a
-// fifth of it, and nearly every turn has to make room first (W3).
+// Conversations: 2,000 sessions of 10 turns over 20 system prompts (W1). Everything is kept; or
+// only a fifth of it, and nearly every turn has to make room first (W3).
 
 #include "measure.hpp"
 #include "serve.hpp"

@@ -28,7 +28,7 @@ text some_text(std::size_t tokens) {
     return t;
 }
 
-/// Equal runs, the last token excepted.
+/// Runs that are equal but for the last token.
 void common_prefix(benchmark::State& state) {
     auto const tokens = static_cast<std::size_t>(state.range(0));
     text const a = some_text(tokens);
@@ -67,8 +67,8 @@ BENCHMARK(common_prefix)
     ->UseManualTime()
     ->Unit(benchmark::kMicrosecond);
 
-/// Cuts one long edge, again and again, at its middle, and undoes it: whatever its length, one
-/// costs as much as the other.
+/// Splits one long edge in its middle and undoes it, again and again: the cost is the same whatever
+/// the length.
 void split_and_merge(benchmark::State& state) {
     auto const tokens = static_cast<std::uint32_t>(state.range(0));
     tree_type tree{16, true};

@@ -19,7 +19,7 @@
 #include <memory>
 #include <string>
 
-// Under callgrind the setting up goes unwatched, or it would take hours.
+// Under callgrind the setup is not watched, or it would take hours.
 #if __has_include(<valgrind/callgrind.h>)
 #include <valgrind/callgrind.h>
 #else
@@ -31,7 +31,7 @@ namespace {
 using namespace marconi;
 using namespace marconi::micro;
 
-/// Not inlined, so that a profiler can tell it from the setting up.
+/// Not inlined, so that a profiler can tell it from the setup.
 template <class Cache>
 [[gnu::noinline]] byte_count evict_one(Cache& cache) {
     return cache.evict(byte_count{1});
@@ -55,7 +55,7 @@ void victims(benchmark::State& state, model_kind model, std::size_t nodes) {
         fill(cache, chat.next());
 
     CALLGRIND_START_INSTRUMENTATION;
-    // An eviction, and turns of conversations that make up for it.
+    // An eviction, then turns of conversations that make up for it.
     durations evictions;
     std::size_t freed = 0;
     std::uint64_t const before = cache.stats().evictions();
@@ -80,7 +80,7 @@ template <class Eviction>
 void register_victims(char const* of) {
     for (model_kind const model : {model_kind::hybrid, model_kind::attention})
         for (std::size_t const nodes : {1'000u, 10'000u, 100'000u, 1'000'000u}) {
-            // Without checkpoints a conversation is one node: a million are too much memory.
+            // Without checkpoints a conversation is one node: a million take too much memory.
             if (model == model_kind::attention && nodes > 100'000) continue;
             benchmark::RegisterBenchmark(name_of(of, model, block, "nodes", nodes).c_str(),
                                          victims<Eviction>, model, nodes)

@@ -1,6 +1,6 @@
 #pragma once
 
-// Token sequences with the shapes that serving engines see, the same at every run.
+// Token sequences with the shapes that serving engines see, the same in every run.
 
 #include <algorithm>
 #include <cstddef>
@@ -133,7 +133,7 @@ public:
             random_.append_text(prefix, prefix_tokens);
     }
     [[nodiscard]] text const& prefix(std::size_t p) const { return prefixes_[p]; }
-    /// A prefix, one after the other, and a leaf that is new under it.
+    /// The next prefix in turn, and a new leaf under it.
     [[nodiscard]] text const& next() {
         next_.assign(prefixes_[made_ % prefixes].begin(), prefixes_[made_ % prefixes].end());
         random_.append_text(next_, leaf_tokens);
@@ -148,11 +148,11 @@ private:
     std::size_t made_ = 0;
 };
 
-/// Conversations as traces show them, without end: each ends after some turns and another begins;
-/// inputs and outputs are from some dozens to some thousands of tokens, most of them short.
+/// An endless stream of conversations as traces show them: each ends after some turns, and another
+/// begins. Inputs and outputs have from some dozens to some thousands of tokens; most are short.
 class endless_chat {
 public:
-    /// `open` conversations at a time.
+    /// Keeps `open` conversations going at a time.
     explicit endless_chat(std::size_t open) : systems_(100), open_(open) {
         for (text& system : systems_)
             random_.append_text(system, skewed(100, 3000));
@@ -179,7 +179,7 @@ private:
         text history;
     };
 
-    /// From `least` to `most`, at every scale, and the more often the smaller.
+    /// A number from `least` to `most`, at every scale: the smaller, the more often.
     std::size_t skewed(std::size_t least, std::size_t most) {
         std::size_t reach = most;
         while (reach / 2 > least && random_.below(4) != 0)

@@ -129,7 +129,7 @@ class Bench:
         if not alone:
             red, said, normal = run(program, binary, 0, 60)
             if red:
-                raise Broken(f"{program.name} fails with no patch: {said}")
+                raise Broken(f"{program.name} fails without a patch: {said}")
         jobs = [(p, self.pool.submit(run, program, binary, p.number, normal)) for p in group]
         for done, (patch, job) in enumerate(jobs, 1):
             red, said, _ = job.result()
