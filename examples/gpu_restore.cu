@@ -1,5 +1,5 @@
-// An engine in small on a device, end to end: two requests with a common prompt. The second resumes
-// from what the first left, and every byte it resumes from is checked.
+// A small engine on a device, end to end: three requests, of which the second and the third resume
+// from what the one before left. Every byte they resume from is checked.
 
 #include <marconi/gpu.cuh>
 #include <marconi/marconi.hpp>
@@ -70,8 +70,8 @@ __global__ void count_wrong_state(std::uint32_t const* state, std::uint32_t sum,
 using device_memory = memory::arena_memory<gpu::device_resource>;
 
 /// The engine's memory: some blocks of paged KV, and two slots for states: one that the model works
-/// on, and one for a checkpoint on its way to the cache. All it does is enqueued on the stream that
-/// the call names; a stream of one's own waits for nothing that is done on CUDA's default stream.
+/// on, and one for a checkpoint on its way to the cache. All its work is enqueued on the stream
+/// that the call names; an owned_stream does not wait for CUDA's default stream.
 class engine {
 public:
     explicit engine(gpu::stream_ref on) {
@@ -106,7 +106,7 @@ public:
         }
         gpu::check(cudaGetLastError(), "prefill");
     }
-    /// Bytes and words that are not what the model would have made of the first `count` tokens.
+    /// How many bytes and words differ from what the model makes of the first `count` tokens.
     [[nodiscard]] unsigned wrong(std::vector<std::int32_t> const& tokens, token_count count,
                                  gpu::owned_stream const& on) {
         send(tokens_, tokens, on);
@@ -153,9 +153,9 @@ private:
     device_memory wrong_{gpu::device_resource{}, sizeof(unsigned)};
 };
 
-/// One request; how many bytes it resumed from were wrong.
+/// Serves one request; returns how much of what it resumed from was wrong.
 unsigned serve(prefix_cache<gpu::device_store>& cache, std::vector<std::int32_t> const& prompt) {
-    gpu::owned_stream const on; // each request has its own: the cache keeps them in order
+    gpu::owned_stream const on; // each request has one: the cache keeps them in order
     engine engine{on};
     auto const lease = cache.acquire(cache.plan(cache.match({}, prompt)));
     auto const state = engine.slot(0), copy = engine.slot(1);
@@ -163,12 +163,12 @@ unsigned serve(prefix_cache<gpu::device_store>& cache, std::vector<std::int32_t>
     token_count position = lease.resume_at();
     unsigned const wrong = position > token_count{} ? engine.wrong(prompt, position, on) : 0u;
 
-    // The prompt stops where the cache wants a checkpoint, then goes on to its end.
+    // The prefill stops where the cache wants a checkpoint, then goes on to the prompt's end.
     std::vector<token_count> stops{lease.capture_at().begin(), lease.capture_at().end()};
     stops.push_back(token_count{prompt.size()});
     for (token_count const stop : stops) {
         engine.prefill(prompt, position, stop, 0, on);
-        engine.prefill(prompt, stop, stop, 1, on); // the copy of the state, here
+        engine.prefill(prompt, stop, stop, 1, on); // stands for copying the state
         captured_state const captured{stop, {copy}};
         cache.commit(lease, std::span<std::int32_t const>{prompt}.first(stop.value()),
                      {.kv = engine.kv(), .checkpoints = {&captured, 1}}, on);
@@ -176,7 +176,7 @@ unsigned serve(prefix_cache<gpu::device_store>& cache, std::vector<std::int32_t>
     }
     std::printf("resumed at %4u of %4u tokens, %u wrong\n", unsigned(lease.resume_at().value()),
                 unsigned(prompt.size()), wrong);
-    on.synchronize(); // commits read the engine's memory, which goes now
+    on.synchronize(); // commits read the engine's memory, which ends here
     return wrong;
 }
 

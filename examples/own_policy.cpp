@@ -1,4 +1,4 @@
-// Policies of one's own, plugged in from outside: an admission policy that checkpoints at fixed
+// Policies of your own, plugged in from outside: an admission policy that checkpoints at fixed
 // positions, and an eviction policy that is one function.
 
 #include <marconi/marconi.hpp>
@@ -22,7 +22,7 @@ struct after_system_prompt {
 };
 static_assert(policy::admission_policy<after_system_prompt>);
 
-/// What is evicted is what saves least for its age: compute saved, halved every 100 ticks.
+/// Evicts what saves the least for its age: the compute saved, halved every 100 ticks.
 struct fading_savings {
     [[nodiscard]] double operator()(policy::usage const& history,
                                     policy::candidate_facts const& facts, tick now) const {
@@ -43,7 +43,7 @@ int main() {
             prompt.push_back(1'000 * request + i);
 
         auto lease = cache.open({}, prompt);
-        std::vector<captured_state> captured; // a ledger counts: positions are all it needs
+        std::vector<captured_state> captured; // a ledger only counts: it needs just positions
         for (token_count const position : lease.capture_at())
             captured.push_back({position});
         captured.push_back({token_count{prompt.size()}});

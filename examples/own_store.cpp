@@ -1,5 +1,5 @@
-// A store of one's own: pages kept compressed by run lengths, as a stand-in for any memory that the
-// library does not know (a file, another machine, an accelerator). It passes what the library's
+// A store of your own: it keeps pages compressed by run lengths, and stands in for any memory that
+// the library does not know (a file, another machine, an accelerator). It passes what the library's
 // stores pass: the store concept.
 
 #include <marconi/marconi.hpp>
@@ -28,7 +28,7 @@ public:
     [[nodiscard]] memory::page_pool const& pages() const { return pages_; }
 
     void save(memory::transfer const& t, stream) {
-        auto arena = unpack(t); // a page may be written in part, so what was there comes first
+        auto arena = unpack(t); // a page may be written in part, so start from what was there
         memory::copy(memory::direction::to_pages, arena.data(), layout_, t);
         pack(t, arena);
     }
@@ -49,7 +49,7 @@ public:
     }
 
 private:
-    using run = std::pair<std::uint32_t, std::byte>; // so many times this byte
+    using run = std::pair<std::uint32_t, std::byte>; // this many times this byte
 
     template <class Visit>
     static void each_page(memory::transfer const& t, Visit visit) {

@@ -1,6 +1,6 @@
-// A router in small: two engines tell it what their caches gain and lose, and it sends each request
-// to the one that can resume most of it. Events are plain data; between machines they would be
-// sent as messages, and the sequence number would tell of lost ones, after which a router starts
+// A small router: two engines tell it what their caches gain and lose, and it sends each request to
+// the one that can resume most of it. Events are plain data. Between machines they would be sent as
+// messages, and a gap in the sequence numbers would show a lost one; the router then starts again
 // from a snapshot.
 
 #include <marconi/marconi.hpp>
@@ -18,10 +18,10 @@
 using namespace marconi;
 using namespace marconi::literals;
 
-/// One engine's cache, as its events tell it: edges by node, and where one can be resumed.
+/// One engine's cache, as its events tell it: edges by node, and which can be resumed from.
 class remote_view {
 public:
-    /// Forgets what it knew, and learns what is there: at first, or where an event was lost.
+    /// Forgets what it knew, and learns what is there: at first, or after an event was lost.
     void start_from(auto const& cache) {
         struct learner {
             remote_view* view;
@@ -61,7 +61,7 @@ private:
         switch (e.kind) {
         case event_kind::kv_published:
             edges_[e.node] = {e.parent, {e.tokens.begin(), e.tokens.end()}};
-            if (!edges_.contains(e.parent)) roots_[e.in] = e.parent; // nobody told of it: a root
+            if (!edges_.contains(e.parent)) roots_[e.in] = e.parent; // no event told of it: a root
             children_[e.parent].push_back(e.node);
             break;
         case event_kind::checkpoint_published:
@@ -75,7 +75,7 @@ private:
             std::erase(children_[e.parent], e.node);
             if (children_[e.parent].empty()) {
                 children_.erase(e.parent);
-                // A scope's node that is empty goes, and another may get its number.
+                // A scope's root goes when it is empty, and another node may get its number.
                 std::erase_if(roots_, [&](auto const& root) { return root.second == e.parent; });
             }
             break;
@@ -123,7 +123,7 @@ private:
     bool lost_ = false;
 };
 
-/// What the cache calls: the fifth part beside store, options, admission and eviction.
+/// What the cache calls: its fifth part, beside store, options, admission and eviction.
 struct to_router {
     remote_view* view;
     void observe(event<std::int32_t> const& e) noexcept { view->hear(e); }
@@ -143,7 +143,7 @@ int main() {
     std::vector<std::vector<std::int32_t>> chats(40);
     std::size_t right = 0, asked = 0;
     for (int request = 0; request < 600; ++request) {
-        if (request == 300) views[1].start_from(second); // as a router that was restarted
+        if (request == 300) views[1].start_from(second); // like a router that was restarted
         std::size_t const who = random() % chats.size();
         auto& chat = chats[who];
         for (auto more = 200 + random() % 800; more > 0; --more) // all chats begin alike

@@ -1,7 +1,7 @@
-// A tensor-parallel engine in small: one index decides what is cached, two ranks hold the memory,
+// A small tensor-parallel engine: one index decides what is cached, and two ranks hold the memory,
 // each its share of every layer. The scheduler's calls become orders, which the ranks carry out in
-// turn with the steps of the model. Here KV is read and written in place, and the queue from the
-// scheduler to the ranks is a function call.
+// sequence with the steps of the model. Here KV is read and written in place, and the queue from
+// the scheduler to the ranks is a function call.
 
 #include <marconi/marconi.hpp>
 
@@ -64,7 +64,7 @@ public:
         }
     }
 
-    /// After the commit: what was to be saved is.
+    /// For after the commit: what was to be saved has been.
     void forget_captured(request_tag of) { requests_[of.value].captured.clear(); }
 
     /// Whether a request's state, and KV read through its table, are what computing all of it from

@@ -1,7 +1,7 @@
-// A small cache in fast memory before a large one in slow memory. On a GPU these are a device_store
-// and a second one on a range of pinned host memory; here both are on the host. Each sees every
-// request: it resumes from the tier that holds more of it, what that held is given to the other
-// one, and what is computed goes to both.
+// A small cache in fast memory in front of a large one in slow memory. On a GPU these are a
+// device_store and a second one on a range of pinned host memory; here both are on the host. Both
+// see every request. A request resumes from the tier that holds more of it; what that tier held is
+// given to the other, and what is computed goes to both.
 
 #include <marconi/marconi.hpp>
 
@@ -80,14 +80,14 @@ public:
         [[nodiscard]] token_count resume_at() const {
             return std::max(fast.resume_at(), slow.resume_at());
         }
-        /// What either tier wants of the state of this prompt, its end included.
+        /// Where either tier wants the state of this prompt, its end included.
         [[nodiscard]] std::vector<token_count> capture_at(token_count end) const {
             std::vector<token_count> wanted;
             std::ranges::set_union(fast.capture_at(), slow.capture_at(),
                                    std::back_inserter(wanted));
             if (fast.should_capture(end, /*last=*/true) || slow.should_capture(end, /*last=*/true))
                 wanted.push_back(end);
-            // The tier that holds less may wish for positions that this prefill does not pass.
+            // The tier that holds less may want positions that this prefill does not pass.
             std::erase_if(wanted, [&](token_count at) { return at <= resume_at(); });
             return wanted;
         }
@@ -97,8 +97,8 @@ public:
         return {fast_.open({}, prompt), slow_.open({}, prompt)};
     }
 
-    /// Copies what the better tier holds into the engine's memory, and from there to the other one.
-    /// True if that was the fast one.
+    /// Copies what the better tier holds into the engine's memory, and from there to the other
+    /// tier. True if the better tier was the fast one.
     bool restore(lease& held, token_list const& prompt, working_memory& to) {
         token_count const from = held.resume_at();
         bool const fast = held.fast.resume_at() == from;
@@ -114,7 +114,7 @@ public:
         return fast;
     }
 
-    /// Either stores what it has room for: its outcome tells, and the other one may have the rest.
+    /// Each tier stores what it has room for, as its outcome tells; the other may have the rest.
     void commit(lease& held, token_list const& tokens, computed const& brought) {
         fast_.commit(held.fast, tokens, brought);
         slow_.commit(held.slow, tokens, brought);
@@ -128,8 +128,8 @@ private:
     tier fast_, slow_;
 };
 
-/// Turns of conversations, some of which go on more often than others: each prompt is that of the
-/// turn before and 60 to 90 tokens more.
+/// Turns of conversations, some of which go on more often than others: each prompt is the previous
+/// turn's and 60 to 90 tokens more.
 std::vector<token_list> turns_of(std::size_t conversations, int turns) {
     std::vector<token_list> prompts;
     std::vector<token_list> said(conversations, token_list(100, 7));

@@ -1,6 +1,6 @@
-// Requests that are not worth the same: people who wait for the first token share a cache with jobs
-// that nobody waits for. A job's requests weigh less and less, and what the cache saves moves over
-// to the people. (On a ledger, which counts bytes and holds none.)
+// Requests of different worth: people who wait for the first token share a cache with jobs that
+// nobody waits for. As the jobs' requests weigh less and less, what the cache saves moves over to
+// the people. (On a ledger, which counts bytes and holds none.)
 
 #include <marconi/marconi.hpp>
 
@@ -28,7 +28,7 @@ struct tally {
     [[nodiscard]] double share() const { return 100 * saved / asked; }
 };
 
-/// One turn of a conversation, as an engine serves it; only the weight is said here.
+/// Serves one turn of a conversation, as an engine would; only the weight is new here.
 template <class Cache>
 void serve(Cache& cache, conversation& turns, double weight, tally& count) {
     auto lease = cache.open({}, turns, {.weight = weight});
@@ -44,7 +44,7 @@ void serve(Cache& cache, conversation& turns, double weight, tally& count) {
     cache.commit(lease, turns, {.checkpoints = captured});
 }
 
-/// What people save, and jobs, where a job's requests weigh so much.
+/// What people and jobs save if a job's requests have this weight.
 std::pair<double, double> share_cache(double weight_of_jobs) {
     footprint const model = model::find_preset("nemotron-h-8b").footprint();
     prefix_cache cache{ledger_store{model, 2_GB}};

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""An engine in small, in Python: requests in flight beside each other, prefilled in chunks, with KV
-in place in memory that is the engine's own. Its model is a hybrid in which every row of KV and the
+"""A small engine in Python: requests in flight beside each other, prefilled in chunks, with KV in
+place in memory that is the engine's own. Its model is a hybrid in which every row of KV and the
 recurrent state depend on all tokens so far, and every answer on all of these: what the cache gets
 wrong shows in an answer. All answers are compared with those of the same model without a cache.
 
@@ -76,7 +76,7 @@ class Engine:
                                    memory=self.pool)
         self.waiting, self.running = collections.deque(), []
         self.most_in_flight, self.preemptions = most_in_flight, 0
-        self.admits = True  # False from when there was no room until a request has ended
+        self.admits = True  # False after a lack of room, until a request has ended
 
     def serve(self, requests):
         self.waiting.extend(requests)
@@ -84,7 +84,7 @@ class Engine:
             if self.waiting and self.admits and len(self.running) < self.most_in_flight:
                 self.admit_next()
             for request in list(self.running):
-                if request in self.running:  # no step before it has preempted it
+                if request in self.running:  # no earlier step has preempted it
                     self.step(request)
 
     def admit_next(self):
@@ -103,7 +103,7 @@ class Engine:
             request.lease.close()
 
     def has_room_for(self, request):
-        """For its prompt past what it resumes from, and a block for each one's answer."""
+        """For its prompt past what it resumes from, and a block for each request's answer."""
         blocks = len(request.tokens) // BLOCK - request.computed // BLOCK + 1 + len(self.running)
         wanted = blocks * self.cache.pages.page_bytes
         return self.cache.obtainable(wanted) >= wanted
@@ -157,7 +157,7 @@ class Engine:
         request.copies.clear()  # the cache has its own
 
     def release(self, request):
-        """No token follows, for now: what went through the model is there for whoever goes on."""
+        """No token follows, for now: keeps what went through the model for whoever goes on."""
         copied = request.copies and request.copies[-1][0] == request.computed
         if not copied and request.lease.should_capture(request.computed, last=True):
             self.copy_state(request)
@@ -167,8 +167,8 @@ class Engine:
         self.admits = True
 
     def preempt(self):
-        """The last one admitted goes back to the queue, and goes on from what it has committed;
-        until another is done, nobody is admitted, or they would push each other out again."""
+        """Sends the request admitted last back to the queue, to go on from what it has committed.
+        Until another is done, none is admitted, or they would push each other out again."""
         if len(self.running) == 1:
             raise MemoryError("the cache is too small for one request")
         request = self.running[-1]
@@ -180,7 +180,7 @@ class Engine:
 
 
 def made_up_requests(random_source):
-    """Conversations of two tenants, who share system prompts' tokens and nothing else."""
+    """Conversations of two tenants, who share the system prompt's tokens and nothing else."""
     system = [random_source.randrange(50_000) for _ in range(150)]
     said = [(number % 2, list(system)) for number in range(12)]
     for _ in range(120):

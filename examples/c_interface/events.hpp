@@ -34,7 +34,7 @@ public:
     event_list(event_list const&) = delete;
     event_list& operator=(event_list const&) = delete;
 
-    /// Throws std::bad_alloc, and has not changed.
+    /// If it throws std::bad_alloc, the list has not changed.
     void add(cache_event const& e) {
         events_.push_back({.sequence = e.sequence,
                            .kind = static_cast<std::uint64_t>(e.kind),
@@ -56,7 +56,7 @@ public:
                (tokens_.size() + e.tokens.size()) * sizeof(std::int32_t);
     }
 
-    /// Nothing is added any more.
+    /// Nothing is added after this.
     void end(std::uint64_t next_sequence) {
         std::int32_t const* tokens = tokens_.data();
         for (marconi_event& e : events_) {
@@ -73,8 +73,8 @@ private:
     std::vector<std::int32_t> tokens_;
 };
 
-/// The events that nobody has taken yet. What would be more than `room` bytes is lost, and so is
-/// what no memory is found for: their numbers show it.
+/// The events that nobody has taken yet. Events past `room` bytes are lost, and so are those that
+/// no memory is found for: gaps in the numbers show it.
 class event_log {
 public:
     explicit event_log(std::uint64_t room) : room_{room} {}

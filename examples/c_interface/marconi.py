@@ -1,4 +1,4 @@
-"""The C interface of marconi_c.h, for Python, by nothing but ctypes.
+"""The C interface of marconi_c.h for Python, with nothing but ctypes.
 
     library = marconi.load("libmarconi_c.so")
     cache = marconi.Cache(library, preset="nemotron-h-8b",
@@ -9,10 +9,10 @@
 marconi_c.h says what each call promises. Tokens are a buffer of int32, which is not copied if it is
 writable (an array.array("i"), a numpy array, a memoryview of part of one), or a list, which is: 22
 ns a token. Addresses are integers: a tensor's data_ptr(), ctypes.addressof(buffer); tensors.py
-makes views of tensors, and checks their shapes. What the cache refuses raises marconi.Error; what
-is of a wrong type, what Python raises for that. A lease is used by one thread at a time; it ends
-with close(), its with block, or when nothing names it any more; a cache that nothing names, when
-its leases have. destroy() comes after all other calls.
+makes views of tensors, and checks their shapes. What the cache refuses raises marconi.Error; a
+wrong type raises what Python raises for that. A lease is used by one thread at a time. It ends with
+close(), with its with block, or when nothing names it any more; a cache that nothing names ends
+when its leases have ended. destroy() comes after all other calls.
 """
 
 import array
@@ -39,7 +39,7 @@ class Error(RuntimeError):
 
 
 def _count(value, name):
-    """ctypes takes integers modulo 2^64: what does not fit would be another value."""
+    """ctypes takes integers modulo 2^64: one that does not fit would become another value."""
     number = operator.index(value)
     if not 0 <= number < 2**64:
         raise Error(INVALID_ARGUMENT, f"{name} is {number}; expected 0 to 2^64 - 1")
@@ -236,7 +236,7 @@ def _pages_in(memory, capacity):
 
 
 class LayerViews:
-    """Where an engine has the KV of each layer; in blocks of so many tokens, unless that is 0."""
+    """Where an engine has the KV of each layer; in blocks of block_tokens, unless that is 0."""
 
     def __init__(self, views, block_tokens=0, pool_blocks=0):
         self.records = _array(KvLayerView, views)
@@ -244,7 +244,7 @@ class LayerViews:
 
 
 class CacheEvent(typing.NamedTuple):
-    """A marconi_event of C's, in memory of Python's."""
+    """A marconi_event of C, in Python's memory."""
 
     sequence: int
     kind: str  # of EVENT_KINDS
@@ -279,7 +279,7 @@ class _Handle:
 class Cache(_Handle):
     """A preset's model, or one by hand: kv_layers of (key_bytes, value_bytes), state_pieces of
     (fixed_bytes, window, bytes_per_window_token), window_flops of (window, per_pair). `memory` is
-    an address, which must stay good until destroy(), or a writable buffer, which is kept, and whose
+    an address, which must stay valid until destroy(), or a writable buffer, which is kept and whose
     size is the default of `capacity`."""
 
     _unnamed = False  # until __del__
@@ -426,9 +426,9 @@ class Cache(_Handle):
 
 
 class Lease(_Handle):
-    """What Cache.open() gives. `state` is a list of addresses, one for each state piece; `kv` what
-    Cache.kv_view() makes, or takes where there are no blocks, or None in place; on a device a
-    `stream` is torch.cuda.Stream.cuda_stream."""
+    """What Cache.open() gives. `state` is a list of addresses, one for each state piece; `kv` is
+    what Cache.kv_view() makes, or what it takes if there are no blocks, or None in place; on a
+    device a `stream` is torch.cuda.Stream.cuda_stream."""
 
     def __init__(self, library, cache, handle):
         self._library, self._cache, self._handle = library, cache, handle
@@ -481,7 +481,7 @@ class Lease(_Handle):
 
     def kv_in_pages(self):
         """A view of the KV in the pages that the lease can read or has reserved, for as long as
-        these are its own: where a lease of another cache restores to, for one."""
+        these are its own: another cache's lease can restore to it, for one."""
         return self._cache.kv_view(self._cache._layers_in_pages(), self.block_table())
 
     def used_on(self, stream):

@@ -1,5 +1,5 @@
 // The C functions of marconi_c.h, each a call of the same name in C++ behind a guard that turns
-// exceptions into answers.
+// exceptions into return codes.
 
 #include "marconi_c.h"
 
@@ -42,7 +42,7 @@ int failed(marconi_failure kind, char const* message) {
     return kind;
 }
 
-/// Does the work; what it throws becomes the answer.
+/// Does the work; an exception becomes the return code.
 template <class Work>
 int guarded(Work&& work) noexcept {
     try {
@@ -138,7 +138,7 @@ struct marconi_cache {
 
     event_log events;
     cache_type cache;
-    /// Its layout and its memory stay as they are: no lock is needed to look at them.
+    /// Its layout and its memory never change: no lock is needed to look at them.
     store_type const& store =
         cache.beside_readers([](auto const& inner) -> auto const& { return inner.store(); });
 };

@@ -33,7 +33,7 @@ struct on_host {
         return {std::move(model), marconi::byte_count{options.capacity}, pages,
                 handed_in{options.memory}};
     }
-    /// There are none: copies are done when their call returns.
+    /// There are no streams: copies are done when their call returns.
     static store_type::stream stream_of(void*) { return {}; }
 };
 

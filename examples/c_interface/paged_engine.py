@@ -21,7 +21,7 @@ BLOCK = 16  # tokens; the cache's blocks have 8
 
 
 class Tensor:
-    """What of torch's the example needs, over words of 8 bytes."""
+    """As much of torch's tensor as the example needs, over words of 8 bytes."""
 
     def __init__(self, *shape):
         self.shape = shape
@@ -41,7 +41,7 @@ class Tensor:
 
 
 class Connector:
-    """All that the engine says to the cache."""
+    """Everything that the engine says to the cache."""
 
     def __init__(self, library, capacity, kv, states):
         self.cache = marconi.Cache(library, **Model.FOOTPRINT, block_tokens=BLOCK // 2,
@@ -64,7 +64,7 @@ class Connector:
         return request.lease.resume_at
 
     def end_of_chunk(self, request, end):
-        """Where the state is wanted the chunk ends."""
+        """The chunk ends where the state is wanted."""
         wanted = [at for at in request.lease.capture_at() if request.computed < at < end]
         return min([end, *wanted])
 
@@ -75,8 +75,8 @@ class Connector:
             request.copies.append((request.computed, (ctypes.c_uint64 * 2)(*state)))
 
     def save(self, request):
-        """When the prompt is computed and at the end: in between it would be stored, evicted and
-        stored again where memory is tight, since nothing pins it."""
+        """Called when the prompt is computed, and at the end. In between, KV would be stored,
+        evicted and stored again where memory is tight, since nothing pins it."""
         copies = [(at, [ctypes.addressof(copy)]) for at, copy in request.copies]
         request.lease.commit(memoryview(request.tokens)[:request.computed], copies,
                              self._kv(request))
@@ -103,7 +103,7 @@ class Engine:
             while self.waiting and self.free_slots and self.admit(self.waiting[0]):
                 self.running.append(self.waiting.popleft())
             for request in list(self.running):
-                if request in self.running:  # no step before it has preempted it
+                if request in self.running:  # no earlier step has preempted it
                     self.step(request)
 
     def admit(self, request):
@@ -174,7 +174,7 @@ class Engine:
         self.leave(request)
 
     def preempt(self):
-        """The last one admitted goes back to the queue, and goes on from what the cache has."""
+        """Sends the request admitted last back to the queue, to go on from what the cache has."""
         if len(self.running) == 1:
             raise MemoryError("there are not enough blocks for one request")
         request = self.running[-1]
@@ -184,7 +184,7 @@ class Engine:
 
     def leave(self, request):
         request.lease.close()
-        for block in request.blocks:  # whoever reads them now shall see it
+        for block in request.blocks:  # whoever still reads them shall see it
             for keys, values in self.kv:
                 for place in range(block * BLOCK, (block + 1) * BLOCK):
                     keys.words[place] = values.words[place] = ALL_ONES

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""A router in small: from their events it learns what the caches of two engines have, and it sends
-each request to the one that can resume most of it. What it knows is compared with what the caches
-say. Between machines events would be messages; who misses one starts again from a snapshot.
+"""A small router: it learns from their events what the caches of two engines have, and sends each
+request to the one that can resume most of it. What it knows is compared with what the caches say.
+Between machines events would be messages; a router that misses one starts again from a snapshot.
 
 usage: router.py LIBRARY, the shared library that marconi_c.cpp makes
 """
@@ -15,7 +15,7 @@ import marconi
 
 
 class Edge:
-    """Tokens of one node, which end at a position; below a root, whose parent is its scope."""
+    """The tokens of one node, which end at a position. Its root's parent is the scope."""
 
     def __init__(self, parent, end, tokens, resumable=False):
         self.parent, self.end, self.tokens, self.resumable = parent, end, tokens, resumable
@@ -30,7 +30,7 @@ class View:
         self.start()
 
     def start(self):
-        """Forgets what it knew, and learns what is there: at first, or where an event was lost."""
+        """Forgets what it knew, and learns what is there: at first, or after an event was lost."""
         self.edges, self.roots = {}, {}
         events, self.next = self.cache.snapshot()
         for event in events:
@@ -62,7 +62,7 @@ class View:
         getattr(self, "_" + event.kind)(event)
 
     def _kv_published(self, event):
-        if event.parent not in self.edges:  # nobody told of it: it stands for the scope
+        if event.parent not in self.edges:  # no event told of it: it stands for the scope
             root = Edge(event.scope, 0, array.array("i"))
             self.edges[event.parent] = self.roots[event.scope] = root
         self._put(event.node, Edge(event.parent, event.position, event.tokens))
@@ -98,7 +98,7 @@ class View:
 
 
 class Engine:
-    """As much of one as fills a cache: it has no model."""
+    """As much of an engine as fills a cache: it has no model."""
 
     def __init__(self, library):
         self.cache = marconi.Cache(library, kv_layers=[(4, 4)], state_pieces=[(1024, 0, 0)],

@@ -1,6 +1,6 @@
-"""Views of the tensors in which an engine keeps KV and states, as torch has them: of each only
-data_ptr(), shape, stride() and element_size() are asked. None is kept: they stay where they are for
-as long as what is made of them is used.
+"""Views of the tensors, like torch's, in which an engine keeps KV and states. Of each only
+data_ptr(), shape, stride() and element_size() are used. None is kept alive: tensors must stay where
+they are for as long as what is made of them is used.
 
     layers = tensors.layer_views(cache, [(kv[0], kv[1]) for kv in kv_caches],
                                  "block token head size")
@@ -18,8 +18,8 @@ def _refuse(why):
 def layer_views(cache, tensors, dimensions):
     """For Cache.kv_view(), made once. `tensors`: for each layer (keys, values), whose dimensions
     are named: "token head size" for a request in one piece, "block token head size" (NHD) or "block
-    head token size" (HND) in a paged engine. Of one tensor [2, blocks, ...] they are kv[0] and
-    kv[1], of [blocks, 2, ...] kv[:, 0] and kv[:, 1]; values are None where a token has one latent
+    head token size" (HND) in a paged engine. For one tensor [2, blocks, ...] they are kv[0] and
+    kv[1], for [blocks, 2, ...] kv[:, 0] and kv[:, 1]; values are None if a token has one latent
     row."""
     names = dimensions.split()
     if (not {"token", "size"} <= set(names) <= {"block", "token", "head", "size"}
@@ -66,8 +66,8 @@ def _layer_view(names, both, layer):
 
 
 class StateSlots:
-    """Of tensors [slots, ...], one for each state piece: slots[i] is what restore and commit take
-    as the state of the request in slot i."""
+    """Made from tensors [slots, ...], one for each state piece: slots[i] is what restore and commit
+    take as the state of the request in slot i."""
 
     def __init__(self, cache, tensors):
         if len(tensors) != len(cache.state_pieces):
