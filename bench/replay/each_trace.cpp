@@ -1,6 +1,7 @@
 #include "each_trace.hpp"
 
 #include "synthetic.hpp"
+#include "thoughts.hpp"
 #include "trace_reader.hpp"
 
 #include <exception>
@@ -51,6 +52,7 @@ trace_tally for_each_trace(options const& chosen, std::ostream& err,
         try {
             trace taken = from.take();
             taken.name = from.name;
+            add_thoughts(taken, chosen.thoughts);
             use(taken);
             ++tally.worked;
         } catch (trace_error const& e) { // names the file

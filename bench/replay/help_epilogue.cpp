@@ -14,7 +14,8 @@ std::string help_epilogue() {
     return text + R"(
 lru, gdsf, learned, oracle and infinite take a number of tokens after a colon: lru:4096 also has a
 checkpoint every 4,096 tokens of what is new in a prompt; learned:4096 has these while they pay.
-(Shares are of what infinite holds without them.) The oracle is greedy, so not quite the optimum.
+(Shares are of what infinite holds without them, and without --before-answer and --prompts-only.)
+The oracle is greedy, so not quite the optimum.
 
 Capacities (--capacity) are sizes in B, KB, MB, GB, TB (powers of 1000) or KiB, MiB, GiB, TiB
 (powers of 1024), or shares such as 10% of the most that an infinite cache would hold.
@@ -32,7 +33,7 @@ Columns: token hits and request hits are the shares of input tokens and of reque
 resumed, FLOPs saved is the share of all prefill FLOPs that this saved; nodes and checkpoints are
 those at the end, alpha is the last one, us/request is the cache's own time. JSON and CSV have the
 same under longer names, in bytes, FLOPs and shares of 1, and also what was asked for:
-capacity_share is empty (null) if that was a size.
+capacity_share is empty (null) if that was a size, or there is no limit.
 
 Time to first token (--ttft), estimated for what is left to prefill, no queueing or copying:
   h100      FLOPs / (989e12 FLOP/s dense bf16 x 0.5 utilisation, assumed) + 10 ms, assumed

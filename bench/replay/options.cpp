@@ -106,6 +106,11 @@ void define_traces(CLI::App& app, options& to, raw_values& raw) {
     app.add_option("--limit", to.limit, "Only the first N requests of each trace")
         ->type_name("N")
         ->check(whole_number(1, any));
+    app.add_option("--thoughts", to.thoughts,
+                   "Begin each output with N tokens of reasoning that later inputs leave out")
+        ->type_name("N")
+        ->check(whole_number(0, 1 << 20))
+        ->capture_default_str();
     app.add_flag("--describe", to.describe, "Print statistics of the traces; replay nothing");
 }
 
@@ -141,6 +146,14 @@ void define_caches(CLI::App& app, options& to, raw_values& raw) {
         ->type_name("N")
         ->check(whole_number(1, 1 << 20))
         ->capture_default_str();
+    app.add_option("--before-answer", to.before_answer,
+                   "Also a checkpoint N tokens before each prompt's end, for reasoning\n"
+                   "models; 16 is enough for most (not vllm+, sglang+, marconi-artifact)")
+        ->type_name("N")
+        ->check(whole_number(0, 1 << 20))
+        ->capture_default_str();
+    app.add_flag("--prompts-only", to.prompts_only,
+                 "Keep nothing of outputs: useless if later inputs leave thoughts out");
     app.add_flag("--whole-prompt", to.whole_prompt,
                  "Resume up to the prompt's end, as published figures do;\n"
                  "otherwise its last token is always computed");

@@ -26,6 +26,7 @@ struct options {
     std::uint64_t seed = 1;
     std::uint32_t sessions = 100;
     std::uint64_t limit = std::numeric_limits<std::uint64_t>::max(); // requests of each trace
+    std::uint32_t thoughts = 0; // tokens that begin each output, and no later input repeats
 
     // What is done.
     bool describe = false;
@@ -39,6 +40,8 @@ struct options {
     std::uint32_t block_tokens = 16;   // 1 to 256
     std::uint32_t checkpoint_grid = 1; // at least 1
     bool whole_prompt = false;
+    std::uint32_t before_answer = 0; // see policy::branch_and_tail
+    bool prompts_only = false;       // outputs are not committed
     ttft_curve ttft = ttft_curve::h100;
 
     // How.

@@ -83,10 +83,13 @@ void replay_trace(Cache& cache, trace const& requests, options const& chosen,
         if (chosen.whole_prompt) match.limit = prompt;
         // The last token that was sampled has no KV yet; the artifact counts it all the same.
         std::size_t const unprocessed = !chosen.whole_prompt && !r.output().empty() ? 1 : 0;
-        auto const whole = std::span{r.tokens}.first(r.tokens.size() - unprocessed);
+        std::size_t const committed =
+            chosen.prompts_only ? r.prompt_tokens : r.tokens.size() - unprocessed;
+        auto const whole = std::span{r.tokens}.first(committed);
 
         clock::time_point const start = clock::now();
-        auto const plan = cache.plan(cache.match({}, r.input(), match));
+        auto plan = cache.plan(cache.match({}, r.input(), match));
+        if (chosen.prompts_only) plan.captures.tail = false;
         auto lease = cache.acquire(plan);
         lease.let_go_checkpoint(); // restored
         auto const states = tune::captures_of(plan, token_count{whole.size()});

@@ -50,6 +50,9 @@ ordered_json to_json(result const& r) {
         {"whole_prompt", r.whole_prompt},
         {"ttft", r.ttft},
         {"capacity_share", or_null(r.capacity_share)},
+        {"thoughts", r.thoughts},
+        {"before_answer", r.before_answer},
+        {"prompts_only", r.prompts_only},
     };
 }
 

@@ -36,6 +36,9 @@ struct result {
     std::uint32_t checkpoint_grid = 0;
     bool whole_prompt = false;
     std::string ttft;
+    std::uint32_t thoughts = 0;
+    std::uint32_t before_answer = 0;
+    bool prompts_only = false;
     /// The share of what an infinite cache held that capacity_bytes is; nothing: a size, or no
     /// limit.
     std::optional<double> capacity_share;

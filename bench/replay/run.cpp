@@ -70,14 +70,15 @@ struct run {
         through(cache, full);
     }
     template <class Eviction>
-    void with_alpha(byte_count capacity, std::optional<double> alpha) {
+    void with_alpha(byte_count capacity, policy::branch_and_tail admission,
+                    std::optional<double> alpha) {
         if (alpha) {
-            with(capacity, policy::branch_and_tail{}, Eviction{*alpha});
+            with(capacity, admission, Eviction{*alpha});
             r.alpha = alpha;
             return;
         }
         tune::tuned_cache<memory::ledger_store, policy::branch_and_tail, Eviction> cache{
-            store(capacity), cache_options(), {.deterministic = true}};
+            store(capacity), cache_options(), {.deterministic = true}, admission};
         through(cache);
         r.alpha = cache.eviction().alpha();
     }
@@ -120,9 +121,13 @@ result run_one(trace const& requests, policy_name const& policy, byte_count capa
     one.r.checkpoint_grid = chosen.checkpoint_grid;
     one.r.whole_prompt = chosen.whole_prompt;
     one.r.ttft = name_of(chosen.ttft);
+    one.r.thoughts = chosen.thoughts;
+    one.r.before_answer = chosen.before_answer;
+    one.r.prompts_only = chosen.prompts_only;
     std::string const& kind = policy.kind;
     if (policy.has_limit()) one.r.capacity_bytes = capacity.value();
-    policy::spaced const spaced{token_count{policy.checkpoint_every}};
+    policy::branch_and_tail const marconi{.before_answer = token_count{chosen.before_answer}};
+    policy::spaced const spaced{token_count{policy.checkpoint_every}, marconi};
     memory::page_options const cut{.block_tokens = token_count{chosen.block_tokens}};
     if (kind == "none")
         one.without_cache();
@@ -139,9 +144,9 @@ result run_one(trace const& requests, policy_name const& policy, byte_count capa
     else if (kind == "oracle")
         one.knowing_what_comes(capacity, spaced);
     else if (kind == "marconi")
-        one.with_alpha<policy::flop_aware>(capacity, policy.alpha);
+        one.with_alpha<policy::flop_aware>(capacity, marconi, policy.alpha);
     else if (kind == "marconi-artifact")
-        one.with_alpha<artifact_score>(capacity, policy.alpha);
+        one.with_alpha<artifact_score>(capacity, {}, policy.alpha);
     else if (kind == "infinite")
         one.with(unlimited(model, cut), spaced, policy::lru{});
     else

@@ -85,13 +85,16 @@ std::vector<result> run_all(trace const& requests, options const& chosen) {
     std::size_t const runs =
         chosen.capacities.size() * chosen.policies.size() + (has_shares(chosen) ? 1 : 0);
     progress shown{std::cerr, progress::is_terminal(), runs * requests.requests.size(), "requests"};
-    auto const run = [&](policy_name const& policy, byte_count size) {
-        return run_one(requests, policy, size, model, chosen, shown);
-    };
     byte_count infinite;
-    if (has_shares(chosen)) infinite = byte_count{run({.kind = "infinite"}, {}).peak_bytes};
+    if (has_shares(chosen)) { // of the same size, whatever else is chosen
+        options plain = chosen;
+        plain.before_answer = 0;
+        plain.prompts_only = false;
+        infinite =
+            byte_count{run_one(requests, {.kind = "infinite"}, {}, model, plain, shown).peak_bytes};
+    }
     return run_tasks(tasks_of(chosen, model, infinite), chosen.jobs, [&](task const& t) {
-        result r = run(t.policy, t.size);
+        result r = run_one(requests, t.policy, t.size, model, chosen, shown);
         if (t.policy.has_limit() && !t.asked.bytes) r.capacity_share = t.asked.share;
         return r;
     });

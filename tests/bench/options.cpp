@@ -58,6 +58,9 @@ TEST_CASE("options by default") {
     CHECK(o.checkpoint_grid == 1);
     CHECK(o.jobs >= 1);
     CHECK_FALSE(o.whole_prompt);
+    CHECK(o.thoughts == 0);
+    CHECK(o.before_answer == 0);
+    CHECK_FALSE(o.prompts_only);
     CHECK_FALSE(o.out);
 }
 
@@ -93,6 +96,11 @@ TEST_CASE("all options") {
                             "--whole-prompt",
                             "--ttft",
                             "h200",
+                            "--thoughts",
+                            "600",
+                            "--before-answer",
+                            "16",
+                            "--prompts-only",
                             "--format",
                             "json",
                             "--jobs",
@@ -114,6 +122,9 @@ TEST_CASE("all options") {
     CHECK(o.block_tokens == 1);
     CHECK(o.checkpoint_grid == 64);
     CHECK(o.whole_prompt);
+    CHECK(o.thoughts == 600);
+    CHECK(o.before_answer == 16);
+    CHECK(o.prompts_only);
     CHECK(o.ttft == ttft_curve::h200);
     CHECK(o.format == report_format::json);
     CHECK(o.jobs == 3);

@@ -38,7 +38,9 @@ result run(std::string policy, double saved, std::optional<double> alpha = {}) {
             .block_tokens = 16,
             .checkpoint_grid = 512,
             .whole_prompt = true,
-            .ttft = "h100"};
+            .ttft = "h100",
+            .thoughts = 600,
+            .before_answer = 16};
 }
 
 std::vector<result> results() {
@@ -85,13 +87,14 @@ TEST_CASE("a report as CSV") {
           R"(trace,policy,capacity_bytes,requests,input_tokens,resumed_tokens,token_hit_rate,)"
           R"(request_hit_rate,flops_asked,flops_saved,alpha,evictions,peak_bytes,nodes,)"
           R"(checkpoints,ttft_p50_ms,ttft_p95_ms,request_us_p50,request_us_p99,seconds,)"
-          R"(model,cost,block_tokens,checkpoint_grid,whole_prompt,ttft,capacity_share)"
+          R"(model,cost,block_tokens,checkpoint_grid,whole_prompt,ttft,capacity_share,)"
+          R"(thoughts,before_answer,prompts_only)"
           "\n"
           R"(chat,lru,5000000000,622,679978,340000,0.5,0.875,8e+15,2e+15,,1234,4999000000,77,66,)"
-          R"(42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,512,true,h100,)"
+          R"(42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,512,true,h100,,600,16,false)"
           "\n"
           R"(chat,marconi,5000000000,622,679978,340000,0.5,0.875,8e+15,4e+15,0.7,1234,4999000000,)"
-          R"(77,66,42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,512,true,h100,)"
+          R"(77,66,42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,512,true,h100,,600,16,false)"
           "\n");
     result odd = run("a,\"b\"\nc", 0);
     CHECK(written(report_format::csv, {odd}).find("\nchat,\"a,\"\"b\"\"\nc\",5000000000,") !=
@@ -106,7 +109,8 @@ TEST_CASE("a report as JSON lines") {
           R"("evictions":1234,"peak_bytes":4999000000,"nodes":77,"checkpoints":66,)"
           R"("ttft_p50_ms":42.4,"ttft_p95_ms":108.25,"request_us_p50":3.2,"request_us_p99":9.5,)"
           R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,)"
-          R"("checkpoint_grid":512,"whole_prompt":true,"ttft":"h100","capacity_share":null})"
+          R"("checkpoint_grid":512,"whole_prompt":true,"ttft":"h100","capacity_share":null,)"
+          R"("thoughts":600,"before_answer":16,"prompts_only":false})"
           "\n"
           R"({"trace":"chat","policy":"infinite","capacity_bytes":null,"requests":622,)"
           R"("input_tokens":679978,"resumed_tokens":340000,"token_hit_rate":0.5,)"
@@ -114,7 +118,8 @@ TEST_CASE("a report as JSON lines") {
           R"("evictions":1234,"peak_bytes":4999000000,"nodes":77,"checkpoints":66,)"
           R"("ttft_p50_ms":42.4,"ttft_p95_ms":108.25,"request_us_p50":3.2,"request_us_p99":9.5,)"
           R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,)"
-          R"("checkpoint_grid":512,"whole_prompt":true,"ttft":"h100","capacity_share":null})"
+          R"("checkpoint_grid":512,"whole_prompt":true,"ttft":"h100","capacity_share":null,)"
+          R"("thoughts":600,"before_answer":16,"prompts_only":false})"
           "\n"
           R"({"trace":"chat","policy":"marconi","capacity_bytes":5000000000,"requests":622,)"
           R"("input_tokens":679978,"resumed_tokens":340000,"token_hit_rate":0.5,)"
@@ -122,7 +127,8 @@ TEST_CASE("a report as JSON lines") {
           R"("evictions":1234,"peak_bytes":4999000000,"nodes":77,"checkpoints":66,)"
           R"("ttft_p50_ms":42.4,"ttft_p95_ms":108.25,"request_us_p50":3.2,"request_us_p99":9.5,)"
           R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,)"
-          R"("checkpoint_grid":512,"whole_prompt":true,"ttft":"h100","capacity_share":null})"
+          R"("checkpoint_grid":512,"whole_prompt":true,"ttft":"h100","capacity_share":null,)"
+          R"("thoughts":600,"before_answer":16,"prompts_only":false})"
           "\n");
 }
 
@@ -132,10 +138,9 @@ TEST_CASE("a report says which share of an infinite cache was asked for") {
     std::string const table = written(report_format::table, {share, size});
     CHECK(table.starts_with("chat, capacity 5.00 GB, 2.50 % of infinite: 622 requests"));
     CHECK(table.find("\nchat, capacity 5.00 GB: 622 requests") != std::string::npos);
-    CHECK(written(report_format::csv, {share}).ends_with(",h100,0.025\n"));
-    CHECK(written(report_format::json, {share})
-              .ends_with(R"(,"capacity_share":0.025})"
-                         "\n"));
+    CHECK(written(report_format::csv, {share}).ends_with(",h100,0.025,600,16,false\n"));
+    CHECK(written(report_format::json, {share}).find(R"(,"capacity_share":0.025,)") !=
+          std::string::npos);
 }
 
 TEST_CASE("what JSON cannot say becomes null, and bytes that are no text are replaced") {

@@ -99,19 +99,28 @@ TEST_CASE("branch_and_tail captures where the answer begins, if it is told to") 
     CHECK(policy.captures(request(100, 99, 40, 0)).at == at({40, 95}));
     CHECK(policy.captures(request(100, 99, 40, 40)).at == at({95}));
     CHECK(policy.captures(request(100, 99, 0, 0)).tail);
-    // Only as far past what is captured, or resumed from, as pays.
-    CHECK(policy.captures(request(100, 99, 94, 0, 4)).at == at({94}));
-    CHECK(policy.captures(request(100, 99, 91, 0, 4)).at == at({91, 95}));
-    CHECK(policy.captures(request(100, 99, 92, 92, 4)).at.empty());
-    CHECK(policy.captures(request(100, 99, 91, 91, 4)).at == at({95}));
+    // Only as far past what is captured, or resumed from, as pays: six tokens, or a block.
+    CHECK(policy.captures(request(100, 99, 90, 0)).at == at({90}));
+    CHECK(policy.captures(request(100, 99, 89, 0)).at == at({89, 95}));
+    CHECK(policy.captures(request(100, 99, 90, 90)).at.empty());
+    CHECK(policy.captures(request(100, 99, 89, 89)).at == at({95}));
+    CHECK(policy.captures(request(100, 99, 88, 88, 8)).at.empty());
+    CHECK(policy.captures(request(100, 99, 87, 87, 8)).at == at({95}));
     CHECK(policy.captures(request(100, 99, 95, 95)).at.empty());
     CHECK(policy.captures(request(100, 99, 99, 97)).at.empty());
+}
+
+TEST_CASE("what the next turn leaves is the answer's start, and no branch point") {
+    branch_and_tail const policy{.before_answer = token_count{5}};
+    for (std::uint64_t matched : {95u, 98u, 100u})
+        CHECK(policy.captures(request(130, 129, matched, 95)).at == at({125}));
+    CHECK(policy.captures(request(130, 129, 101, 95)).at == at({101, 125}));
 }
 
 TEST_CASE("a branch point past the answer's start is taken there") {
     branch_and_tail const policy{.before_answer = token_count{5}};
     CHECK(policy.captures(request(100, 99, 99, 0)).at == at({95}));
-    CHECK(policy.captures(request(100, 99, 100, 90)).at == at({95}));
+    CHECK(policy.captures(request(100, 99, 100, 89)).at == at({95}));
 }
 
 TEST_CASE("the answer's start is on the grid, within the limit and in the prompt") {
@@ -120,10 +129,12 @@ TEST_CASE("the answer's start is on the grid, within the limit and in the prompt
     CHECK(policy.captures(request(100, 99, 97, 0, 1, 10)).at == at({90}));
     CHECK(policy.captures(request(100, 94, 0, 0)).at.empty());
     CHECK(policy.captures(request(100, 94, 94, 0)).at == at({94}));
+    CHECK(policy.captures(request(100, 94, 94, 93)).at == at({94})); // no answer: one token will do
     CHECK(policy.captures(request(100, 95, 0, 0)).at == at({95}));
     CHECK(policy.captures(request(5, 4, 0, 0)).at.empty());
     CHECK(policy.captures(request(4, 3, 3, 0)).at == at({3}));
-    CHECK(policy.captures(request(6, 5, 0, 0)).at == at({1}));
+    CHECK(policy.captures(request(10, 9, 0, 0)).at.empty());
+    CHECK(policy.captures(request(11, 10, 0, 0)).at == at({6}));
     CHECK_THROWS_AS(policy.captures(request(300, 299, 200, 0, 16, 0)), invalid_argument);
     branch_and_tail const prompt_end{.before_answer = token_count{1}};
     CHECK(prompt_end.captures(request(100, 99, 0, 0)).at == at({99}));
@@ -134,16 +145,18 @@ TEST_CASE("the answer's start is on the grid, within the limit and in the prompt
 
 TEST_CASE("spaced and the answer's start keep their distance") {
     spaced const policy{token_count{30}, {.before_answer = token_count{5}}};
-    CHECK(policy.captures(request(100, 99, 0, 0)).at == at({30, 60, 90, 95}));
-    CHECK(policy.captures(request(100, 99, 0, 0, 5)).at == at({30, 60, 90, 95}));
-    CHECK(policy.captures(request(100, 99, 0, 0, 6)).at == at({30, 60, 95}));
+    CHECK(policy.captures(request(100, 99, 0, 0)).at == at({30, 60, 95}));
+    CHECK(policy.captures(request(101, 100, 0, 0)).at == at({30, 60, 90, 96}));
+    CHECK(policy.captures(request(101, 100, 0, 0, 7)).at == at({30, 60, 96}));
     CHECK(policy.captures(request(93, 92, 0, 0)).at == at({30, 60, 88}));
     CHECK(policy.captures(request(95, 94, 0, 0)).at == at({30, 60, 90}));
-    CHECK(policy.captures(request(100, 99, 94, 0)).at == at({94, 95}));
+    CHECK(policy.captures(request(100, 99, 94, 0)).at == at({94}));
     CHECK(policy.captures(request(100, 99, 99, 0)).at == at({95}));
-    CHECK(policy.captures(request(100, 99, 40, 40)).at == at({60, 90, 95}));
+    CHECK(policy.captures(request(101, 100, 40, 40)).at == at({60, 90, 96}));
+    CHECK(policy.captures(request(101, 100, 55, 55)).at == at({90, 96}));
     CHECK(policy.captures(request(20, 19, 0, 0)).at == at({15})); // shorter than a step
     CHECK(policy.captures(request(100, 92, 0, 0)).at == at({30, 60, 90}));
+    CHECK_THROWS_AS(policy.captures(request(300, 299, 200, 0, 16, 0)), invalid_argument);
 }
 
 TEST_CASE("spaced captures every so many tokens of what is new") {

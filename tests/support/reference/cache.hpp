@@ -67,7 +67,8 @@ public:
         if (answer > m.limit) answer = 0;
         std::uint32_t const until = answer ? answer : m.limit;
         std::uint32_t const fork = std::min(m.matched, until) / rules_.grid * rules_.grid;
-        std::uint32_t const least = std::min(block(), 16u);
+        std::uint32_t const least =
+            std::max(std::min(block(), 16u), answer ? rules_.answer + 1 : 0u);
         bool const forks = fork > m.resumable && fork - m.resumable >= least;
         std::uint32_t step = rules_.every;
         while (rules_.tail && step % rules_.grid != 0)

@@ -22,9 +22,11 @@ namespace marconi::policy {
 /// ```
 /// a = tokens - before_answer, rounded down to the checkpoint grid; none if that is past the limit
 /// c = min(matched, limit, a), rounded down likewise
-/// captured: c where c - resumable >= min(block_tokens, 16)
+/// captured: c where c - resumable >= g,      g = min(block_tokens, 16)
 ///           a where it lies as far past c, or past resumable if c is not captured
 /// ```
+/// With `a`, g is at least before_answer + 1: the next turn leaves what is cached so far past the
+/// answer's start, where it resumes, and that is no branch point.
 struct branch_and_tail {
     /// How far before the end of the prompt the answer's start is captured: as many tokens as the
     /// chat template puts after the last message, or a few more, which the next turn computes
@@ -34,8 +36,10 @@ struct branch_and_tail {
     /// A checkpoint that saves fewer tokens than this is not worth cutting a prefill in two for,
     /// however large the blocks.
     static constexpr token_count largest_least_gain{16};
-    [[nodiscard]] static token_count least_gain(request_facts const& facts) {
-        return std::min(facts.block_tokens, largest_least_gain);
+    [[nodiscard]] token_count least_gain(request_facts const& facts) const {
+        token_count const least = std::min(facts.block_tokens, largest_least_gain);
+        bool const has_answer = answer(facts) > token_count{};
+        return has_answer ? std::max(least, before_answer + token_count{1}) : least;
     }
 
     /// O(1). Throws invalid_argument for a checkpoint grid of 0.
@@ -63,7 +67,7 @@ struct branch_and_tail {
         return start <= facts.limit ? start : token_count{};
     }
     /// Adds a position that lies far enough past those before it.
-    static void add(capture_rule& rule, token_count position, request_facts const& facts) {
+    void add(capture_rule& rule, token_count position, request_facts const& facts) const {
         token_count const from = rule.at.empty() ? facts.resumable : rule.at.back();
         if (position > from && position - from >= least_gain(facts)) rule.at.push_back(position);
     }

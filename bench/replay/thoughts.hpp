@@ -1,0 +1,16 @@
+#pragma once
+
+// Reasoning models: an answer begins with thoughts, which chat templates leave out of later
+// prompts.
+
+#include "request.hpp"
+
+#include <cstdint>
+
+namespace marconi::replay {
+
+/// Lets each output begin with `count` more tokens, which differ from all others. Inputs stay as
+/// they are: none repeats them.
+void add_thoughts(trace& to, std::uint32_t count);
+
+} // namespace marconi::replay
