@@ -28,9 +28,9 @@ __global__ void hold(Nanoseconds const duration) {
 }
 
 /// Times what is enqueued on a stream. The stream is held meanwhile, so that the device's time does
-/// not contain the host's: for twice as long as enqueueing took the last time, 2 ms at most. (Not
-/// until all is enqueued: if the queue is full, enqueueing waits for the stream.) If the host takes
-/// longer, the time includes its enqueueing.
+/// not contain the host's: for 20 us and twice as long as enqueueing took the last time, 2 ms at
+/// most. (Not until all is enqueued: if the queue is full, enqueueing waits for the stream.) If the
+/// host takes longer, the time includes its enqueueing.
 class stopwatch {
 public:
     stopwatch() {

@@ -1,4 +1,4 @@
-// How long calls wait for each other: readers, a writer and a large eviction on one
+// How long calls wait for each other: a reader, a writer and a large eviction on one
 // concurrent_cache, and the longest time that each call took, waiting for the lock included.
 
 #include "measure.hpp"

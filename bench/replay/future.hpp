@@ -1,7 +1,7 @@
 #pragma once
 
-// A policy that knows the future: a bound to measure others by. It is written as a policy and an
-// observer for this library's cache, from outside it.
+// A policy that knows the future, to measure others by. (It is greedy, so not quite a bound.) It is
+// written as a policy and an observer for this library's cache, from outside it.
 
 #include "request.hpp"
 

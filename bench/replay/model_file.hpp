@@ -11,7 +11,8 @@ namespace marconi::replay {
 /// Whether a model's name is that of a file: it ends in .json. No preset's does.
 [[nodiscard]] bool is_model_file(std::string const& name);
 
-/// Reads a JSON object with these members; all but the first may be left out, and are then 0:
+/// Reads a JSON object with these members; what is left out is 0, but there must be FLOPs, and KV
+/// or a state:
 ///
 ///     {"flops_per_token": 1.5e10,       about twice the parameters that a token uses
 ///      "flops_per_pair": 32768,         FLOPs of L tokens: per_token * L + per_pair * L^2

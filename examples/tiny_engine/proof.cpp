@@ -38,7 +38,8 @@ public:
                 run_episode(marconi::branch_and_tail{}, marconi::gdsf{});
                 break;
             case 1:
-                run_episode(marconi::branch_and_tail{}, marconi::lru{});
+                run_episode(marconi::branch_and_tail{marconi::token_count{random_.between(0, 20)}},
+                            marconi::lru{});
                 break;
             default:
                 run_episode(marconi::always{marconi::token_count{random_.between(5, 30)}},

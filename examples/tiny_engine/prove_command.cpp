@@ -23,7 +23,8 @@ struct prove_command {
         CLI::App* const sub = app.add_subcommand(
             "prove", "Runs random requests through a cache that is short of room and compares "
                      "every logit with the same request from scratch. Exits with 0 if no bit "
-                     "differs, 1 if one does, 2 if nothing was put to the test");
+                     "differs, 1 if one does or the cache is found inconsistent, 2 if nothing was "
+                     "put to the test");
         sub->add_option("--requests", options.requests, "Number of requests")
             ->capture_default_str();
         sub->add_option("--seed", options.seed, "Seed of the requests")->capture_default_str();
