@@ -222,6 +222,31 @@ TEST_CASE("the tokens that a lease stands on, however short its last edge") {
     CHECK(commit(cache, lease, text("012345678"), {9}).stored_tokens == 3_tokens);
 }
 
+TEST_CASE("the tokens that a lease stood on when it let go of its KV") {
+    small_cache cache{room_for(hybrid(), 1000)};
+    sequence const whole = numbered(1, 100);
+    commit(cache, acquire(cache, whole), first(whole, 70), {30, 70});
+    auto lease = acquire(cache, whole);
+    REQUIRE(lease.resume_at() == 70_tokens);
+    lease.let_go_kv();
+    for (std::size_t const other : {6u, 29u, 30u, 69u}) { // of the last 64
+        sequence changed = whole;
+        changed[other] = -1;
+        CHECK(refusal<contract_violation>(cache, [&] { commit(cache, lease, changed); }) ==
+              "commit: the tokens before position 70 are not those that the lease stands on");
+    }
+    sequence swapped = whole;
+    std::swap(swapped[40], swapped[41]);
+    CHECK_THROWS_AS(commit(cache, lease, swapped), contract_violation);
+    // What is new alone, as if the rest were known.
+    CHECK_THROWS_AS(commit(cache, lease, numbered(2, 100)), contract_violation);
+    lease.let_go_kv(); // twice is once
+    CHECK(commit(cache, lease, first(whole, 90), {90}).stored_tokens == 20_tokens);
+    lease.let_go_kv();
+    CHECK_THROWS_AS(commit(cache, lease, first(whole, 89) + numbered(3, 1)), contract_violation);
+    CHECK(commit(cache, lease, whole, {100}).stored_tokens == 10_tokens);
+}
+
 TEST_CASE("checkpoints from the lease's position on, within the tokens, ascending") {
     small_cache cache{room_for(hybrid(), 100)};
     auto const lease = acquire(cache, text("0123456789"));
@@ -230,15 +255,15 @@ TEST_CASE("checkpoints from the lease's position on, within the tokens, ascendin
         return refusal<invalid_argument>(
             cache, [&] { commit(cache, lease, text("01234567"), positions); });
     };
-    std::string const past = " (the lease's position, or past the checkpoint before), at most 8 "
-                             "(the tokens committed)";
-    CHECK(refused({0}) == "checkpoint position is 0; expected at least 4" + past);
-    CHECK(refused({3}) == "checkpoint position is 3; expected at least 4" + past);
-    CHECK(refused({9}) == "checkpoint position is 9; expected at least 4" + past);
-    CHECK(refused({7, 6}) == "checkpoint position is 6; expected at least 8" + past);
-    CHECK(refused({6, 6}) == "checkpoint position is 6; expected each position once");
+    std::string const early = "; expected at least the lease's position, 4, and more than 0; an "
+                              "earlier commit's copies are not wanted again";
+    CHECK(refused({0}) == "checkpoint position is 0" + early);
+    CHECK(refused({3}) == "checkpoint position is 3" + early);
+    CHECK(refused({9}) == "checkpoint position is 9; expected at most the tokens committed, 8");
+    CHECK(refused({7, 6}) == "checkpoint position is 6; expected more than the one before, 7");
+    CHECK(refused({6, 6}) == "checkpoint position is 6; expected more than the one before, 6");
     CHECK(refused({5, 1ull << 40}) ==
-          "checkpoint position is 1099511627776; expected at least 6" + past);
+          "checkpoint position is 1099511627776; expected at most the tokens committed, 8");
     CHECK(commit(cache, lease, text("01234567"), {5, 8}).stored_checkpoints == 2);
 }
 

@@ -9,10 +9,12 @@
 #include <support/catch.hpp>
 #include <support/crowd.hpp>
 #include <support/engine.hpp>
+#include <support/last_words.hpp>
 
 #include <cstddef>
 #include <cstdint>
 #include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -98,6 +100,37 @@ TEST_CASE("others publish a part while a commit copies, or go another way in the
     s.cache.clear();
     CHECK(s.cache.holds().used == 0_B);
 }
+
+TEST_CASE("no other call may use a lease while a commit with it copies") {
+    set_up s{models[0], 4};
+    request slow{s.cache, s.model, numbers(23)};
+    auto const outcome = slow.commit([&] {
+        auto const& lease = slow.lease();
+        CHECK_THROWS_AS(s.cache.commit(lease, numbers(23)), contract_violation);
+        CHECK_THROWS_AS(s.cache.reserve(lease, 30_tokens), contract_violation);
+        CHECK_THROWS_AS(s.cache.unreserve(lease, 0_tokens), contract_violation);
+        CHECK_THROWS_AS(s.cache.deduplicate(lease), contract_violation);
+        CHECK(lease.position() == 0_tokens);
+        s.check();
+    });
+    CHECK(outcome.complete());
+    CHECK(outcome.stored_tokens == 23_tokens);
+    slow.lease().release();
+    CHECK(resumable(s.cache, s.model, numbers(23)) == 23);
+    s.check();
+}
+
+#if __has_include(<sys/wait.h>)
+TEST_CASE("a lease that is let go while a commit with it copies ends the program") {
+    auto const all = GENERATE(false, true);
+    std::string const message = support::last_words([&] {
+        set_up s{models[0], 4};
+        request slow{s.cache, s.model, numbers(23)};
+        slow.commit([&] { all ? slow.lease().release() : slow.lease().let_go_kv(); });
+    });
+    CHECK(message.find("a lease was released while another thread commits") != std::string::npos);
+}
+#endif
 
 TEST_CASE("of several checkpoints others publish some while a commit copies") {
     auto const block = GENERATE(1u, 4u, 7u);

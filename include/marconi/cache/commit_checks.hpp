@@ -3,6 +3,7 @@
 #include <marconi/cache/lease.hpp>
 #include <marconi/cache/outcome.hpp>
 #include <marconi/core/error.hpp>
+#include <marconi/core/hash.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/concepts.hpp>
 #include <marconi/memory/transfer.hpp>
@@ -15,12 +16,10 @@
 
 namespace marconi::cache {
 
-/// The last 64 tokens before the lease's position must be those it stands on. (Comparing all of
-/// them would cost a walk to the root.)
-template <class Entries, class Token>
-void check_continuation(Entries const& entries, lease_record const& lease,
-                        std::span<Token const> tokens) {
-    if (!lease.kv_pinned || lease.position == 0) return;
+/// Calls visit(position, tokens) for the stretches of the last 64 tokens before the lease's
+/// position, the last stretch first. (All tokens would cost a walk to the root.)
+template <class Entries, class Visit>
+void each_last_stretch(Entries const& entries, lease_record const& lease, Visit&& visit) {
     auto const& tree = entries.tree();
     std::size_t at = lease.position;
     std::size_t const until = at - std::min<std::size_t>(at, 64);
@@ -28,11 +27,44 @@ void check_continuation(Entries const& entries, lease_record const& lease,
         auto const edge = tree.tokens(id);
         auto const stored = edge.last(std::min(edge.size(), at - until));
         at -= stored.size();
-        if (std::memcmp(stored.data(), tokens.data() + at, stored.size_bytes()) != 0)
-            throw contract_violation{"commit: the tokens before position " +
-                                     std::to_string(lease.position) +
-                                     " are not those that the lease stands on"};
+        visit(at, stored);
     }
+}
+
+/// Hashes of tokens from a position on, which add up over stretches.
+template <class Token>
+[[nodiscard]] std::uint64_t sum_of_hashes(std::size_t position, std::span<Token const> tokens) {
+    std::uint64_t sum = 0;
+    for (Token const& t : tokens)
+        sum += hash_bytes(position++, &t, sizeof t);
+    return sum;
+}
+
+/// Before a lease lets go of its KV: notes what check_continuation() will compare.
+template <class Entries>
+void note_tokens(Entries const& entries, lease_record& lease) noexcept {
+    if (!lease.kv_pinned) return;
+    lease.let_go_tokens = 0;
+    each_last_stretch(entries, lease, [&](std::size_t at, auto stored) {
+        lease.let_go_tokens += sum_of_hashes(at, stored);
+    });
+}
+
+/// The last 64 tokens before the lease's position must be those it stands on.
+template <class Entries, class Token>
+void check_continuation(Entries const& entries, lease_record const& lease,
+                        std::span<Token const> tokens) {
+    std::size_t const end = lease.position, begin = end - std::min<std::size_t>(end, 64);
+    bool same = true;
+    if (lease.kv_pinned)
+        each_last_stretch(entries, lease, [&](std::size_t at, std::span<Token const> stored) {
+            same &= std::memcmp(stored.data(), tokens.data() + at, stored.size_bytes()) == 0;
+        });
+    else if (end != 0)
+        same = lease.let_go_tokens == sum_of_hashes(begin, tokens.subspan(begin, end - begin));
+    if (!same)
+        throw contract_violation{"commit: the tokens before position " + std::to_string(end) +
+                                 " are not those that the lease stands on"};
 }
 
 /// Checks the arguments of a commit, before anything is done with them.
@@ -45,18 +77,17 @@ void check_commit(Entries const& entries, lease_record const& lease, std::span<T
     MARCONI_EXPECT(brought.checkpoints.empty() || entries.needs_checkpoint(),
                    "number of checkpoints", brought.checkpoints.size(),
                    "0: this model's footprint has no per-position state");
-    token_count previous{lease.position == 0 ? 0 : lease.position - 1};
-    bool first = true;
+    std::uint64_t previous = 0;
     for (captured_state const& c : brought.checkpoints) {
-        MARCONI_EXPECT(first || c.position != previous, "checkpoint position", c.position.value(),
-                       "each position once");
-        first = false;
-        MARCONI_EXPECT(c.position > previous && c.position.value() <= tokens.size(),
-                       "checkpoint position", c.position.value(),
-                       "at least " + std::to_string(previous.value() + 1) +
-                           " (the lease's position, or past the checkpoint before), at most " +
-                           std::to_string(tokens.size()) + " (the tokens committed)");
-        previous = c.position;
+        std::uint64_t const at = c.position.value();
+        MARCONI_EXPECT(previous == 0 || at > previous, "checkpoint position", at,
+                       "more than the one before, " + std::to_string(previous));
+        MARCONI_EXPECT(at > 0 && at >= lease.position, "checkpoint position", at,
+                       "at least the lease's position, " + std::to_string(lease.position) +
+                           ", and more than 0; an earlier commit's copies are not wanted again");
+        MARCONI_EXPECT(at <= tokens.size(), "checkpoint position", at,
+                       "at most the tokens committed, " + std::to_string(tokens.size()));
+        previous = at;
     }
     check_continuation(entries, lease, tokens);
 }

@@ -29,8 +29,9 @@ struct lease_record {
     std::uint32_t captured = 0; ///< position of the last state that a commit brought
     float weight = 1;           ///< of the request
     bool kv_pinned = false;
-    bool in_place = false;   ///< it reserved pages, whose indices must not change
-    node_id checkpoint_node; ///< whose checkpoint it pins, if any
+    std::uint64_t let_go_tokens = 0; ///< without kv_pinned: a hash of those before `position`
+    bool in_place = false;           ///< it reserved pages, whose indices must not change
+    node_id checkpoint_node;         ///< whose checkpoint it pins, if any
 
     token_count resume_at;
     token_count prompt;
@@ -76,8 +77,21 @@ using lease_table = index::arena<lease_record, lease_id>;
 /// Leases that outlive their cache would write through dead references: this ends the program.
 inline void stop_if_leased(lease_table const& leases) noexcept {
     if (leases.size() == 0) return;
-    std::fprintf(stderr, "marconi: a prefix_cache was destroyed under %zu live leases\n",
+    std::fprintf(stderr,
+                 "marconi: a prefix_cache was destroyed before its leases were released: %zu\n",
                  leases.size());
+    std::abort();
+}
+
+/// While a commit copies with no lock held, no other call may use its lease.
+[[nodiscard]] inline lease_record& unused(lease_record& lease) {
+    if (lease.committing) throw contract_violation{"another thread is committing with this lease"};
+    return lease;
+}
+/// To let go of its KV would free what the commit copies to: this ends the program.
+inline void stop_if_committing(lease_record const& lease) noexcept {
+    if (!lease.committing) return;
+    std::fputs("marconi: a lease was released while another thread commits with it\n", stderr);
     std::abort();
 }
 

@@ -102,9 +102,9 @@ public:
 
     /// Copies the KV of tokens [from, resume_at) and the checkpoint there into the engine's memory,
     /// in one launch on the stream; `from` is for an engine that has rows already. An engine that
-    /// reads KV in place passes an empty kv view. That copies the checkpoint alone, which must be
-    /// copied, since the model overwrites it. Throws invalid_argument if an argument does not fit,
-    /// contract_violation if the lease has let go of what is asked for.
+    /// reads KV in place passes an empty kv view: the checkpoint alone is copied, for the model to
+    /// overwrite. Throws invalid_argument if an argument does not fit, contract_violation if the
+    /// lease has let go of what is asked for.
     template <unlocking<Store> Unlocked = copy_at_once>
     void restore(lease const& held, memory::kv_view kv, memory::state_view state,
                  stream const& on = base::unnamed(), token_count from = {},
@@ -160,12 +160,12 @@ public:
     }
 
     /// Publishes what is new of the whole sequence so far: its KV, and the checkpoints captured
-    /// from the lease's position on. From then on the lease pins the KV of what it committed, not
-    /// the checkpoints. Call it any number of times a request. Lack of room is no error: the
-    /// outcome says so. Throws invalid_argument or contract_violation if the arguments contradict
-    /// the lease (of the tokens before it the last 64 are compared, except after let_go_kv()). If
-    /// it throws (a copy fails, say), only the clock has changed and victims have gone. O(new
-    /// tokens + depth), O(log N) a victim, O(depth + pages held) a lease if room is short.
+    /// from the lease's position on. The lease then pins the KV of what it committed, not the
+    /// checkpoints. Call it any number of times a request. The outcome tells of lack of room, which
+    /// is no error. Throws invalid_argument or contract_violation if the arguments contradict the
+    /// lease (the last 64 tokens before it are compared); then, and if a copy throws, only the
+    /// clock has changed and victims have gone. O(new tokens + depth), O(log N) a victim,
+    /// O(depth + pages held) a lease if room is short.
     template <relocking<Store> Unlocked = copy_at_once>
     commit_outcome commit(lease const& held, std::span<Token const> tokens,
                           computed const& brought = {}, stream const& on = base::unnamed(),
@@ -193,7 +193,7 @@ protected:
 
 private:
     [[nodiscard]] lease_record& record_of(lease const& l) {
-        return const_cast<lease_record&>(record(l));
+        return unused(const_cast<lease_record&>(record(l)));
     }
 
     void let_go_checkpoint(lease_id id) noexcept {
@@ -202,6 +202,7 @@ private:
     }
     void let_go_kv(lease_id id) noexcept {
         auto const use = threads_.writing("let_go_kv");
+        note_tokens(entries_, leases_[id]);
         close_kv(entries_, streams_, leases_[id], id);
     }
     void release(lease_id id) noexcept {
@@ -210,7 +211,6 @@ private:
         leases_[id] = {};
         leases_.release(id);
     }
-
     void used_on(lease_id id, stream const& on) {
         auto const use = threads_.writing("used_on");
         streams_.note_reader(entries_, leases_[id], id, on);

@@ -53,6 +53,7 @@ template <class Entries>
 
 template <class Entries, class Streams>
 void close_kv(Entries& entries, Streams& streams, lease_record& lease, lease_id id) noexcept {
+    stop_if_committing(lease);
     streams.let_go(entries, lease, id);
     bool const off_path =
         lease.kv_pinned && leaves_owner_off_path(entries, lease, lease.pages, lease.replaced);

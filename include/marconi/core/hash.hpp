@@ -1,7 +1,9 @@
 #pragma once
 
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
+#include <cstring>
 #include <exception>
 #include <random>
 
@@ -15,6 +17,19 @@ namespace marconi {
     x *= 0xE9846AF9B1A615Du;
     x ^= x >> 28;
     return x;
+}
+
+/// Of a seed and some bytes.
+[[nodiscard]] inline std::uint64_t hash_bytes(std::uint64_t seed, void const* bytes,
+                                              std::size_t count) {
+    std::uint64_t hash = mix(seed);
+    for (std::size_t at = 0; at < count; at += 8) {
+        std::uint64_t word = 0;
+        std::memcpy(&word, static_cast<std::byte const*>(bytes) + at,
+                    count - at < 8 ? count - at : 8);
+        hash = mix(hash ^ word);
+    }
+    return hash;
 }
 
 /// A number that no request can foresee. Everything filed by hashes uses such a seed, so that

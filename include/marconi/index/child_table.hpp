@@ -6,7 +6,6 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
-#include <cstring>
 #include <utility>
 #include <vector>
 
@@ -16,14 +15,7 @@ namespace marconi::index {
 /// a seed, without which nobody can find tokens whose hashes collide.
 template <token Token>
 [[nodiscard]] std::uint32_t child_hash(std::uint64_t seed, node_id parent, Token const& first) {
-    std::uint64_t hash = mix(seed ^ parent.value());
-    for (std::size_t at = 0; at < sizeof(Token); at += 8) {
-        std::uint64_t word = 0;
-        std::memcpy(&word, reinterpret_cast<std::byte const*>(&first) + at,
-                    sizeof(Token) - at < 8 ? sizeof(Token) - at : 8);
-        hash = mix(hash ^ word);
-    }
-    return static_cast<std::uint32_t>(hash);
+    return static_cast<std::uint32_t>(hash_bytes(seed ^ parent.value(), &first, sizeof(Token)));
 }
 
 /// All children that have siblings, in one open-addressing table: finding one of a million children
