@@ -211,7 +211,7 @@ def main():
           f" {stats.evictions} evictions")
     learned = engine.cache.learning()
     print(f"16 times the memory would save {100 * learned.shadow_saved / learned.flops_asked:.0f} %"
-          f" or more; victims are chosen"
+          f" by plain LRU; victims are chosen"
           f" {'by what was learned' if learned.rules_by_odds else 'by greedy-dual'}")
     engine.cache.destroy()
     at_work = stats.tokens_resumed > 0 and stats.evictions > 0 and engine.preemptions > 0

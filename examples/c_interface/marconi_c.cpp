@@ -138,9 +138,7 @@ struct marconi_cache {
 
     event_log events;
     cache_type cache;
-    /// Its layout and its memory never change: no lock is needed to look at them.
-    store_type const& store =
-        cache.beside_readers([](auto const& inner) -> auto const& { return inner.store(); });
+    store_type const& store = cache.store();
 };
 
 struct marconi_lease {

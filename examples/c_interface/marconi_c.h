@@ -289,9 +289,9 @@ int marconi_read_stats(marconi_cache const* cache, marconi_stats* found);
 typedef struct marconi_learning {
     uint64_t requests; /* seen: those whose prompt a commit completed */
     double flops_asked;
-    double shadow_saved;    /* what shadow_multiple times the capacity would save, at least */
-    double odds_saved;      /* what this capacity would, if learned odds had chosen all victims */
-    double gdsf_saved;      /* and if greedy-dual had; both see requests one at a time */
+    double shadow_saved;    /* of these by shadow_multiple times the capacity, and plain LRU; */
+    double odds_saved;      /* by this capacity, if learned odds had chosen all victims; */
+    double gdsf_saved;      /* and if greedy-dual had. All of these see requests one at a time */
     uint64_t rules_by_odds; /* 1 while learned odds choose the victims, 0: greedy-dual does */
     uint64_t changes;       /* how often that changed */
     uint64_t spacing_pays;  /* 1 while marconi_capture_at() heeds checkpoint_every */

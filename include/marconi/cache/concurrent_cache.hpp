@@ -20,7 +20,8 @@ namespace marconi::cache {
 
 /// A prefix_cache, or one that tunes or learns, for any number of threads: its calls under a fair
 /// shared mutex. Readers (match, plan, block_table, counters) run beside each other; what changes
-/// the cache runs alone; any thread may use or drop a lease, one at a time for each. Where
+/// the cache runs alone; any thread may use or drop a lease, one at a time for each
+/// (to drop it while another commits with it ends the program). Where
 /// memory::copies_beside_calls, as on the host, restore and commit copy with no lock held. A large
 /// evict() lets others in between its victims, while clear() takes as long as its scope has nodes.
 ///
@@ -43,12 +44,10 @@ public:
 
     [[nodiscard]] match_result match(scope const& in, std::span<token_type const> prompt,
                                      match_options options = {}) const {
-        std::shared_lock const held{mutex_};
-        return cache_.match(in, prompt, options);
+        return beside_readers([&](Cache const& c) { return c.match(in, prompt, options); });
     }
     [[nodiscard]] request_plan plan(match_result const& match) const {
-        std::shared_lock const held{mutex_};
-        return cache_.plan(match);
+        return beside_readers([&](Cache const& c) { return c.plan(match); });
     }
     [[nodiscard]] lease acquire(request_plan const& plan) {
         std::unique_lock const held{mutex_};
@@ -72,12 +71,10 @@ public:
         }
     }
     [[nodiscard]] std::vector<page_id> block_table(lease const& l, std::size_t first = 0) const {
-        std::shared_lock const held{mutex_};
-        return cache_.block_table(l.inner_, first);
+        return beside_readers([&](Cache const& c) { return c.block_table(l.inner_, first); });
     }
     token_count reserve(lease const& l, token_count tokens, stream const& on = Cache::unnamed()) {
-        std::unique_lock const held{mutex_};
-        return cache_.reserve(l.inner_, tokens, on);
+        return alone([&](Cache& c) { return c.reserve(l.inner_, tokens, on); });
     }
     void unreserve(lease const& l, token_count tokens) {
         alone([&](Cache& c) { c.unreserve(l.inner_, tokens); });
@@ -119,6 +116,9 @@ public:
     [[nodiscard]] byte_count obtainable(byte_count wanted) const {
         return beside_readers([&](Cache const& c) { return c.obtainable(wanted); });
     }
+
+    /// Its layout and its memory, which stay as they are; the rest of it is the cache's business.
+    [[nodiscard]] auto const& store() const { return cache_.store(); }
 
     /// For everything else, such as audit(cache): calls work(cache) alone, or beside other readers.
     /// `work` must not use leases or calls of this class, which would deadlock.

@@ -193,7 +193,7 @@ protected:
 
 private:
     [[nodiscard]] lease_record& record_of(lease const& l) {
-        return unused(const_cast<lease_record&>(record(l)));
+        return idle(const_cast<lease_record&>(record(l)));
     }
 
     void let_go_checkpoint(lease_id id) noexcept {

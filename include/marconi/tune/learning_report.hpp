@@ -35,8 +35,10 @@ struct learning_report {
     std::uint64_t requests = 0; ///< seen: those whose prompt a commit completed
     double reuses = 0;          ///< seen in the shadow, older ones counted for less
     double horizon_ticks = 0;   ///< a tick for each acquire, and for each commit
-    /// What a cache of the shadow's size that evicts the least recently used would have saved (one
-    /// that learns would save more), and what it would hold.
+    /// What a cache of the shadow's size that evicts the least recently used would have saved, and
+    /// what it would hold. One that learns would save more. Requests count as in `by_odds`, so
+    /// compare it with that, and not with stats(): of requests that are computed concurrently, the
+    /// second seems to resume from the first.
     cache::counters shadow;
     cache::occupancy shadow_now;
     /// What this cache would have saved if what was learned, or greedy-dual, had always ruled and
