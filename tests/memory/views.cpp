@@ -246,6 +246,21 @@ TEST_CASE("views of engines that do not fit are refused, and in which words") {
     block = 0;
     says("kv_view: layer 0 has a block stride, and the view no blocks");
     layer.value_block_stride = 0;
+    constexpr auto less = static_cast<std::ptrdiff_t>(row - 1);
+    for (std::ptrdiff_t const stride : {less, std::ptrdiff_t{1}, std::ptrdiff_t{-1}, -less}) {
+        for (auto* const of : {&layer.key_stride, &layer.value_stride}) {
+            *of = stride;
+            says("kv_view: the rows of layer 0 overlap: a stride, which is in bytes, is less than "
+                 "a row");
+            *of = 0;
+        }
+    }
+    layer.key_stride = row / 2; // of two heads that lie apart
+    layer.heads = 2;
+    layer.key_head_stride = tokens * row;
+    CHECK_NOTHROW(load(store, tokens, {{&layer, 1}, blocks, block, block_limit}));
+    layer = {.key = keys.data(), .value = values.data()};
+    std::ranges::fill(keys, std::byte{});
     block = 4;
     blocks = {0, 1, 2, -1};
     CHECK_NOTHROW(load(store, tokens, {{&layer, 1}, blocks, block, block_limit}));

@@ -77,6 +77,14 @@ inline void check_layers(kv_view const& engine, page_layout const& layout) {
             throw invalid_argument{"kv_view: the keys and values of layer " + std::to_string(i) +
                                    " do not part into " + std::to_string(view.heads) +
                                    " equal heads"};
+        auto const overlap = [&](std::ptrdiff_t stride, std::uint64_t row) {
+            auto const part = static_cast<std::ptrdiff_t>(row / view.heads);
+            return stride != 0 && -part < stride && stride < part;
+        };
+        if (overlap(view.key_stride, layers[i].key_bytes) ||
+            overlap(view.value_stride, layers[i].value_bytes))
+            throw invalid_argument{"kv_view: the rows of layer " + std::to_string(i) +
+                                   " overlap: a stride, which is in bytes, is less than a row"};
         if (engine.block_tokens == 0 && (view.key_block_stride || view.value_block_stride))
             throw invalid_argument{"kv_view: layer " + std::to_string(i) +
                                    " has a block stride, and the view no blocks"};
