@@ -120,7 +120,7 @@ TEST_CASE("the ten lines store a prompt") {
     std::vector<std::byte> bytes(same.checkpoint_bytes(100_tokens).value() +
                                  100 * same.kv_bytes_per_token().value());
     std::vector<marconi::kv_layer_view> const layers(same.kv_layers.size(),
-                                                     {bytes.data(), 8, bytes.data(), 8});
+                                                     {.key = bytes.data(), .value = bytes.data()});
     std::vector<std::byte*> const pieces(same.state_pieces.size(), bytes.data());
     marconi::kv_view const kv{layers};
     marconi::state_view const state{pieces};
