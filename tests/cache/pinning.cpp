@@ -312,6 +312,7 @@ TEST_CASE("a cache that is destroyed under live leases ends the program with a m
         one = acquire(cache, text("a"));
         two = acquire(cache, text("b"));
     });
-    CHECK(message.find("a prefix_cache was destroyed before its leases were released: 2") != std::string::npos);
+    CHECK(message.find("a prefix_cache was destroyed before its leases were released: 2") !=
+          std::string::npos);
 }
 #endif
