@@ -153,7 +153,7 @@ void define_caches(CLI::App& app, options& to, raw_values& raw) {
         ->check(whole_number(0, 1 << 20))
         ->capture_default_str();
     app.add_flag("--prompts-only", to.prompts_only,
-                 "Keep nothing of outputs: useless if later inputs leave thoughts out");
+                 "Keep nothing of outputs, as an engine may whose outputs never come back");
     app.add_flag("--whole-prompt", to.whole_prompt,
                  "Resume up to the prompt's end, as published figures do;\n"
                  "otherwise its last token is always computed");

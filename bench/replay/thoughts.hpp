@@ -9,8 +9,8 @@
 
 namespace marconi::replay {
 
-/// Lets each output begin with `count` more tokens, which differ from all others. Inputs stay as
-/// they are: none repeats them.
+/// Lets each output begin with `count` more tokens, of an id that is the request's own. Inputs stay
+/// as they are: none repeats them.
 void add_thoughts(trace& to, std::uint32_t count);
 
 } // namespace marconi::replay

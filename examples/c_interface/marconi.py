@@ -10,9 +10,10 @@ marconi_c.h says what each call promises. Tokens are a buffer of int32, which is
 writable (an array.array("i"), a numpy array, a memoryview of part of one), or a list, which is: 22
 ns a token. Addresses are integers: a tensor's data_ptr(), ctypes.addressof(buffer); tensors.py
 makes views of tensors, and checks their shapes. What the cache refuses raises marconi.Error; a
-wrong type raises what Python raises for that. A lease is used by one thread at a time. It ends with
-close(), with its with block, or when nothing names it any more; a cache that nothing names ends
-when its leases have ended. destroy() comes after all other calls.
+wrong type raises what Python raises for that. A lease is used by one thread at a time (to close it
+while another commits with it ends the process). It ends with close(), with its with block, or when
+nothing names it any more; a cache that nothing names ends when its leases have ended. destroy()
+comes after all other calls.
 """
 
 import array

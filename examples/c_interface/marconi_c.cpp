@@ -458,7 +458,8 @@ int marconi_read_learning(marconi_cache const* cache, marconi_learning* found) {
                                  .gdsf_saved = report.by_gdsf.flops_saved.value(),
                                  .rules_by_odds = inner.rules_by_odds(),
                                  .changes = report.changes,
-                                 .spacing_pays = inner.admission().every > token_count{},
+                                 .spacing_pays = inner.admission().every > token_count{} &&
+                                                 of.store.layout().model().has_checkpoints(),
                                  .memory_bytes = report.memory.value(),
                                  .ended = !report.failure.empty()};
             if (found->ended) failed(MARCONI_OTHER_FAILURE, report.failure.c_str());

@@ -14,9 +14,9 @@
  * Functions that return an int, except marconi_should_capture, can fail: they return MARCONI_OK or
  * what went wrong, and marconi_last_error() puts it in words. A call that failed has changed
  * nothing, but may have evicted entries to make room. Any thread may call, but only one at a time
- * may use a lease, and marconi_destroy comes after all other calls. Arrays and what they point to
- * are the caller's; arrays are read or written before the call returns. A position is the number of
- * tokens before it.
+ * may use a lease (to close it while another commits with it ends the process), and marconi_destroy
+ * comes after all other calls. Arrays and what they point to are the caller's; arrays are read or
+ * written before the call returns. A position is the number of tokens before it.
  *
  * A stream is a cudaStream_t; null is CUDA's default one. On a device, a call that names a stream
  * enqueues there and returns, views point to memory that the device reaches, and a stream must live
@@ -185,7 +185,8 @@ int marconi_should_capture(marconi_lease const* lease, uint64_t position, int la
  *     key + block * key_block_stride + slot * key_stride      (+ h * key_head_stride)
  *
  * in bytes; likewise its value. A stride of 0 means dense packing: heads within tokens within
- * blocks. Positions count from the request's first token, after a resume, too. */
+ * blocks. Strides so small that rows would overlap are refused. Positions count from the request's
+ * first token, after a resume, too. */
 typedef struct marconi_kv_layer_view {
     void* key;
     ptrdiff_t key_stride;
@@ -296,7 +297,8 @@ typedef struct marconi_learning {
     uint64_t changes;       /* how often that changed */
     uint64_t spacing_pays;  /* 1 while marconi_capture_at() heeds checkpoint_every */
     uint64_t memory_bytes;  /* on the host, for all of this */
-    uint64_t ended;         /* 1 if learning has ended, for lack of memory for example */
+    uint64_t ended;         /* 1 if learning has ended, for lack of memory for example: FLOPs and
+                             * memory_bytes are 0 then */
 } marconi_learning;
 
 /* If learning has ended, marconi_last_error() then says why. */

@@ -255,8 +255,8 @@ TEST_CASE("checkpoints from the lease's position on, within the tokens, ascendin
         return refusal<invalid_argument>(
             cache, [&] { commit(cache, lease, text("01234567"), positions); });
     };
-    std::string const early = "; expected at least the lease's position, 4, and more than 0; an "
-                              "earlier commit's copies are not wanted again";
+    std::string const early = "; expected at least the lease's position, 4, and more than 0 (what "
+                              "lies before it is stored)";
     CHECK(refused({0}) == "checkpoint position is 0" + early);
     CHECK(refused({3}) == "checkpoint position is 3" + early);
     CHECK(refused({9}) == "checkpoint position is 9; expected at most the tokens committed, 8");

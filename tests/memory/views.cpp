@@ -246,24 +246,71 @@ TEST_CASE("views of engines that do not fit are refused, and in which words") {
     block = 0;
     says("kv_view: layer 0 has a block stride, and the view no blocks");
     layer.value_block_stride = 0;
-    constexpr auto less = static_cast<std::ptrdiff_t>(row - 1);
-    for (std::ptrdiff_t const stride : {less, std::ptrdiff_t{1}, std::ptrdiff_t{-1}, -less}) {
-        for (auto* const of : {&layer.key_stride, &layer.value_stride}) {
-            *of = stride;
-            says("kv_view: the rows of layer 0 overlap: a stride, which is in bytes, is less than "
-                 "a row");
-            *of = 0;
-        }
-    }
-    layer.key_stride = row / 2; // of two heads that lie apart
-    layer.heads = 2;
-    layer.key_head_stride = tokens * row;
-    CHECK_NOTHROW(load(store, tokens, {{&layer, 1}, blocks, block, block_limit}));
-    layer = {.key = keys.data(), .value = values.data()};
-    std::ranges::fill(keys, std::byte{});
     block = 4;
     blocks = {0, 1, 2, -1};
     CHECK_NOTHROW(load(store, tokens, {{&layer, 1}, blocks, block, block_limit}));
     CHECK(keys[0] == right(0, 0, false));
     CHECK(keys[11 * row] == right(11, 0, false));
+}
+
+TEST_CASE("rows that would overlap are refused, since strides are in bytes") {
+    constexpr std::uint64_t tokens = 12;
+    auto const store = filled_store(tokens);
+    std::vector<std::byte> keys(40 * tokens * row), values(40 * tokens * row);
+    kv_layer_view layer;
+    std::vector<std::int32_t> blocks;
+    std::uint32_t block = 0;
+    auto const loads = [&] { load(store, tokens, {{&layer, 1}, blocks, block}); };
+    auto const refused = [&](char const* what, auto&& set) {
+        INFO(what);
+        for (bool const of_key : {true, false}) {
+            layer = {.key = &keys[20 * tokens * row], .value = &values[20 * tokens * row]};
+            set(of_key ? layer.key_stride : layer.value_stride,
+                of_key ? layer.key_head_stride : layer.value_head_stride,
+                of_key ? layer.key_block_stride : layer.value_block_stride);
+            CHECK_THROWS_WITH(loads(), "kv_view: the rows of layer 0 overlap: a stride, which is "
+                                       "in bytes, is less than a row");
+        }
+    };
+    auto const taken = [&](char const* what, auto&& set) {
+        INFO(what);
+        layer = {.key = &keys[20 * tokens * row], .value = &values[20 * tokens * row]};
+        set();
+        CHECK_NOTHROW(loads());
+    };
+    constexpr auto bytes = static_cast<std::ptrdiff_t>(row);
+    constexpr auto head = static_cast<std::ptrdiff_t>(head_bytes);
+    using stride = std::ptrdiff_t;
+    for (stride const small : {bytes - 1, stride{1}, stride{-1}, 1 - bytes})
+        refused("tokens", [&](stride& token, stride&, stride&) { token = small; });
+    for (stride const between : {stride{0}, head})
+        refused("tokens of joined heads", [&](stride& token, stride& heads_apart, stride&) {
+            layer.heads = heads;
+            token = bytes - head;
+            heads_apart = between;
+        });
+    refused("tokens of heads that lie apart", [&](stride& token, stride& heads_apart, stride&) {
+        layer.heads = heads;
+        token = head - 1;
+        heads_apart = 12 * bytes;
+    });
+    refused("heads", [&](stride& token, stride& heads_apart, stride&) {
+        layer.heads = heads;
+        token = bytes;
+        heads_apart = head - 1;
+    });
+    taken("one head has no stride", [&] { layer.key_head_stride = 1; });
+    taken("heads that lie apart", [&] {
+        layer.heads = heads;
+        layer.key_stride = layer.value_stride = head;
+        layer.key_head_stride = layer.value_head_stride = 12 * head;
+    });
+    taken("rows backwards", [&] { layer.key_stride = -bytes; });
+
+    block = 4;
+    blocks = {0, 1, 2};
+    refused("blocks", [&](stride&, stride&, stride& apart) { apart = bytes - 1; });
+    block = 1;
+    blocks = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
+    taken("blocks of one token", [&] { layer.key_stride = layer.value_stride = 1; });
 }

@@ -153,7 +153,8 @@ TEST_CASE("spaced and the answer's start keep their distance") {
     CHECK(policy.captures(request(100, 99, 94, 0)).at == at({94}));
     CHECK(policy.captures(request(100, 99, 99, 0)).at == at({95}));
     CHECK(policy.captures(request(101, 100, 40, 40)).at == at({60, 90, 96}));
-    CHECK(policy.captures(request(101, 100, 55, 55)).at == at({90, 96}));
+    CHECK(policy.captures(request(101, 100, 55, 55)).at == at({60, 90, 96}));
+    CHECK(policy.captures(request(101, 100, 55, 55, 6)).at == at({90, 96}));
     CHECK(policy.captures(request(20, 19, 0, 0)).at == at({15})); // shorter than a step
     CHECK(policy.captures(request(100, 92, 0, 0)).at == at({30, 60, 90}));
     CHECK_THROWS_AS(policy.captures(request(300, 299, 200, 0, 16, 0)), invalid_argument);

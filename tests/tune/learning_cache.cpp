@@ -522,3 +522,30 @@ TEST_CASE("a large cache has a shadow of as many pages as ids can count") {
           std::numeric_limits<std::uint32_t>::max() - 1);
     CHECK(tune::ledger_like(tiny_store(10), 16).pages().capacity() == 160);
 }
+
+TEST_CASE("answers begin where they do in the ghosts, too, if a commit ends before the prompt") {
+    auto const stored = [](std::vector<std::size_t> const& ends) {
+        learning_cache cache{tiny_store(1000, 16), {}, {}, policy::branch_and_tail{8_tokens}};
+        for (std::int32_t i = 0; i < 20; ++i) {
+            tokens const prompt = numbered(i, 104);
+            auto const lease = cache.open({}, prompt);
+            CHECK(lease.capture_at().size() == 1);
+            std::vector<cache::captured_state> const state{{.position = 96_tokens}};
+            bool brought = false;
+            for (std::size_t const end : ends) {
+                std::span const part = std::span{prompt}.first(end);
+                if (std::exchange(brought, true))
+                    cache.commit(lease, part);
+                else
+                    cache.commit(lease, part, {.checkpoints = state});
+            }
+        }
+        auto const report = cache.learning();
+        CHECK(cache.stats().checkpoints_stored == 20);
+        return std::vector{report.by_odds.checkpoints_stored, report.by_gdsf.checkpoints_stored,
+                           report.shadow.checkpoints_stored};
+    };
+    std::vector<std::uint64_t> const right(3, 20);
+    CHECK(stored({104}) == right);
+    CHECK(stored({96, 104}) == right);
+}

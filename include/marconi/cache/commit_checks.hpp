@@ -84,7 +84,7 @@ void check_commit(Entries const& entries, lease_record const& lease, std::span<T
                        "more than the one before, " + std::to_string(previous));
         MARCONI_EXPECT(at > 0 && at >= lease.position, "checkpoint position", at,
                        "at least the lease's position, " + std::to_string(lease.position) +
-                           ", and more than 0; an earlier commit's copies are not wanted again");
+                           ", and more than 0 (what lies before it is stored)");
         MARCONI_EXPECT(at <= tokens.size(), "checkpoint position", at,
                        "at most the tokens committed, " + std::to_string(tokens.size()));
         previous = at;

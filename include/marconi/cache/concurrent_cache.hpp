@@ -20,10 +20,10 @@ namespace marconi::cache {
 
 /// A prefix_cache, or one that tunes or learns, for any number of threads: its calls under a fair
 /// shared mutex. Readers (match, plan, block_table, counters) run beside each other; what changes
-/// the cache runs alone; any thread may use or drop a lease, one at a time for each
-/// (to drop it while another commits with it ends the program). Where
-/// memory::copies_beside_calls, as on the host, restore and commit copy with no lock held. A large
-/// evict() lets others in between its victims, while clear() takes as long as its scope has nodes.
+/// the cache runs alone. Where memory::copies_beside_calls, as on the host, restore and commit copy
+/// with no lock held. A lease is for one thread at a time: to drop it while another commits with it
+/// ends the program, while another restores from it nobody notices. A large evict() lets others in
+/// between its victims, while clear() takes as long as its scope has nodes.
 ///
 /// Calls mean what they mean there. Between match and acquire another thread may evict what was
 /// matched: then the lease is stale. open() does all three as one call: its lease never is. In

@@ -83,7 +83,7 @@ inline void stop_if_leased(lease_table const& leases) noexcept {
     std::abort();
 }
 
-/// While a commit copies with no lock held, no other call may use its lease.
+/// While a commit copies with no lock held, no other call may change its lease.
 [[nodiscard]] inline lease_record& idle(lease_record& lease) {
     if (lease.committing) throw contract_violation{"another thread is committing with this lease"};
     return lease;

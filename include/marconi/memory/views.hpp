@@ -20,8 +20,8 @@ namespace marconi::memory {
 ///     key + block * key_block_stride + slot * key_stride      (+ h * key_head_stride)
 ///
 /// in bytes; likewise its value. A stride of 0 means dense packing: heads within tokens within
-/// blocks. Only rows that are copied need to exist. memory/tensors.hpp makes views of the tensors
-/// that engines use.
+/// blocks. Strides so small that rows would overlap are refused. Only rows that are copied need to
+/// exist. memory/tensors.hpp makes views of the tensors that engines use.
 struct kv_layer_view {
     std::byte* key = nullptr;
     std::ptrdiff_t key_stride = 0;

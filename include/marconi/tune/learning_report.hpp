@@ -52,7 +52,7 @@ struct learning_report {
     /// concurrently, the second seems to resume from the first.)
     bool spacing_pays = true;
     byte_count memory;   ///< on the host, for all of this except what policies keep
-    std::string failure; ///< why learning has ended; empty while it goes on
+    std::string failure; ///< why learning has ended: then there are no counters any more
 };
 
 } // namespace marconi::tune

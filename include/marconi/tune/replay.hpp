@@ -28,6 +28,8 @@ struct replay_request {
     std::span<cache::captured_state const> captured = {};
     /// Where earlier commits of the request brought states, in any order.
     std::vector<token_count> captured_before = {};
+    /// What it is planned for, where `prompt` is cut to the part that was committed.
+    token_count whole_prompt = {};
 };
 
 /// What became of a request.
@@ -90,11 +92,12 @@ template <class Cache>
 [[nodiscard]] prepared_replay prepare(Cache const& cache,
                                       replay_request<typename Cache::token_type> const& request) {
     auto const prompt = request.tokens.first(request.prompt.value());
-    prepared_replay ready{
-        .plan = cache.plan(
-            cache.match(request.in, prompt,
-                        cache::match_options{.limit = request.limit, .weight = request.weight})),
-        .captured = {}};
+    cache::match_result const found = cache.match(
+        request.in, prompt, cache::match_options{.limit = request.limit, .weight = request.weight});
+    cache::match_result planned = found;
+    planned.tokens = std::max(found.tokens, request.whole_prompt);
+    prepared_replay ready{.plan = cache.plan(planned), .captured = {}};
+    ready.plan.match = found;
     ready.plan.captures.tail = ready.plan.captures.tail && request.ended;
     ready.captured = captures_of(ready.plan, token_count{request.tokens.size()});
     token_count const from = ready.plan.resume_at();

@@ -107,7 +107,8 @@ public:
                 .prompt = std::min(e.prompt, size),
                 .limit = std::min(e.limit, size),
                 .ended = e.ended,
-                .weight = e.weight};
+                .weight = e.weight,
+                .whole_prompt = e.prompt};
     }
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
     /// The first entry of the window.

@@ -42,7 +42,8 @@ request_shown(cache::lease_record const& lease, std::span<Token const> tokens,
                                               (!states.empty() && states.back().position == size),
                                      .weight = lease.weight,
                                      .captured = states,
-                                     .captured_before = lease.captured_in_prompt};
+                                     .captured_before = lease.captured_in_prompt,
+                                     .whole_prompt = lease.prompt};
     auto const passes = [&](std::uint64_t position, std::uint64_t before) {
         return before <= lease.prompt.value() || position / stride != before / stride;
     };

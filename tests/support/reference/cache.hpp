@@ -67,9 +67,9 @@ public:
         if (answer > m.limit) answer = 0;
         std::uint32_t const until = answer ? answer : m.limit;
         std::uint32_t const fork = std::min(m.matched, until) / rules_.grid * rules_.grid;
-        std::uint32_t const least =
-            std::max(std::min(block(), 16u), answer ? rules_.answer + 1 : 0u);
-        bool const forks = fork > m.resumable && fork - m.resumable >= least;
+        std::uint32_t const least = std::min(block(), 16u);
+        std::uint32_t const distance = std::max(least, answer ? rules_.answer + 1 : 0u);
+        bool const forks = fork > m.resumable && fork - m.resumable >= distance;
         std::uint32_t step = rules_.every;
         while (rules_.tail && step % rules_.grid != 0)
             ++step;
@@ -80,10 +80,10 @@ public:
                                : forks && p <= fork
                                    ? p == fork
                                    : on_step && p - (forks ? fork : m.resumable) >= least &&
-                                         (!answer || p + least <= answer);
+                                         (!answer || p + distance <= answer);
             std::uint32_t const last = static_cast<std::uint32_t>(
                 found.at.empty() ? m.resumable : found.at.back().value());
-            bool const starts_answer = answer && p == answer && p >= last + least;
+            bool const starts_answer = answer && p == answer && p >= last + distance;
             if (named || starts_answer) found.at.push_back(token_count{p});
         }
         found.tail = rules_.tail;

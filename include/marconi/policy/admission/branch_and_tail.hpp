@@ -25,8 +25,9 @@ namespace marconi::policy {
 /// captured: c where c - resumable >= g,      g = min(block_tokens, 16)
 ///           a where it lies as far past c, or past resumable if c is not captured
 /// ```
-/// With `a`, g is at least before_answer + 1: the next turn leaves what is cached so far past the
-/// answer's start, where it resumes, and that is no branch point.
+/// With `a`, g is at least before_answer + 1: the next turn leaves what is cached up to so far past
+/// the answer's start, where it resumes, and that is no branch point. (Up to a grid step farther if
+/// there is a coarser grid.)
 struct branch_and_tail {
     /// How far before the end of the prompt the answer's start is captured: as many tokens as the
     /// chat template puts after the last message, or a few more, which the next turn computes
@@ -36,10 +37,8 @@ struct branch_and_tail {
     /// A checkpoint that saves fewer tokens than this is not worth cutting a prefill in two for,
     /// however large the blocks.
     static constexpr token_count largest_least_gain{16};
-    [[nodiscard]] token_count least_gain(request_facts const& facts) const {
-        token_count const least = std::min(facts.block_tokens, largest_least_gain);
-        bool const has_answer = answer(facts) > token_count{};
-        return has_answer ? std::max(least, before_answer + token_count{1}) : least;
+    [[nodiscard]] static token_count least_gain(request_facts const& facts) {
+        return std::min(facts.block_tokens, largest_least_gain);
     }
 
     /// O(1). Throws invalid_argument for a checkpoint grid of 0.
@@ -53,8 +52,6 @@ struct branch_and_tail {
 
     /// The branch point, if it is worth a checkpoint, and the tail.
     [[nodiscard]] capture_rule branch(request_facts const& facts) const {
-        MARCONI_EXPECT(facts.checkpoint_grid > token_count{}, "checkpoint_grid",
-                       facts.checkpoint_grid.value(), "at least 1 token");
         token_count const end = answer(facts) > token_count{} ? answer(facts) : facts.limit;
         capture_rule rule{.at = {}, .tail = true};
         add(rule, on_grid(std::min(facts.matched, end), facts), facts);
@@ -66,14 +63,22 @@ struct branch_and_tail {
         token_count const start = on_grid(facts.tokens - before_answer, facts);
         return start <= facts.limit ? start : token_count{};
     }
-    /// Adds a position that lies far enough past those before it.
+    /// How far branch point and answer's start have to lie past what comes before them.
+    [[nodiscard]] token_count distance(request_facts const& facts) const {
+        token_count const least = least_gain(facts);
+        bool const has_answer = answer(facts) > token_count{};
+        return has_answer ? std::max(least, before_answer + token_count{1}) : least;
+    }
+    /// Adds one of them, if it does.
     void add(capture_rule& rule, token_count position, request_facts const& facts) const {
         token_count const from = rule.at.empty() ? facts.resumable : rule.at.back();
-        if (position > from && position - from >= least_gain(facts)) rule.at.push_back(position);
+        if (position > from && position - from >= distance(facts)) rule.at.push_back(position);
     }
 
 private:
     [[nodiscard]] static token_count on_grid(token_count position, request_facts const& facts) {
+        MARCONI_EXPECT(facts.checkpoint_grid > token_count{}, "checkpoint_grid",
+                       facts.checkpoint_grid.value(), "at least 1 token");
         return facts.checkpoint_grid * (position / facts.checkpoint_grid);
     }
 };

@@ -23,7 +23,8 @@ namespace marconi::policy {
 /// ```
 /// step = ceil(every / checkpoint_grid) * checkpoint_grid
 /// captured at the multiples p of step, branch or resumable < p <= limit,
-///     but for those less than branch_and_tail's g past branch or resumable, or before the answer
+///     but for those less than min(block_tokens, 16) past branch or resumable,
+///     or past the answer's start, or less than branch_and_tail's g before it
 /// ```
 struct spaced {
     token_count every{4096}; ///< 0: nothing but branch and tail
@@ -42,9 +43,10 @@ struct spaced {
         token_count const step = step_on(facts.checkpoint_grid);
         token_count const from = rule.at.empty() ? facts.resumable : rule.at.back();
         token_count const answer = base.answer(facts);
-        token_count const least = base.least_gain(facts);
+        token_count const least = branch_and_tail::least_gain(facts);
+        token_count const distance = base.distance(facts);
         for (token_count p = step * (from / step + 1); p <= facts.limit; p += step)
-            if (p - from >= least && (answer == token_count{} || p + least <= answer))
+            if (p - from >= least && (answer == token_count{} || p + distance <= answer))
                 rule.at.push_back(p);
         base.add(rule, answer, facts);
         return rule;
