@@ -26,8 +26,8 @@ namespace marconi::policy {
 ///           a where it lies as far past c, or past resumable if c is not captured
 /// ```
 /// With `a`, g is at least before_answer + 1: the next turn leaves what is cached up to so far past
-/// the answer's start, where it resumes, and that is no branch point. (Up to a grid step farther if
-/// there is a coarser grid.)
+/// the answer's start, where it resumes, and that is no branch point. (On a coarser grid it
+/// may lie up to a step farther, and is taken for one.)
 struct branch_and_tail {
     /// How far before the end of the prompt the answer's start is captured: as many tokens as the
     /// chat template puts after the last message, or a few more, which the next turn computes
