@@ -65,19 +65,23 @@ inline void check_engine_blocks(kv_view const& engine, token_count begin, token_
     }
 }
 
-/// Whether a stride is so small that rows, or their heads, would overlap; 0 stands for dense ones.
-[[nodiscard]] inline bool rows_overlap(std::uint64_t row, std::uint32_t heads,
-                                       std::ptrdiff_t token_stride, std::ptrdiff_t head_stride,
-                                       std::ptrdiff_t block_stride, std::uint32_t block_tokens) {
-    auto const head = static_cast<std::ptrdiff_t>(row / heads);
-    auto const less = [](std::ptrdiff_t stride, std::ptrdiff_t bytes) {
-        return stride != 0 && -bytes < stride && stride < bytes;
-    };
-    bool const joined = heads == 1 || head_stride == 0 || head_stride == head;
-    std::ptrdiff_t const piece = joined ? head * heads : head;
-    return (heads > 1 && less(head_stride, head)) || less(block_stride, piece) ||
-           (block_tokens != 1 && less(token_stride, piece)); // of one token, any will do
-}
+/// How far apart a layer's keys, or its values, are in an engine; 0 stands for dense packing.
+struct row_strides {
+    std::ptrdiff_t token, head, block;
+
+    /// Whether one is so small that rows of `row` bytes, or their heads, would overlap.
+    [[nodiscard]] bool overlap(std::uint64_t row, std::uint32_t heads,
+                               std::uint32_t block_tokens) const {
+        auto const in_head = static_cast<std::ptrdiff_t>(row / heads);
+        auto const less = [](std::ptrdiff_t stride, std::ptrdiff_t bytes) {
+            return stride != 0 && -bytes < stride && stride < bytes;
+        };
+        bool const joined = heads == 1 || head == 0 || head == in_head;
+        std::ptrdiff_t const piece = joined ? in_head * heads : in_head;
+        return (heads > 1 && less(head, in_head)) || less(block, piece) ||
+               (block_tokens != 1 && less(token, piece)); // of one token, any will do
+    }
+};
 
 inline void check_layers(kv_view const& engine, page_layout const& layout) {
     auto const& layers = layout.model().kv_layers;
@@ -91,10 +95,11 @@ inline void check_layers(kv_view const& engine, page_layout const& layout) {
             throw invalid_argument{"kv_view: the keys and values of layer " + std::to_string(i) +
                                    " do not part into " + std::to_string(view.heads) +
                                    " equal heads"};
-        if (rows_overlap(layers[i].key_bytes, view.heads, view.key_stride, view.key_head_stride,
-                         view.key_block_stride, engine.block_tokens) ||
-            rows_overlap(layers[i].value_bytes, view.heads, view.value_stride,
-                         view.value_head_stride, view.value_block_stride, engine.block_tokens))
+        row_strides const keys{view.key_stride, view.key_head_stride, view.key_block_stride};
+        row_strides const values{view.value_stride, view.value_head_stride,
+                                 view.value_block_stride};
+        if (keys.overlap(layers[i].key_bytes, view.heads, engine.block_tokens) ||
+            values.overlap(layers[i].value_bytes, view.heads, engine.block_tokens))
             throw invalid_argument{"kv_view: the rows of layer " + std::to_string(i) +
                                    " overlap: a stride, which is in bytes, is less than a row"};
         if (engine.block_tokens == 0 && (view.key_block_stride || view.value_block_stride))
