@@ -152,8 +152,11 @@ protected:
     /// between. O(nodes that touch the block).
     void rerank_above(node_id id, std::uint32_t block) noexcept {
         std::uint64_t const begin = std::uint64_t{block} * store_.layout().block_tokens();
-        for (; tree_[id].depth > begin; id = tree_[id].parent) // a root is at 0
+        while (tree_[id].depth > begin) { // a root is at 0
             this->rerank(id);
+            if (tree_[id].start() <= begin) return; // spares a look at the node above
+            id = tree_[id].parent;
+        }
     }
     void rerank_below(node_id top, std::uint32_t block) noexcept {
         std::uint64_t const end = (std::uint64_t{block} + 1) * store_.layout().block_tokens();

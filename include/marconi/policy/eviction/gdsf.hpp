@@ -2,7 +2,7 @@
 
 #include <marconi/core/types.hpp>
 #include <marconi/policy/concepts.hpp>
-#include <marconi/policy/eviction/index/heap.hpp>
+#include <marconi/policy/eviction/index/tournament.hpp>
 
 #include <algorithm>
 #include <compare>
@@ -76,7 +76,7 @@ private:
         return {h.clock + frequency * facts.flop_efficiency(), h.last_use};
     }
 
-    heap_index<rank> index_;
+    tournament_index<rank> index_;
     double clock_ = 0;
 };
 

@@ -2,7 +2,7 @@
 
 #include <marconi/core/types.hpp>
 #include <marconi/policy/concepts.hpp>
-#include <marconi/policy/eviction/index/heap.hpp>
+#include <marconi/policy/eviction/index/tournament.hpp>
 #include <marconi/policy/eviction/usage_history.hpp>
 
 #include <cstddef>
@@ -25,7 +25,7 @@ public:
     [[nodiscard]] std::size_t size() const { return index_.size(); }
 
 private:
-    heap_index<tick> index_;
+    tournament_index<tick> index_;
 };
 
 static_assert(eviction_policy<lru>);
