@@ -140,6 +140,32 @@ TEST_CASE("a policy is told what evicting would free and lose") {
     }
 }
 
+TEST_CASE("a policy is told which checkpoints lie in answers") {
+    noting_cache cache{room_for(hybrid(), 100)};
+    auto const in_answer = [&] {
+        std::map<std::uint64_t, bool> all;
+        for (auto const& [id, f] : cache.eviction().told->candidates)
+            all[f.depth.value()] = f.in_answer;
+        CHECK_SOUND(cache);
+        return all;
+    };
+    using flags = std::map<std::uint64_t, bool>;
+    auto lease = acquire(cache, text("0123456789"));
+    commit(cache, lease, text("0123456789"), {8, 10}); // 10 is the end of the prompt
+    commit(cache, lease, text("0123456789abcdef"), {12, 16});
+    lease.release();
+    CHECK(in_answer() == flags{{8, false}, {10, false}, {12, true}, {16, true}});
+    serve(cache, "0123456789abcdefgh"); // what is there stays what it is
+    CHECK(in_answer() == flags{{8, false}, {10, false}, {12, true}, {16, true}, {18, false}});
+    evict_at(cache, 12);
+    evict_at(cache, 16);
+    CHECK(in_answer() == flags{{8, false}, {10, false}, {18, false}});
+    lease = acquire(cache, text("0123456789abcd"));
+    commit(cache, lease, text("0123456789abcd"), {12}); // this time it is in the prompt
+    lease.release();
+    CHECK(in_answer() == flags{{8, false}, {10, false}, {12, false}, {18, false}});
+}
+
 TEST_CASE("FLOPs are counted from the nearest checkpoint that lives") {
     noting_cache cache{room_for(hybrid(), 100)};
     serve(cache, "01");

@@ -51,7 +51,8 @@ struct eviction_rehearsal {
                 .parent_depth = marconi::token_count{50},
                 .resume_above = marconi::token_count{0},
                 .is_leaf = below(2) == 0,
-                .has_checkpoint = true};
+                .has_checkpoint = true,
+                .in_answer = below(2) == 0};
     }
 
     bool holds(node_id id) const {

@@ -303,6 +303,26 @@ TEST_CASE("expected_savings tells leaves from others, by turns the ones, the oth
     CHECK(policy.victim(tick{10}) == node_id{1});
 }
 
+TEST_CASE("expected_savings tells leaves whose state lies in an answer from other leaves") {
+    reuse_odds odds;
+    reuse_class::each([&](reuse_class of) { odds.set(of, 0, 0.5); });
+    odds.set({reuse_kind::passing, 1, true}, 0, 0.1);
+    expected_savings policy{odds};
+    expected_savings::history const once{tick{9}, 1, 1};
+    auto question = worth(10, 1);
+    question.is_leaf = true;
+    auto answer = question, inner = answer;
+    answer.in_answer = inner.in_answer = true;
+    inner.is_leaf = false;
+    policy.insert(node_id{0}, once, question);
+    policy.insert(node_id{1}, once, inner);
+    CHECK(policy.victim(tick{10}) == node_id{0});
+    policy.insert(node_id{2}, once, answer);
+    CHECK(policy.victim(tick{10}) == node_id{2});
+    policy.update(node_id{2}, once, question);
+    CHECK(policy.victim(tick{10}) == node_id{0});
+}
+
 TEST_CASE("expected_savings counts a conversation's turns over what merged") {
     using history = expected_savings::history;
     auto const turn = expected_savings::used(expected_savings::created(tick{1}), tick{5});

@@ -4,6 +4,7 @@
 #include <marconi/policy/admission/always.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
 #include <marconi/policy/eviction/lru.hpp>
+#include <marconi/policy/eviction/reuse_odds.hpp>
 #include <marconi/tune/learning_cache.hpp>
 
 #include <support/catch.hpp>
@@ -20,6 +21,9 @@
 
 using namespace marconi;
 using namespace marconi::tests;
+using policy::age_bucket;
+using policy::reuse_class;
+using policy::reuse_kind;
 using tune::learning_cache;
 using tune::learning_options;
 
@@ -548,4 +552,45 @@ TEST_CASE("answers begin where they do in the ghosts, too, if a commit ends befo
     std::vector<std::uint64_t> const right(3, 20);
     CHECK(stored({104}) == right);
     CHECK(stored({96, 104}) == right);
+}
+
+namespace {
+
+/// What was learned of forty conversations that take turns, too many for the cache. An answer
+/// begins with thoughts, which later prompts leave out unless they are `kept`.
+policy::reuse_odds odds_after_conversations(bool thoughts_kept) {
+    learning_cache cache{tiny_store(2400), {}, {}, policy::branch_and_tail{2_tokens}};
+    std::int32_t name = 0;
+    auto const append = [](tokens& to, tokens const& more) {
+        to.insert(to.end(), more.begin(), more.end());
+    };
+    tokens const opening = numbered(name++, 2);
+    std::vector<tokens> histories(40);
+    for (int turn = 0; turn < 16; ++turn)
+        for (tokens& history : histories) {
+            if (turn % 4 == 0) history.clear(); // another conversation
+            append(history, numbered(name++, 10));
+            tokens all = history;
+            append(all, opening);
+            token_count const prompt{all.size()};
+            append(all, numbered(name++, 10)); // thoughts
+            if (thoughts_kept) history = all;
+            tokens const said = numbered(name++, 5);
+            append(all, said);
+            append(history, said);
+            (void)tune::replay(cache,
+                               {.tokens = all, .prompt = prompt, .limit = prompt - 1_tokens});
+        }
+    CHECK(cache.stats().evictions() > 200);
+    return cache.eviction().first().odds();
+}
+
+} // namespace
+
+TEST_CASE("whether prompts come back to the ends of answers is learned") {
+    std::size_t const a_round_later = age_bucket::of(80);
+    reuse_class const question{reuse_kind::passing, 0}, answer{reuse_kind::passing, 0, true};
+    auto const kept = odds_after_conversations(true), left_out = odds_after_conversations(false);
+    CHECK(kept.at(answer, a_round_later) == Approx(kept.at(question, a_round_later)).epsilon(0.1));
+    CHECK(left_out.at(answer, a_round_later) < left_out.at(question, a_round_later) / 5);
 }

@@ -45,8 +45,8 @@ public:
     /// A tick passes over all that is there.
     void pass(tick now) {
         for (auto const& [k, e] : entries_) {
-            ++at(reuse_kind::passing, e.passed, now).ticks;
-            if (goes_on(k)) ++at(reuse_kind::resuming, e.resumed, now).ticks;
+            ++passing(e, now).ticks;
+            if (goes_on(k)) ++resuming(e, now).ticks;
         }
     }
     /// A request resumes at the longest entry that its prompt begins with.
@@ -58,18 +58,17 @@ public:
             if (tenant != in.tenant || text.size() > limit ||
                 !std::equal(text.begin(), text.end(), prompt.begin()))
                 continue;
-            ++at(reuse_kind::passing, met.second.passed, now).uses;
+            ++passing(met.second, now).uses;
             met.second.passed = {now, met.second.passed.uses + 1};
             longest = &met; // shorter ones come first
         }
         if (!longest) return;
-        use& resumed = longest->second.resumed;
-        if (goes_on(longest->first)) ++at(reuse_kind::resuming, resumed, now).uses;
-        resumed = {now, resumed.uses + 1};
+        if (goes_on(longest->first)) ++resuming(longest->second, now).uses;
+        longest->second.resumed = {now, longest->second.resumed.uses + 1};
     }
-    void add(scope const& in, std::span<std::int32_t const> tokens, tick now) {
+    void add(scope const& in, std::span<std::int32_t const> tokens, bool in_answer, tick now) {
         entries_.try_emplace({in.tenant, {tokens.begin(), tokens.end()}},
-                             entry{{now, 0}, {now, 0}});
+                             entry{{now, 0}, {now, 0}, in_answer});
     }
     void hold(scope const& in, std::span<std::int32_t const> tokens) {
         texts_.emplace(in.tenant, marconi::tests::tokens{tokens.begin(), tokens.end()});
@@ -83,11 +82,18 @@ private:
     };
     struct entry {
         use passed, resumed;
+        bool in_answer;
     };
     using name = std::pair<std::uint64_t, tokens>;
 
-    [[nodiscard]] tune::reuse_count& at(reuse_kind kind, use const& u, tick now) {
-        return counts_[reuse_class{kind, u.uses}.index()][age_bucket::of((now - u.last).value())];
+    [[nodiscard]] tune::reuse_count& at(reuse_class of, tick last, tick now) {
+        return counts_[of.index()][age_bucket::of((now - last).value())];
+    }
+    [[nodiscard]] tune::reuse_count& passing(entry const& e, tick now) {
+        return at({reuse_kind::passing, e.passed.uses, e.in_answer}, e.passed.last, now);
+    }
+    [[nodiscard]] tune::reuse_count& resuming(entry const& e, tick now) {
+        return at({reuse_kind::resuming, e.resumed.uses}, e.resumed.last, now);
     }
     [[nodiscard]] bool goes_on(name const& k) const {
         return std::ranges::any_of(texts_, [&](name const& text) {
@@ -122,7 +128,8 @@ TEST_CASE("a shadow counts what a look at every entry in every tick counts") {
         slow.hold(t.in, request.tokens);
         for (cache::captured_state const& c :
              tune::captures_of(plan, token_count{request.tokens.size()}))
-            slow.add(t.in, request.tokens.first(c.position.value()), now);
+            slow.add(t.in, request.tokens.first(c.position.value()), c.position.value() > t.prompt,
+                     now);
 
         watched.ask(request, now);
         resumed += watched.stats().tokens_resumed.value() > before;
@@ -158,11 +165,13 @@ TEST_CASE("a shadow that evicts counts each entry for as long as it is there") {
     watched.observer().look_at(1'000'000);
     double counted = 0, uses = 0;
     counts const all = counts_of(watched);
-    for (std::size_t of = 0; of < reuse_class::count / 2; ++of) // what comes by any entry
-        for (tune::reuse_count const& c : all[of]) {
+    reuse_class::each([&](reuse_class of) {
+        if (of.kind != reuse_kind::passing) return; // what comes by any entry
+        for (tune::reuse_count const& c : all[of.index()]) {
             counted += c.ticks;
             uses += c.uses;
         }
+    });
     CHECK(uses > 500);
     CHECK(counted == lived);
 }

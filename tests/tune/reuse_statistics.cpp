@@ -113,6 +113,25 @@ TEST_CASE("a class of which little was seen is like all others, until more is") 
     CHECK(seen.odds(1).at(often_used_leaf, b) == Approx(0.25 / (0.25 + 1)).epsilon(0.1));
 }
 
+TEST_CASE("states in answers are like others, until more of them is seen") {
+    reuse_class const answer{reuse_kind::passing, 0, true};
+    std::size_t const b = age_bucket::of(10);
+    reuse_statistics seen;
+    watch(seen, leaf, 10'000);
+    double const others = seen.odds(1).at(leaf, b);
+    CHECK(seen.odds(1).at(answer, b) == Approx(others).epsilon(0.01));
+    for (int i = 0; i < 10'000; ++i)
+        seen.exposed(answer, 0, 95); // and never used
+    CHECK(seen.odds(1).at(answer, b) < others / 100);
+    CHECK(seen.odds(1).at(leaf, b) == Approx(others).epsilon(0.01));
+    // What is as often used is most like it, in an answer or not.
+    reuse_statistics mixed;
+    watch(mixed, often_used_leaf, 10'000);
+    for (int i = 0; i < 10'000; ++i)
+        mixed.exposed(answer, 0, 95);
+    CHECK(mixed.odds(1).at(leaf, b) < mixed.odds(1).at(often_used_leaf, b) / 10);
+}
+
 TEST_CASE("what fades away leaves what was known before") {
     reuse_statistics seen;
     watch(seen, leaf, 10'000);

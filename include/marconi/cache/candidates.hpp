@@ -24,7 +24,8 @@ struct entry {
     checkpoint_id checkpoint;
     std::uint32_t resume_above = 0; ///< depth of the nearest live checkpoint above; 0 if none
     std::uint32_t kv_pins = 0;
-    std::uint32_t checkpoint_pins = 0;
+    std::uint32_t checkpoint_pins : 31 = 0;
+    std::uint32_t in_answer : 1 = 0;       ///< see candidate_facts
     std::uint32_t ranked_pages = unranked; ///< pages evicting it would free, as told to the policy
     float weight = 1;                      ///< the largest among requests that published or used it
     History history{};
@@ -131,6 +132,7 @@ public:
                 .resume_above = token_count{above},
                 .is_leaf = n.is_leaf(),
                 .has_checkpoint = bool{n.payload.checkpoint},
+                .in_answer = n.payload.in_answer != 0,
                 .weight = n.payload.weight};
     }
 

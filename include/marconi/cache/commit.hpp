@@ -149,7 +149,8 @@ private:
                                std::span<page_id const> states) noexcept {
         node_id id = tree_.holding(below, a.position);
         if (tree_[id].depth != a.position) id = entries_.split(id, a.position);
-        entries_.attach_checkpoint(id, a.own(states), lease_.in);
+        bool const in_answer = a.position > lease_.prompt.value();
+        entries_.attach_checkpoint(id, a.own(states), in_answer, lease_.in);
         ++outcome_.stored_checkpoints;
         return id;
     }

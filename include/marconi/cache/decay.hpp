@@ -52,6 +52,7 @@ protected:
         store_.pages().release_unshared(pages);
         checkpoint_pages_ -= pages.size();
         checkpoints_.remove(std::exchange(payload.checkpoint, {}));
+        payload.in_answer = 0;
         notify(event<Token>{.kind = event_kind::checkpoint_removed,
                             .node = id,
                             .parent = tree_[id].parent,

@@ -91,14 +91,17 @@ public:
     }
 
     /// Gives a node its checkpoint; each page must have one owner. Reserve room first.
-    void attach_checkpoint(node_id id, std::span<page_id const> owned, scope const& in) noexcept {
+    void attach_checkpoint(node_id id, std::span<page_id const> owned, bool in_answer,
+                           scope const& in) noexcept {
         checkpoint_pages_ += owned.size();
         tree_[id].payload.checkpoint = checkpoints_.add(tree_[id].depth, owned);
+        tree_[id].payload.in_answer = in_answer;
         notify(event<Token>{.kind = event_kind::checkpoint_published,
                             .node = id,
                             .parent = tree_[id].parent,
                             .position = token_count{tree_[id].depth},
-                            .in = in});
+                            .in = in,
+                            .in_answer = in_answer});
         change_resume_above(id, tree_[id].depth);
         this->rerank(id);
     }

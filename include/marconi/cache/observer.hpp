@@ -30,6 +30,7 @@ struct event {
     node_id parent = {};
     token_count position = {};
     scope in = {};                      ///< of publications
+    bool in_answer = false;             ///< of checkpoint_published: see policy::candidate_facts
     std::span<Token const> tokens = {}; ///< of kv_published; valid during the call
 };
 

@@ -39,6 +39,9 @@ struct candidate_facts {
     token_count resume_above; ///< the nearest position above that can be resumed from
     bool is_leaf = false;
     bool has_checkpoint = false;
+    /// The checkpoint lies past the prompt of the request that brought it: where an answer ends,
+    /// most often. Prompts that leave thoughts out never come back to it.
+    bool in_answer = false;
     double weight = 1; ///< the largest of those who published it or resumed here: see match_options
 
     /// FLOPs saved per byte, times the weight: at a weight of 1 the paper's FLOP efficiency. A

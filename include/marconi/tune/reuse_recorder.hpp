@@ -37,10 +37,10 @@ public:
         for (entry* e = find(node); e && e->live; e = find(e->parent), here = false) {
             if (!e->resumable) continue;
             count_exposure(*e);
-            record(reuse_kind::passing, e->passed);
+            statistics_.reused(passing(*e), e->passed.age(now_));
             e->passed.use(now_);
             if (!here) continue;
-            if (e->children > 0) record(reuse_kind::resuming, e->resumed);
+            if (e->children > 0) statistics_.reused(resuming(*e), e->resumed.age(now_));
             e->resumed.use(now_);
         }
     }
@@ -70,6 +70,7 @@ public:
             break;
         case checkpoint_published:
             n.resumable = true;
+            n.in_answer = e.in_answer;
             n.passed = n.resumed = tally{now_, now_};
             break;
         case checkpoint_removed:
@@ -103,8 +104,6 @@ public:
     }
 
 private:
-    using reuse_kind = policy::reuse_kind;
-
     struct tally {
         tick last;    ///< last use, or when the entry came to be
         tick counted; ///< exposure is counted up to here
@@ -121,6 +120,7 @@ private:
         std::uint32_t children = 0;
         bool live = false;
         bool resumable = false;
+        bool in_answer = false; ///< its state, while it has one
         tally passed;  ///< by requests that came by
         tally resumed; ///< by those of them that resumed here
     };
@@ -139,15 +139,18 @@ private:
 
     void count_exposure(entry& e) {
         if (!e.live || !e.resumable) return;
-        count_exposure(reuse_kind::passing, e.passed);
-        if (e.children > 0) count_exposure(reuse_kind::resuming, e.resumed);
+        count_exposure(passing(e), e.passed);
+        if (e.children > 0) count_exposure(resuming(e), e.resumed);
         e.passed.counted = e.resumed.counted = now_;
     }
-    void count_exposure(reuse_kind kind, tally const& u) {
-        statistics_.exposed(policy::reuse_class{kind, u.uses}, u.age(u.counted), u.age(now_));
+    void count_exposure(policy::reuse_class of, tally const& u) {
+        statistics_.exposed(of, u.age(u.counted), u.age(now_));
     }
-    void record(reuse_kind kind, tally const& u) {
-        statistics_.reused(policy::reuse_class{kind, u.uses}, u.age(now_));
+    [[nodiscard]] static policy::reuse_class passing(entry const& e) {
+        return {policy::reuse_kind::passing, e.passed.uses, e.in_answer};
+    }
+    [[nodiscard]] static policy::reuse_class resuming(entry const& e) {
+        return {policy::reuse_kind::resuming, e.resumed.uses};
     }
 
     bool anywhere_;

@@ -15,6 +15,10 @@ namespace marconi::tune {
 struct reuse_count {
     double uses = 0;
     double ticks = 0;
+
+    friend reuse_count operator+(reuse_count const& a, reuse_count const& b) {
+        return {a.uses + b.uses, a.ticks + b.ticks};
+    }
 };
 
 /// How often entries were used again, by class and age, and for how long they could have been: the
@@ -68,12 +72,10 @@ public:
         policy::reuse_odds found;
         policy::reuse_class::each([&](policy::reuse_class of) {
             rates hazard;
-            for (std::size_t b = 0; b < hazard.size(); ++b) {
-                reuse_count const& c = counts_[of.index()][b];
+            for (std::size_t b = 0; b < hazard.size(); ++b)
                 hazard[b] = of.kind == policy::reuse_kind::passing
-                                ? rate(c, b, like_all, passing[b])
-                                : rate(c, b, unseen, 0.1 / end_of(b));
-            }
+                                ? rate_of_passing(of, b, passing[b])
+                                : rate(seen(of, b), b, unseen, 0.1 / end_of(b));
             for (std::size_t b = 0; b < hazard.size(); ++b)
                 found.set(of, b, discount(hazard, b, horizon));
         });
@@ -83,12 +85,12 @@ public:
 private:
     using rates = std::array<double, policy::age_bucket::count>; ///< reuses a tick
 
-    /// Priors: this many entries are added to what was seen. `like_all` entries did as all that
-    /// requests pass by do; `unseen` ones did as one expects if nothing is known. Such an entry
-    /// goes unused for as long again as it has, and for ten times as long if others go on from it.
-    /// What requests pass by is much alike; where they resume and go no further is either a fork or
-    /// a turn of a conversation that went on.
-    static constexpr double like_all = 30, unseen = 1;
+    /// Priors: this many entries are added to what was seen. `like_others` did as all that requests
+    /// pass by do, or all with as many uses; `unseen` ones did as one expects if nothing is known.
+    /// Such an entry goes unused for as long again as it has, and for ten times as long if others
+    /// go on from it. What requests pass by is much alike; where they resume and go no further is
+    /// either a fork or a turn of a conversation that went on.
+    static constexpr double like_others = 30, unseen = 1;
     static constexpr double negligible = 1e-12;
 
     /// The rate of what was seen and of `entries` more, which passed through the bucket at `other`.
@@ -98,14 +100,21 @@ private:
         return (seen.uses + ticks * other) / (seen.ticks + ticks);
     }
 
+    /// The rate of a class, given that of all passing: those with as many uses whose state is not in
+    /// an answer, where that of this class is, or the other way round, are most like it.
+    [[nodiscard]] double rate_of_passing(policy::reuse_class of, std::size_t bucket,
+                                         double all) const {
+        policy::reuse_class other = of;
+        other.in_answer = !of.in_answer;
+        double const alike = rate(seen(other, bucket), bucket, like_others, all);
+        return rate(seen(of, bucket), bucket, like_others, alike);
+    }
     [[nodiscard]] rates of_all_passing() const {
         rates hazard;
         for (std::size_t b = 0; b < hazard.size(); ++b) {
             reuse_count sum;
             policy::reuse_class::each([&](policy::reuse_class of) {
-                if (of.kind != policy::reuse_kind::passing) return;
-                reuse_count const& c = counts_[of.index()][b];
-                sum = {sum.uses + c.uses, sum.ticks + c.ticks};
+                if (of.kind == policy::reuse_kind::passing) sum = sum + seen(of, b);
             });
             hazard[b] = rate(sum, b, unseen, 1 / end_of(b));
         }

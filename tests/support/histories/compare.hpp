@@ -187,6 +187,7 @@ private:
         agree("nearest checkpoint above", f.resume_above.value(), r.resume_above.value());
         agree("is a leaf", f.is_leaf, r.is_leaf);
         agree("has a checkpoint", f.has_checkpoint, r.has_checkpoint);
+        agree("has it in an answer", f.in_answer, r.in_answer);
     }
 
     void compare_counters(reference::counters const& c, reference::counters const& r) {

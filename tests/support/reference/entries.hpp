@@ -41,6 +41,7 @@ struct node {
     std::uint32_t start = 0;
     std::vector<page> pages; ///< of the blocks it touches
     std::optional<std::vector<page>> checkpoint;
+    bool in_answer = false; ///< of the checkpoint
     history used;
     double weight = 1;
 };
@@ -236,6 +237,7 @@ struct entries {
                 .resume_above = token_count{above},
                 .is_leaf = children(key).empty(),
                 .has_checkpoint = n.checkpoint.has_value(),
+                .in_answer = n.checkpoint.has_value() && n.in_answer,
                 .weight = n.weight};
     }
 

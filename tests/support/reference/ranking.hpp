@@ -70,17 +70,21 @@ inline double gdsf_priority(candidate const& c) {
 }
 
 /// Odds as no cache would learn them: neighbours differ, and some are equal.
-inline double strange_odds(bool leaf, std::uint64_t uses, std::uint64_t first_age) {
-    return static_cast<double>(1 + (first_age * 5 + uses * 3 + (leaf ? 2 : 0)) % 7);
+inline double strange_odds(bool leaf, bool in_answer, std::uint64_t uses, std::uint64_t first_age) {
+    std::uint64_t const place = !leaf ? 0 : in_answer ? 1 : 2;
+    return static_cast<double>(1 + (first_age * 5 + uses * 3 + place) % 7);
 }
 inline marconi::policy::reuse_odds all_strange_odds() {
     using marconi::policy::age_bucket, marconi::policy::reuse_kind;
     marconi::policy::reuse_odds odds;
-    for (bool const leaf : {true, false})
-        for (std::uint64_t uses = 0; uses < 4; ++uses)
-            for (std::size_t b = 0; b < age_bucket::count; ++b)
-                odds.set({leaf ? reuse_kind::passing : reuse_kind::resuming, uses}, b,
-                         strange_odds(leaf, uses, age_bucket::first(b)));
+    for (std::uint64_t uses = 0; uses < 4; ++uses)
+        for (std::size_t b = 0; b < age_bucket::count; ++b) {
+            std::uint64_t const age = age_bucket::first(b);
+            for (bool const in_answer : {true, false})
+                odds.set({reuse_kind::passing, uses, in_answer}, b,
+                         strange_odds(true, in_answer, uses, age));
+            odds.set({reuse_kind::resuming, uses}, b, strange_odds(false, false, uses, age));
+        }
     return odds;
 }
 
@@ -96,8 +100,8 @@ inline std::uint64_t first_age_like(std::uint64_t age) {
 inline rank rank_by_expectation(candidate const& c, tick now) {
     std::uint64_t const age = now > c.used.last_use ? (now - c.used.last_use).value() : 1;
     std::uint64_t const uses = c.facts.is_leaf ? c.used.uses : c.used.resumed;
-    double const odds =
-        strange_odds(c.facts.is_leaf, std::min<std::uint64_t>(uses, 3), first_age_like(age));
+    double const odds = strange_odds(c.facts.is_leaf, c.facts.in_answer,
+                                     std::min<std::uint64_t>(uses, 3), first_age_like(age));
     double const efficiency = c.facts.flop_efficiency();
     return {odds * efficiency, static_cast<double>(c.used.last_use.value()), efficiency};
 }

@@ -96,8 +96,9 @@ private:
     };
 
     [[nodiscard]] static std::uint8_t class_of(history const& h, candidate_facts const& facts) {
-        reuse_class const of = facts.is_leaf ? reuse_class{reuse_kind::passing, h.turns}
-                                             : reuse_class{reuse_kind::resuming, h.uses};
+        reuse_class const of = facts.is_leaf
+                                   ? reuse_class{reuse_kind::passing, h.turns, facts.in_answer}
+                                   : reuse_class{reuse_kind::resuming, h.uses};
         return static_cast<std::uint8_t>(of.index());
     }
 

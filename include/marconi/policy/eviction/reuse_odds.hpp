@@ -16,26 +16,31 @@ enum class reuse_kind {
     resuming, ///< when one resumes here and no further: asked of what others go on from
 };
 
-/// What the odds of a reuse depend on, beside age: the kind, and how often the entry was reused.
-/// Entries used three times and those used more often are one class.
+/// What the odds of a reuse depend on, beside age: the kind; how often the entry was reused; and,
+/// where requests come by, whether its state lies in an answer (see candidate_facts), since
+/// whole loads differ in whether their prompts keep answers as they were. Entries used three times
+/// and those used more often are one class.
 struct reuse_class {
     static constexpr std::uint64_t most_uses = 3;
-    static constexpr std::size_t count = 2 * (most_uses + 1);
+    static constexpr std::size_t count = 3 * (most_uses + 1);
 
     reuse_kind kind;
     std::uint64_t uses;
+    bool in_answer = false; ///< makes no difference to `resuming`
 
     /// 0 .. count - 1.
     [[nodiscard]] constexpr std::size_t index() const {
-        return (kind == reuse_kind::passing ? 0 : count / 2) +
-               static_cast<std::size_t>(std::min(uses, most_uses));
+        std::size_t const row = kind == reuse_kind::resuming ? 2 : in_answer ? 1 : 0;
+        return row * (most_uses + 1) + static_cast<std::size_t>(std::min(uses, most_uses));
     }
     /// Calls visit(reuse_class) for each.
     template <class Visit>
     static constexpr void each(Visit&& visit) {
-        for (reuse_kind const kind : {reuse_kind::passing, reuse_kind::resuming})
-            for (std::uint64_t uses = 0; uses <= most_uses; ++uses)
-                visit(reuse_class{kind, uses});
+        for (std::uint64_t uses = 0; uses <= most_uses; ++uses) {
+            visit(reuse_class{reuse_kind::passing, uses, false});
+            visit(reuse_class{reuse_kind::passing, uses, true});
+            visit(reuse_class{reuse_kind::resuming, uses});
+        }
     }
 };
 
