@@ -121,8 +121,8 @@ private:
         bool live = false;
         bool resumable = false;
         bool in_answer = false; ///< its state, while it has one
-        tally passed;  ///< by requests that came by
-        tally resumed; ///< by those of them that resumed here
+        tally passed;           ///< by requests that came by
+        tally resumed;          ///< by those of them that resumed here
     };
 
     [[nodiscard]] entry* find(node_id id) {

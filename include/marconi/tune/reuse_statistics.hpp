@@ -100,8 +100,8 @@ private:
         return (seen.uses + ticks * other) / (seen.ticks + ticks);
     }
 
-    /// The rate of a class, given that of all passing: those with as many uses whose state is not in
-    /// an answer, where that of this class is, or the other way round, are most like it.
+    /// The rate of a class, given that of all passing. Most like it are those with as many uses
+    /// whose state lies on the other side of a prompt's end.
     [[nodiscard]] double rate_of_passing(policy::reuse_class of, std::size_t bucket,
                                          double all) const {
         policy::reuse_class other = of;
