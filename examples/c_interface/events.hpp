@@ -42,6 +42,7 @@ public:
                            .parent = e.parent.value(),
                            .position = e.position.value(),
                            .in = {e.in.tenant, e.in.adapter, e.in.revision},
+                           .in_answer = e.in_answer,
                            .tokens = nullptr, // they may yet move
                            .token_count = e.tokens.size()});
         try {

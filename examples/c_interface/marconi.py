@@ -28,6 +28,7 @@ INVALID_ARGUMENT = 1
 EVENT_KINDS = ("kv_published", "checkpoint_published", "checkpoint_removed", "removed", "split",
                "merged")
 ALL_BUT_ONE = 2**64 - 1
+AFTER_ALL = 2**64 - 1
 
 
 class Error(RuntimeError):
@@ -125,7 +126,7 @@ Learning = _record("Learning", [
     *((name, c_double) for name in "flops_asked shadow_saved odds_saved gdsf_saved".split()),
     *_counts("rules_by_odds changes spacing_pays memory_bytes ended")])
 Event = _record("Event", [
-    *_counts("sequence kind node parent position"), ("in", Scope),
+    *_counts("sequence kind node parent position"), ("in", Scope), ("in_answer", c_uint64),
     ("tokens", POINTER(c_int32)), ("token_count", c_size_t)])
 Events = _record("Events", [
     ("list", POINTER(Event)), ("count", c_size_t), ("next", c_uint64)])
@@ -141,7 +142,8 @@ _CAN_FAIL = {
     "describe_layer": [_CACHE, c_size_t, POINTER(LayerPlace)],
     "describe_state": [_CACHE, c_size_t, POINTER(StatePiece)],
     "match": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, POINTER(MatchResult)],
-    "open": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, c_double, POINTER(_LEASE)],
+    "open": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, c_double, c_uint64,
+             POINTER(_LEASE)],
     "restore": [_LEASE, POINTER(KvView), POINTER(c_void_p), c_uint64, _STREAM],
     "reserve": [_LEASE, c_uint64, _STREAM, POINTER(c_uint64)],
     "unreserve": [_LEASE, c_uint64],
@@ -254,6 +256,7 @@ class CacheEvent(typing.NamedTuple):
     position: int
     scope: tuple  # (tenant, adapter, revision)
     tokens: array.array
+    in_answer: bool
 
     @classmethod
     def of(cls, event):
@@ -262,7 +265,8 @@ class CacheEvent(typing.NamedTuple):
         if event.token_count:
             tokens.frombytes(ctypes.string_at(event.tokens, 4 * event.token_count))
         return cls(event.sequence, EVENT_KINDS[event.kind], event.node, event.parent,
-                   event.position, (scope.tenant, scope.adapter, scope.revision), tokens)
+                   event.position, (scope.tenant, scope.adapter, scope.revision), tokens,
+                   bool(event.in_answer))
 
 
 class _Handle:
@@ -325,11 +329,13 @@ class Cache(_Handle):
         return self._read("match", MatchResult, byref(Scope(tenant, adapter, revision)), first,
                           count, _count(limit, "limit"))
 
-    def open(self, tokens, *, tenant=0, adapter=0, revision=0, limit=ALL_BUT_ONE, weight=1.0):
+    def open(self, tokens, *, tenant=0, adapter=0, revision=0, limit=ALL_BUT_ONE, weight=1.0,
+             answer_from=AFTER_ALL):
         first, count = _int32s(tokens, "tokens")
         handle = _LEASE()
         self._library.marconi_open(self._handle, byref(Scope(tenant, adapter, revision)), first,
-                                   count, _count(limit, "limit"), weight, byref(handle))
+                                   count, _count(limit, "limit"), weight,
+                                   _count(answer_from, "answer_from"), byref(handle))
         return Lease(self._library, self, handle)
 
     def kv_view(self, layers, blocks=None):

@@ -269,11 +269,12 @@ int marconi_match(marconi_cache const* cache, marconi_scope const* in, int32_t c
 }
 
 int marconi_open(marconi_cache* cache, marconi_scope const* in, int32_t const* tokens, size_t count,
-                 uint64_t limit, double weight, marconi_lease** opened) {
+                 uint64_t limit, double weight, uint64_t answer_from, marconi_lease** opened) {
     return guarded([&] {
         marconi_cache& of = needed(cache, "cache");
         marconi_lease*& to = needed(opened, "opened");
-        match_options const options{.limit = limit_of(limit), .weight = weight};
+        match_options options{.limit = limit_of(limit), .weight = weight};
+        if (answer_from != MARCONI_AFTER_ALL) options.answer_from = token_count{answer_from};
         scope const whose = scope_of(needed(in, "in"));
         to = new marconi_lease{of, of.cache.open(whose, array(tokens, count, "tokens"), options)};
     });

@@ -145,6 +145,8 @@ typedef struct marconi_scope {
 
 /* The limit that leaves one token to compute, for its logits. */
 #define MARCONI_ALL_BUT_ONE UINT64_MAX
+/* Where the answer begins, if it is still to come. */
+#define MARCONI_AFTER_ALL UINT64_MAX
 
 typedef struct marconi_match_result {
     uint64_t matched;   /* leading tokens whose KV is here */
@@ -159,9 +161,11 @@ int marconi_match(marconi_cache const* cache, marconi_scope const* in, int32_t c
 
 /* Looks a prompt up and pins what can be resumed, up to `limit`: MARCONI_ALL_BUT_ONE or, for a
  * further answer to the same prompt, at most `count`. `weight` is what a FLOP saved for this
- * request is worth, compared with others: 1 for most requests, 0 to 1,000,000. */
+ * request is worth, compared with others: 1 for most requests, 0 to 1,000,000. `answer_from` is
+ * MARCONI_AFTER_ALL or, for a request that comes back after a preemption and has some of its answer
+ * in `tokens`, the length of its prompt. */
 int marconi_open(marconi_cache* cache, marconi_scope const* in, int32_t const* tokens, size_t count,
-                 uint64_t limit, double weight, marconi_lease** opened);
+                 uint64_t limit, double weight, uint64_t answer_from, marconi_lease** opened);
 /* Gives back all but what was committed. Null does nothing. */
 void marconi_close(marconi_lease* lease);
 
@@ -323,6 +327,7 @@ typedef struct marconi_event {
     uint64_t sequence; /* counts up by one: a gap means that some were lost */
     uint64_t kind, node, parent, position;
     marconi_scope in;      /* of publications */
+    uint64_t in_answer;    /* of MARCONI_CHECKPOINT_PUBLISHED: 1 if it lies in an answer */
     int32_t const* tokens; /* of MARCONI_KV_PUBLISHED */
     size_t token_count;
 } marconi_event;

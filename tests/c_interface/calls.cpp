@@ -45,10 +45,11 @@ struct opened {
     opened& operator=(opened const&) = delete;
     ~opened() { CHECK(marconi_destroy(cache) == MARCONI_OK); }
 
-    marconi_lease* open(std::vector<std::int32_t> const& tokens, marconi_scope in = {}) const {
+    marconi_lease* open(std::vector<std::int32_t> const& tokens, marconi_scope in = {},
+                        std::uint64_t answer_from = MARCONI_AFTER_ALL) const {
         marconi_lease* lease = nullptr;
         REQUIRE(marconi_open(cache, &in, tokens.data(), tokens.size(), MARCONI_ALL_BUT_ONE, 1,
-                             &lease) == MARCONI_OK);
+                             answer_from, &lease) == MARCONI_OK);
         return lease;
     }
 
@@ -397,13 +398,13 @@ TEST_CASE("what does not fit is answered, in words") {
     opened const with;
     auto const tokens = counting(40);
     marconi_lease* lease = nullptr;
-    CHECK(marconi_open(nullptr, &nobody, tokens.data(), 40, MARCONI_ALL_BUT_ONE, 1, &lease) ==
+    CHECK(marconi_open(nullptr, &nobody, tokens.data(), 40, MARCONI_ALL_BUT_ONE, 1,
+                       MARCONI_AFTER_ALL, &lease) == MARCONI_INVALID_ARGUMENT);
+    CHECK(marconi_open(with.cache, &nobody, nullptr, 40, MARCONI_ALL_BUT_ONE, 1, MARCONI_AFTER_ALL,
+                       &lease) == MARCONI_INVALID_ARGUMENT);
+    CHECK(marconi_open(with.cache, &nobody, tokens.data(), 40, 41, 1, MARCONI_AFTER_ALL, &lease) ==
           MARCONI_INVALID_ARGUMENT);
-    CHECK(marconi_open(with.cache, &nobody, nullptr, 40, MARCONI_ALL_BUT_ONE, 1, &lease) ==
-          MARCONI_INVALID_ARGUMENT);
-    CHECK(marconi_open(with.cache, &nobody, tokens.data(), 40, 41, 1, &lease) ==
-          MARCONI_INVALID_ARGUMENT);
-    CHECK(marconi_open(with.cache, &nobody, tokens.data(), 40, 40, -1, &lease) ==
+    CHECK(marconi_open(with.cache, &nobody, tokens.data(), 40, 40, -1, MARCONI_AFTER_ALL, &lease) ==
           MARCONI_INVALID_ARGUMENT);
     CHECK(lease == nullptr);
     CHECK(marconi_reserve(nullptr, 1, nullptr, nullptr) == MARCONI_INVALID_ARGUMENT);
@@ -555,12 +556,13 @@ TEST_CASE("events wait until they are taken") {
     CHECK(std::vector<std::int32_t>(first.tokens, first.tokens + first.token_count) ==
           counting(40));
     CHECK(published->list[1].tokens == nullptr);
+    CHECK(published->list[1].in_answer == 0);
     CHECK(published->next == 2);
 
     SECTION("a fork, and its end") {
         auto tokens = counting(20);
         tokens.push_back(-1);
-        marconi_lease* lease = with.open(tokens);
+        marconi_lease* lease = with.open(tokens, {}, 20);
         marconi_captured const end{21, brought.pieces.data()};
         REQUIRE(commit(lease, tokens, &brought, {end}) == MARCONI_OK);
         marconi_close(lease);
@@ -573,6 +575,7 @@ TEST_CASE("events wait until they are taken") {
         CHECK(split.position == 20);
         CHECK(leaf.parent == split.parent);
         CHECK(leaf.token_count == 1);
+        CHECK(forked->list[2].in_answer == 1);
 
         REQUIRE(marconi_evict(with.cache, 1, nullptr) == MARCONI_OK);
         auto const gone = kinds(*take());

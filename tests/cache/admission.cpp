@@ -114,6 +114,21 @@ TEST_CASE("turns whose thoughts are left out go on from where the answer began")
     CHECK(resumed_in_turns(1_tokens) == named{0, 0, 50, 80}); // past where they part
 }
 
+TEST_CASE("where the answer begins may be told, if a part of it is there already") {
+    counting_cache<policy::lru> cache{room_for(hybrid(), 1000), {}, {8_tokens}};
+    sequence const tokens = numbered(0, 80);
+    auto const at = [&](cache::match_options options) {
+        return positions(cache.plan(cache.match({}, tokens, options)).captures.at);
+    };
+    CHECK(at({}) == named{72});
+    CHECK(at({.answer_from = 80_tokens}) == named{72});
+    CHECK(at({.answer_from = 60_tokens}) == named{52});
+    CHECK(at({.answer_from = 85_tokens}) == named{77}); // more of the prompt is to come
+    CHECK(at({.answer_from = 99_tokens}) == named{});   // past the limit
+    CHECK(at({.answer_from = 7_tokens}) == named{});
+    CHECK(at({.answer_from = 0_tokens}) == named{});
+}
+
 TEST_CASE("a lease repeats its plan") {
     small_cache cache{room_for(hybrid(), 1000)};
     serve(cache, "the quick brown fox");

@@ -164,6 +164,10 @@ TEST_CASE("a policy is told which checkpoints lie in answers") {
     commit(cache, lease, text("0123456789abcd"), {12}); // this time it is in the prompt
     lease.release();
     CHECK(in_answer() == flags{{8, false}, {10, false}, {12, false}, {18, false}});
+    lease = acquire(cache, text("0123456789abcd"), {}, {.answer_from = 10_tokens});
+    commit(cache, lease, text("0123456789abcd"), {14}); // a request that comes back
+    lease.release();
+    CHECK(in_answer() == flags{{8, false}, {10, false}, {12, false}, {14, true}, {18, false}});
 }
 
 TEST_CASE("FLOPs are counted from the nearest checkpoint that lives") {

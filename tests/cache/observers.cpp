@@ -19,6 +19,7 @@ struct mirror {
         std::uint64_t start = 0;
         sequence tokens;
         bool checkpoint = false;
+        bool in_answer = false; ///< the checkpoint is
 
         [[nodiscard]] std::uint64_t end() const { return start + tokens.size(); }
     };
@@ -37,7 +38,7 @@ struct mirror {
         using enum cache::event_kind;
         if (e.kind == kv_published) {
             auto const above = nodes.find(e.parent);
-            node n{e.parent, e.in, 0, {e.tokens.begin(), e.tokens.end()}, false};
+            node n{e.parent, e.in, 0, {e.tokens.begin(), e.tokens.end()}};
             if (above != nodes.end()) {
                 n.start = above->second.end();
                 expect(above->second.in == e.in, "a child in another scope");
@@ -55,6 +56,7 @@ struct mirror {
         case checkpoint_removed:
             expect(n.end() == e.position.value(), "a wrong position of a checkpoint");
             n.checkpoint = !n.checkpoint;
+            n.in_answer = e.in_answer;
             break;
         case removed:
             expect(!n.checkpoint, "a node removed with its checkpoint");
@@ -64,7 +66,7 @@ struct mirror {
             std::size_t const upper = e.position.value() - n.start;
             expect(upper > 0 && upper < n.tokens.size(), "a split outside the edge");
             expect(nodes.count(e.parent) == 0, "a split into a known node");
-            nodes[e.parent] = {n.parent, n.in, n.start, first(n.tokens, upper), false};
+            nodes[e.parent] = {n.parent, n.in, n.start, first(n.tokens, upper)};
             n.parent = e.parent;
             n.start += upper;
             n.tokens.erase(n.tokens.begin(), n.tokens.begin() + static_cast<std::ptrdiff_t>(upper));
@@ -74,7 +76,9 @@ struct mirror {
             node const above = nodes[e.parent];
             expect(n.parent == e.parent && !above.checkpoint, "a wrong merge");
             nodes.erase(e.parent);
-            n = {above.parent, n.in, above.start, above.tokens + n.tokens, n.checkpoint};
+            n.parent = above.parent;
+            n.start = above.start;
+            n.tokens = above.tokens + n.tokens;
             break;
         }
         case kv_published:
@@ -119,6 +123,7 @@ std::string differences(Cache const& cache, mirror const& heard) {
         if (tree[id].depth != n.end()) return who + " has another depth";
         if (!std::ranges::equal(tree.tokens(id), n.tokens)) return who + " has other tokens";
         if (cache.internals().has_checkpoint(id) != n.checkpoint) return who + ": its checkpoint";
+        if ((tree[id].payload.in_answer != 0) != n.in_answer) return who + ": its answer";
         node_id root = id;
         while (tree[root].parent)
             root = tree[root].parent;
@@ -144,7 +149,9 @@ TEST_CASE("events alone rebuild the tree") {
                 sequence tokens;
                 for (std::uint64_t n = 1 + below(30); tokens.size() < n;)
                     tokens.push_back(static_cast<std::int32_t>(below(2)));
-                auto lease = acquire(cache, tokens, {.tenant = below(2)});
+                cache::match_options options;
+                if (i % 2 == 0) options.answer_from = token_count{tokens.size() / 2};
+                auto lease = acquire(cache, tokens, {.tenant = below(2)}, options);
                 std::uint64_t const from = lease.position().value();
                 std::uint64_t const middle = from + 1 + below(tokens.size() - from);
                 if (below(2)) (void)cache.reserve(lease, token_count{tokens.size()});

@@ -22,6 +22,7 @@ request_facts request(std::uint64_t tokens, std::uint64_t limit, std::uint64_t m
             .limit = token_count{limit},
             .matched = token_count{matched},
             .resumable = token_count{resumable},
+            .answer_from = token_count{tokens},
             .block_tokens = token_count{block},
             .checkpoint_grid = token_count{grid}};
 }

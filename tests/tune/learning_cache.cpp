@@ -324,11 +324,12 @@ void shadow_and_rivals_save_the_same(Steps steps) {
 
 } // namespace
 
-TEST_CASE("who learns is told of a request's weight, with its prompt and with its answer") {
+TEST_CASE("who learns is told of a request's weight and answer, whichever part of it comes") {
     cache::prefix_cache cache{tiny_store(100)};
     tokens const all = numbered(1, 20);
     cache::lease_record lease;
     lease.prompt = token_count{10};
+    lease.answer_from = token_count{8};
     lease.weight = 3;
     for (std::size_t const size : {10u, 15u}) {
         std::vector<cache::captured_state> const states{{token_count{size}}};
@@ -337,6 +338,7 @@ TEST_CASE("who learns is told of a request's weight, with its prompt and with it
         REQUIRE(shown);
         CHECK((shown->prompt == token_count{}) == (size == 15)); // more of an answer
         CHECK(shown->weight == 3);
+        CHECK(shown->answer_from == token_count{8});
         lease.offered = lease.captured = static_cast<std::uint32_t>(size);
     }
 }

@@ -75,6 +75,8 @@ private:
         expect(payload.kv_pins, kv_pins_[id.value()], name(id) + ": KV pins");
         expect(payload.checkpoint_pins, checkpoint_pins_[id.value()],
                name(id) + ": checkpoint pins");
+        if (payload.in_answer && !payload.checkpoint)
+            fault(name(id) + ": a state in an answer that is not there");
         bool const pinned = payload.kv_pins != 0 || payload.checkpoint_pins != 0;
         if (n.is_root()) {
             if (n.is_leaf() && !pinned) fault(name(id) + ": an empty root");

@@ -149,7 +149,7 @@ private:
                                std::span<page_id const> states) noexcept {
         node_id id = tree_.holding(below, a.position);
         if (tree_[id].depth != a.position) id = entries_.split(id, a.position);
-        bool const in_answer = a.position > lease_.prompt.value();
+        bool const in_answer = a.position > lease_.answer_from.value();
         entries_.attach_checkpoint(id, a.own(states), in_answer, lease_.in);
         ++outcome_.stored_checkpoints;
         return id;

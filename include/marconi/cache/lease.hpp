@@ -35,6 +35,7 @@ struct lease_record {
 
     token_count resume_at;
     token_count prompt;
+    token_count answer_from;
     token_count limit; ///< of the match
     policy::capture_rule captures;
     /// Where commits have brought states, up to the prompt's end; ascending.

@@ -22,6 +22,10 @@ struct match_options {
     /// this weight from then on, unless others gave them a larger one; what lies above keeps its
     /// own. The library's eviction policies multiply compute saved per byte by it; lru ignores it.
     double weight = 1;
+    /// Where the answer begins, if the tokens include some of it: the length of the prompt, of a
+    /// request that comes back after a preemption. By default it is still to come, after them all.
+    /// States past it lie in the answer, and branch_and_tail::before_answer counts from it.
+    std::optional<token_count> answer_from = {};
 };
 
 /// How much of a prompt is in the cache, by kind of state, and why not more of it can be used.
@@ -39,6 +43,7 @@ struct match_result {
         return std::min(matched, limit) - resumable;
     }
 
+    token_count answer_from;   ///< where the answer begins
     double weight = 1;         ///< of the request
     node_ref resume_node = {}; ///< where `resumable` is; meaningless if that is 0
     std::uint64_t cache = 0;   ///< the identity of the cache that answered

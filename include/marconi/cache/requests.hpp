@@ -39,6 +39,7 @@ template <class Entries, class Token>
                        .limit = options.limit.value_or(all_but_one),
                        .matched = {},
                        .resumable = {},
+                       .answer_from = options.answer_from.value_or(size),
                        .weight = options.weight,
                        .resume_node = {},
                        .cache = cache};
@@ -91,6 +92,7 @@ decide_captures(Entries const& entries, Admission const& admission, cache_option
                               .limit = match.limit,
                               .matched = match.matched,
                               .resumable = match.resumable,
+                              .answer_from = match.answer_from,
                               .block_tokens = token_count{entries.store().layout().block_tokens()},
                               .checkpoint_grid = grid});
     if (std::uint64_t const step = rule.every.value())
@@ -120,6 +122,7 @@ template <class Entries>
     lease.request = entries.counts().requests + 1;
     lease.resume_at = plan.match.resumable;
     lease.prompt = plan.match.tokens;
+    lease.answer_from = plan.match.answer_from;
     lease.limit = plan.match.limit;
     lease.weight = static_cast<float>(plan.match.weight);
     if (entries.needs_checkpoint()) {

@@ -23,6 +23,7 @@ void tell_all(Entries const& entries, std::uint64_t sequence, Listener& listener
             listener.observe(e);
             if (entries.has_checkpoint(id)) {
                 e.kind = event_kind::checkpoint_published;
+                e.in_answer = tree[id].payload.in_answer != 0;
                 e.tokens = {};
                 listener.observe(e);
             }

@@ -12,10 +12,11 @@ namespace marconi::policy {
 
 /// A request before its prefill, for admission.
 struct request_facts {
-    token_count tokens;    ///< length of the prompt
-    token_count limit;     ///< deepest position that may be resumed from (usually tokens - 1)
-    token_count matched;   ///< leading tokens whose KV is in the cache
-    token_count resumable; ///< deepest resumable position at or under the limit
+    token_count tokens;      ///< length of the prompt
+    token_count limit;       ///< deepest position that may be resumed from (usually tokens - 1)
+    token_count matched;     ///< leading tokens whose KV is in the cache
+    token_count resumable;   ///< deepest resumable position at or under the limit
+    token_count answer_from; ///< where the answer begins: `tokens`, if it is still to come
     token_count block_tokens;
     token_count checkpoint_grid; ///< positions to capture at in the prompt are multiples of this
 };
@@ -39,8 +40,9 @@ struct candidate_facts {
     token_count resume_above; ///< the nearest position above that can be resumed from
     bool is_leaf = false;
     bool has_checkpoint = false;
-    /// The checkpoint lies past the prompt of the request that brought it: where an answer ends,
-    /// most often. Prompts that leave thoughts out never come back to it.
+    /// The checkpoint lies in the answer of the request that brought it first: at its end, most
+    /// often. Where prompts leave a part of answers out, as those of reasoning models do their
+    /// thoughts, no request comes back to it.
     bool in_answer = false;
     double weight = 1; ///< the largest of those who published it or resumed here: see match_options
 

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <limits>
+#include <optional>
 #include <span>
 #include <utility>
 #include <vector>
@@ -28,8 +29,9 @@ struct replay_request {
     std::span<cache::captured_state const> captured = {};
     /// Where earlier commits of the request brought states, in any order.
     std::vector<token_count> captured_before = {};
-    /// What it is planned for, where `prompt` is cut to the part that was committed.
-    token_count whole_prompt = {};
+    /// Where the answer begins, if that is not at `prompt`: before it, or past it where the prompt
+    /// is cut to the part that was committed.
+    std::optional<token_count> answer_from = {};
 };
 
 /// What became of a request.
@@ -92,12 +94,11 @@ template <class Cache>
 [[nodiscard]] prepared_replay prepare(Cache const& cache,
                                       replay_request<typename Cache::token_type> const& request) {
     auto const prompt = request.tokens.first(request.prompt.value());
-    cache::match_result const found = cache.match(
-        request.in, prompt, cache::match_options{.limit = request.limit, .weight = request.weight});
-    cache::match_result planned = found;
-    planned.tokens = std::max(found.tokens, request.whole_prompt);
-    prepared_replay ready{.plan = cache.plan(planned), .captured = {}};
-    ready.plan.match = found;
+    auto const found = cache.match(request.in, prompt,
+                                   cache::match_options{.limit = request.limit,
+                                                        .weight = request.weight,
+                                                        .answer_from = request.answer_from});
+    prepared_replay ready{.plan = cache.plan(found), .captured = {}};
     ready.plan.captures.tail = ready.plan.captures.tail && request.ended;
     ready.captured = captures_of(ready.plan, token_count{request.tokens.size()});
     token_count const from = ready.plan.resume_at();

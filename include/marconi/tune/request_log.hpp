@@ -58,6 +58,7 @@ public:
                                      .number = lease.request,
                                      .prompt = commit.first ? lease.prompt : token_count{},
                                      .limit = commit.first ? lease.limit : token_count{},
+                                     .answer_from = lease.answer_from,
                                      .tokens = {tokens.begin(), tokens.end()},
                                      .weight = lease.weight,
                                      .ended = commit.ended});
@@ -108,7 +109,7 @@ public:
                 .limit = std::min(e.limit, size),
                 .ended = e.ended,
                 .weight = e.weight,
-                .whole_prompt = e.prompt};
+                .answer_from = e.answer_from};
     }
     [[nodiscard]] std::size_t size() const { return entries_.size(); }
     /// The first entry of the window.
@@ -126,6 +127,7 @@ private:
         std::uint64_t number;
         token_count prompt;
         token_count limit;
+        token_count answer_from;
         std::vector<Token> tokens;
         float weight;
         bool ended;

@@ -43,7 +43,7 @@ request_shown(cache::lease_record const& lease, std::span<Token const> tokens,
                                      .weight = lease.weight,
                                      .captured = states,
                                      .captured_before = lease.captured_in_prompt,
-                                     .whole_prompt = lease.prompt};
+                                     .answer_from = lease.answer_from};
     auto const passes = [&](std::uint64_t position, std::uint64_t before) {
         return before <= lease.prompt.value() || position / stride != before / stride;
     };
@@ -63,7 +63,8 @@ request_shown(cache::lease_record const& lease, std::span<Token const> tokens,
                                  .limit = {},
                                  .ended = false,
                                  .weight = lease.weight,
-                                 .captured = states};
+                                 .captured = states,
+                                 .answer_from = lease.answer_from};
 }
 
 } // namespace marconi::tune

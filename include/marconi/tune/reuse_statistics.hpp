@@ -85,11 +85,11 @@ public:
 private:
     using rates = std::array<double, policy::age_bucket::count>; ///< reuses a tick
 
-    /// Priors: this many entries are added to what was seen. `like_others` did as all that requests
-    /// pass by do, or all with as many uses; `unseen` ones did as one expects if nothing is known.
-    /// Such an entry goes unused for as long again as it has, and for ten times as long if others
-    /// go on from it. What requests pass by is much alike; where they resume and go no further is
-    /// either a fork or a turn of a conversation that went on.
+    /// Priors: this many entries are added to what was seen. `like_others` did as others that
+    /// requests pass by do; `unseen` ones did as one expects if nothing is known. Such an entry
+    /// goes unused for as long again as it has, and for ten times as long if others go on from it.
+    /// What requests pass by is much alike; where they resume and go no further is either a fork or
+    /// a turn of a conversation that went on.
     static constexpr double like_others = 30, unseen = 1;
     static constexpr double negligible = 1e-12;
 

@@ -116,6 +116,8 @@ private:
         agree("checkpoint", bool{n.payload.checkpoint}, r.checkpoint.has_value());
         agree("checkpoint by events", notes_.nodes.at(id.value()).checkpoint,
               r.checkpoint.has_value());
+        agree("whether that is in an answer, by events", notes_.nodes.at(id.value()).in_answer,
+              r.checkpoint && r.in_answer);
         if (r.checkpoint) same_pages(entries_.checkpoint(id).pages(), *r.checkpoint);
         compare_pins(id, key);
     }

@@ -40,6 +40,7 @@ struct journal {
         path key;
         std::uint32_t start = 0;
         bool checkpoint = false;
+        bool in_answer = false; ///< the checkpoint is
     };
     std::map<std::uint32_t, told> nodes; ///< as events describe them
     std::deque<told> victims;            ///< of the policy, not yet accounted for
@@ -102,6 +103,7 @@ public:
                 reference::depth_of(n.key) != position)
                 into_->complain("an event of a checkpoint is wrong");
             n.checkpoint = e.kind == checkpoint_published;
+            n.in_answer = e.in_answer;
         } else if (e.kind == removed) {
             nodes.erase(e.node.value());
         } else if (e.kind == split) {

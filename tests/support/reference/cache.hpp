@@ -21,7 +21,7 @@ struct rules {
 
 struct match {
     path prompt;
-    std::uint32_t limit = 0, matched = 0, resumable = 0;
+    std::uint32_t limit = 0, answer_from = 0, matched = 0, resumable = 0;
     path resume; ///< the node that `resumable` is in
     std::uint64_t tag = 0;
 };
@@ -41,8 +41,9 @@ public:
         return outcome;
     }
 
-    [[nodiscard]] match look(path const& prompt, std::uint32_t limit) const {
-        match m{.prompt = prompt, .limit = limit, .resume = {}};
+    [[nodiscard]] match look(path const& prompt, std::uint32_t limit,
+                             std::uint32_t answer_from) const {
+        match m{.prompt = prompt, .limit = limit, .answer_from = answer_from, .resume = {}};
         for (auto const& [key, n] : nodes)
             if (key[0] == prompt[0]) {
                 m.matched = std::max(m.matched, common(key, prompt) - 1);
@@ -60,10 +61,9 @@ public:
     [[nodiscard]] marconi::policy::capture_rule plan(match const& m) const {
         marconi::policy::capture_rule found;
         if (!needs_checkpoint()) return found;
-        auto const tokens = static_cast<std::uint32_t>(m.prompt.size() - 1);
-        std::uint32_t answer = rules_.answer == 0 || rules_.answer > tokens
+        std::uint32_t answer = rules_.answer == 0 || rules_.answer > m.answer_from
                                    ? 0
-                                   : (tokens - rules_.answer) / rules_.grid * rules_.grid;
+                                   : (m.answer_from - rules_.answer) / rules_.grid * rules_.grid;
         if (answer > m.limit) answer = 0;
         std::uint32_t const until = answer ? answer : m.limit;
         std::uint32_t const fork = std::min(m.matched, until) / rules_.grid * rules_.grid;
@@ -102,7 +102,7 @@ public:
         }
         lease l{.scope = m.prompt[0],
                 .resume_at = m.resumable,
-                .prompt = depth_of(m.prompt),
+                .answer_from = m.answer_from,
                 .weight = weight,
                 .captures = plan(m),
                 .stands = {},

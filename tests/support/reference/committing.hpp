@@ -199,7 +199,7 @@ private:
             auto& checkpoint = nodes.at(key).checkpoint.emplace();
             for (auto n = layout->checkpoint_pages(token_count{*p}); n > 0; --n)
                 checkpoint.push_back(take());
-            nodes.at(key).in_answer = *p > l.prompt;
+            nodes.at(key).in_answer = *p > l.answer_from;
             if (*p <= w.known) ++story.checkpoints_on_known;
         }
         for (std::uint32_t const p : w.arrivals) // what was here found a second use

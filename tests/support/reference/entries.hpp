@@ -48,7 +48,7 @@ struct node {
 
 struct lease {
     char scope = 0;
-    std::uint32_t resume_at = 0, prompt = 0;
+    std::uint32_t resume_at = 0, answer_from = 0;
     double weight = 1;
     marconi::policy::capture_rule captures;
     std::optional<path> stands; ///< the node whose KV it pins

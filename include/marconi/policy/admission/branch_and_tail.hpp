@@ -20,7 +20,7 @@ namespace marconi::policy {
 /// point helps only the turn after next.
 ///
 /// ```
-/// a = tokens - before_answer, rounded down to the checkpoint grid; none if that is past the limit
+/// a = answer_from - before_answer, rounded down to the checkpoint grid; none if that is past the limit
 /// c = min(matched, limit, a), rounded down likewise
 /// captured: c where c - resumable >= g,      g = min(block_tokens, 16)
 ///           a where it lies as far past c, or past resumable if c is not captured
@@ -59,8 +59,8 @@ struct branch_and_tail {
     }
     /// Where the answer begins; 0 if that is not to be captured.
     [[nodiscard]] token_count answer(request_facts const& facts) const {
-        if (before_answer == token_count{} || before_answer > facts.tokens) return {};
-        token_count const start = on_grid(facts.tokens - before_answer, facts);
+        if (before_answer == token_count{} || before_answer > facts.answer_from) return {};
+        token_count const start = on_grid(facts.answer_from - before_answer, facts);
         return start <= facts.limit ? start : token_count{};
     }
     /// How far branch point and answer's start have to lie past what comes before them.

@@ -3,8 +3,8 @@
 // A tournament of candidates: in groups of eight, the smallest goes on to the next round.
 //
 //   rounds_[1]   n3
-//   rounds_[0]   n3              n9
-//   keys_        n0 n1 n3 .. n7  n8 n9 .. n15      a node's key is where its id says
+//   rounds_[0]   n3                 n9
+//   keys_        n0 n1 -- n3 .. n7  n8 n9 .. n15      a node's key is where its id says
 //
 // A heap would move other nodes' entries, and would have to keep where each is: in a large cache
 // that is a cache miss a level. Here a change reads one group in each round whose winner it
@@ -25,13 +25,16 @@
 namespace marconi::policy {
 
 /// Candidates by priority, smallest (key, node id) first: for priorities that change only when
-/// the candidate does. Memory: a key, and a seventh of a key and an id, for every id up to the
-/// largest, or up to twice that.
+/// the candidate does. Keys are compared by functions that do not throw. Below, N is the largest
+/// id. Memory: for each id up to that a key, a bit, and a seventh of a key and an id; or up to
+/// twice that.
 template <std::totally_ordered Key>
-    requires std::default_initializable<Key> && std::is_nothrow_copy_assignable_v<Key>
+    requires std::is_nothrow_default_constructible_v<Key> &&
+        std::is_nothrow_copy_constructible_v<Key> && std::is_nothrow_copy_assignable_v<Key>
 class tournament_index {
 public:
-    /// Adds a node that is absent. O(log N). std::bad_alloc leaves the index as it was.
+    /// Adds a node that is absent. O(log N), or O(N) where an id is twice as large as any before.
+    /// std::bad_alloc leaves the index as it was.
     void insert(node_id node, Key const& key) {
         assert(!contains(node));
         if (node.value() >= keys_.size()) grow(node.value() + std::size_t{1});
@@ -56,7 +59,7 @@ public:
 
     /// The node with the smallest (key, id), or nothing. O(1).
     [[nodiscard]] std::optional<node_id> top() const {
-        if (size_ == 0) return std::nullopt;
+        if (size() == 0) return std::nullopt;
         return rounds_.back().front().node;
     }
 
@@ -69,7 +72,7 @@ public:
     [[nodiscard]] bool contains(node_id node) const {
         return node.value() < keys_.size() && (present_[node.value() / group] & bit(node)) != 0;
     }
-    [[nodiscard]] std::size_t size() const { return size_; }
+    [[nodiscard]] std::size_t size() const { return rounds_.empty() ? 0 : size_; }
 
 private:
     /// Without a node, nobody: greater than all others.
@@ -84,7 +87,8 @@ private:
     };
     using round = std::vector<entry>;
 
-    static constexpr std::size_t group = 8; ///< measured: 16 take as long, 32 longer
+    /// As many as present_ has bits for; 16 take as long, 32 longer.
+    static constexpr std::size_t group = 8;
 
     [[nodiscard]] static std::uint8_t bit(node_id node) {
         return static_cast<std::uint8_t>(1u << node.value() % group);
@@ -137,6 +141,7 @@ private:
         rounds.emplace_back(1);
         present_.resize(groups);
         keys_.resize(groups * group); // if this throws, there are bits for keys that are not there
+        size_ = size();               // 0, if what was here has moved
         rounds_ = std::move(rounds);
         for (std::size_t at = 0; at < groups; ++at)
             rounds_[0][at] = winner(at);
