@@ -20,7 +20,7 @@ namespace marconi::policy {
 /// point helps only the turn after next.
 ///
 /// ```
-/// a = answer_from - before_answer, rounded down to the checkpoint grid; none if that is past the limit
+/// a = answer_from - before_answer, rounded down to the checkpoint grid; none if past the limit
 /// c = min(matched, limit, a), rounded down likewise
 /// captured: c where c - resumable >= g,      g = min(block_tokens, 16)
 ///           a where it lies as far past c, or past resumable if c is not captured
