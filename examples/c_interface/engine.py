@@ -90,7 +90,8 @@ class Engine:
     def admit_next(self):
         request = self.waiting[0]
         request.lease = self.cache.open(request.tokens, tenant=request.tenant,
-                                        weight=request.weight)
+                                        weight=request.weight,
+                                        answer_from=len(request.prompt))
         ctypes.memset(request.state, 0, ctypes.sizeof(request.state))
         request.lease.restore(state=[ctypes.addressof(request.state)])
         request.lease.let_go_checkpoint()  # the model goes on in its copy

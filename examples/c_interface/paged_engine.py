@@ -56,7 +56,8 @@ class Connector:
     def load(self, request):
         """The request has blocks and a slot. Returns where its prefill starts."""
         request.lease = self.cache.open(request.tokens, tenant=request.tenant,
-                                        weight=request.weight)
+                                        weight=request.weight,
+                                        answer_from=len(request.prompt))
         request.lease.restore(self.states[request.slot], self._kv(request))
         request.lease.let_go_checkpoint()  # the engine has copies of both
         request.lease.let_go_kv()

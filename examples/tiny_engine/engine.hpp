@@ -223,9 +223,10 @@ private:
         running_request& r = *running_.back();
         if (!in_place()) take_slot(r);
         if (!cache_) return;
-        marconi::match_options from;
-        if (r.of.starts_over) from.limit = marconi::token_count{};
-        r.lease = cache_->open(scope_of(r.of), r.of.tokens, from);
+        marconi::match_options options;
+        if (r.of.starts_over) options.limit = marconi::token_count{};
+        options.answer_from = marconi::token_count{r.of.asked.prompt.size()};
+        r.lease = cache_->open(scope_of(r.of), r.of.tokens, options);
         cache_->restore(r.lease, {views(r.slot)}, r.state.view());
         r.lease.let_go_checkpoint(); // the model goes on in its copy
         r.computed = r.of.resumed = r.lease.resume_at().value();

@@ -29,9 +29,9 @@ namespace marconi::policy {
 /// the answer's start, where it resumes, and that is no branch point. (On a coarser grid it
 /// may lie up to a step farther, and is taken for one.)
 struct branch_and_tail {
-    /// How far before the end of the prompt the answer's start is captured: as many tokens as the
-    /// chat template puts after the last message, or a few more, which the next turn computes
-    /// again. 16 is enough for most. 0: it is not captured.
+    /// How far before the answer its start is captured: as many tokens as the chat template puts
+    /// after the last message, or a few more, which the next turn computes again. 16 is enough for
+    /// most. 0: it is not captured.
     token_count before_answer{0};
 
     /// A checkpoint that saves fewer tokens than this is not worth cutting a prefill in two for,
