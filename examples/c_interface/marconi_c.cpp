@@ -81,9 +81,11 @@ std::uint32_t narrow(std::uint64_t number, char const* name) {
 
 scope scope_of(marconi_scope const& in) { return {in.tenant, in.adapter, in.revision}; }
 
-std::optional<token_count> limit_of(std::uint64_t limit) {
-    if (limit == MARCONI_ALL_BUT_ONE) return {};
-    return token_count{limit};
+/// Nothing for MARCONI_ALL_BUT_ONE and MARCONI_AFTER_ALL, which leave it to the cache.
+std::optional<token_count> position_of(std::uint64_t given) {
+    static_assert(MARCONI_ALL_BUT_ONE == MARCONI_AFTER_ALL);
+    if (given == MARCONI_ALL_BUT_ONE) return {};
+    return token_count{given};
 }
 
 footprint footprint_of(marconi_options const& options) {
@@ -258,8 +260,9 @@ int marconi_match(marconi_cache const* cache, marconi_scope const* in, int32_t c
                   size_t count, uint64_t limit, marconi_match_result* found) {
     return guarded([&] {
         marconi_cache const& of = needed(cache, "cache");
-        match_result const is = of.cache.match(
-            scope_of(needed(in, "in")), array(tokens, count, "tokens"), {.limit = limit_of(limit)});
+        match_result const is =
+            of.cache.match(scope_of(needed(in, "in")), array(tokens, count, "tokens"),
+                           {.limit = position_of(limit)});
         needed(found, "found") =
             marconi_match_result{.matched = is.matched.value(),
                                  .resumable = is.resumable.value(),
@@ -273,8 +276,8 @@ int marconi_open(marconi_cache* cache, marconi_scope const* in, int32_t const* t
     return guarded([&] {
         marconi_cache& of = needed(cache, "cache");
         marconi_lease*& to = needed(opened, "opened");
-        match_options options{.limit = limit_of(limit), .weight = weight};
-        if (answer_from != MARCONI_AFTER_ALL) options.answer_from = token_count{answer_from};
+        match_options const options{
+            .limit = position_of(limit), .weight = weight, .answer_from = position_of(answer_from)};
         scope const whose = scope_of(needed(in, "in"));
         to = new marconi_lease{of, of.cache.open(whose, array(tokens, count, "tokens"), options)};
     });

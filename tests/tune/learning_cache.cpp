@@ -559,7 +559,7 @@ TEST_CASE("answers begin where they do in the ghosts, too, if a commit ends befo
 namespace {
 
 /// What was learned of forty conversations that take turns, too many for the cache. An answer
-/// begins with thoughts, which later prompts leave out unless they are `kept`.
+/// begins with thoughts, which later prompts leave out, or keep.
 policy::reuse_odds odds_after_conversations(bool thoughts_kept) {
     learning_cache cache{tiny_store(2400), {}, {}, policy::branch_and_tail{2_tokens}};
     std::int32_t name = 0;

@@ -34,9 +34,9 @@ struct lease_record {
     node_id checkpoint_node;         ///< whose checkpoint it pins, if any
 
     token_count resume_at;
-    token_count prompt;
-    token_count answer_from;
-    token_count limit; ///< of the match
+    token_count prompt;      ///< tokens of the match, those of an answer so far among them
+    token_count answer_from; ///< of the match
+    token_count limit;       ///< of the match
     policy::capture_rule captures;
     /// Where commits have brought states, up to the prompt's end; ascending.
     std::vector<token_count> captured_in_prompt;

@@ -31,7 +31,7 @@ struct match_options {
 /// How much of a prompt is in the cache, by kind of state, and why not more of it can be used.
 struct match_result {
     scope in;
-    token_count tokens;    ///< length of the prompt
+    token_count tokens;    ///< length of the prompt, with what there is of an answer
     token_count limit;     ///< deepest position that may be resumed from
     token_count matched;   ///< leading tokens whose KV is here
     token_count resumable; ///< deepest position <= limit where every kind of state is here

@@ -12,7 +12,7 @@ namespace marconi::policy {
 
 /// A request before its prefill, for admission.
 struct request_facts {
-    token_count tokens;      ///< length of the prompt
+    token_count tokens;      ///< length of the prompt, with what there is of an answer
     token_count limit;       ///< deepest position that may be resumed from (usually tokens - 1)
     token_count matched;     ///< leading tokens whose KV is in the cache
     token_count resumable;   ///< deepest resumable position at or under the limit
