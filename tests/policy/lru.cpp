@@ -13,6 +13,7 @@ TEST_CASE("lru evicts the oldest last use, then the lowest id") {
     policy.insert(node_id{9}, usage{tick{2}}, {});
     policy.insert(node_id{2}, usage{tick{3}}, {});
     CHECK(policy.victim(tick{10}) == node_id{9});
+    CHECK(policy::likely_victim(policy) == node_id{9});
     policy.update(node_id{9}, usage{tick{10}}, {});
     CHECK(policy.victim(tick{11}) == node_id{2});
     policy.evicted(node_id{2});

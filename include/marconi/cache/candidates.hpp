@@ -1,6 +1,7 @@
 #pragma once
 
 #include <marconi/cache/checkpoint_table.hpp>
+#include <marconi/cache/entry.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/index/radix_tree.hpp>
 #include <marconi/memory/concepts.hpp>
@@ -8,28 +9,12 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <new>
 #include <optional>
 #include <span>
 #include <utility>
 
 namespace marconi::cache {
-
-/// What the cache keeps of a node beside its edge.
-template <class History>
-struct entry {
-    static constexpr std::uint32_t unranked = std::numeric_limits<std::uint32_t>::max();
-
-    checkpoint_id checkpoint;
-    std::uint32_t resume_above = 0; ///< depth of the nearest live checkpoint above; 0 if none
-    std::uint32_t kv_pins = 0;
-    std::uint32_t checkpoint_pins : 31 = 0;
-    std::uint32_t in_answer : 1 = 0;       ///< see candidate_facts
-    std::uint32_t ranked_pages = unranked; ///< pages evicting it would free, as told to the policy
-    float weight = 1;                      ///< the largest among requests that published or used it
-    History history{};
-};
 
 /// The tree and the store it refers to, and the policy's index of what may be evicted. rerank()
 /// keeps that true: call it for every node whose pins, children, checkpoint or pages changed.
@@ -72,13 +57,12 @@ public:
     /// Pages of the blocks that a node's edge touches; none for a model without KV.
     [[nodiscard]] std::span<page_id const> pages(node_type const& n) const {
         if (!has_kv_ || n.length == 0) return {};
-        std::uint32_t const block = store_.layout().block_tokens();
-        return tree_.paths().pages(n.segment, n.start() / block, (n.depth - 1) / block + 1);
+        return tree_.paths().pages(n.segment, n.start() / block(), (n.depth - 1) / block() + 1);
     }
 
     /// The page that a node has for a block that its edge touches.
-    [[nodiscard]] page_id page_of_block(node_type const& n, std::uint32_t block) const {
-        return pages(n)[block - n.start() / store_.layout().block_tokens()];
+    [[nodiscard]] page_id page_of_block(node_type const& n, std::uint32_t number) const {
+        return pages(n)[number - n.start() / block()];
     }
 
     /// Whether anything may be evicted.
@@ -108,10 +92,9 @@ public:
         std::span<page_id const> const own = pages(n);
         if (own.empty() || n.payload.kv_pins != 0) return count;
         if (n.is_leaf()) // only the first block can be shared, with a node above or a lease there
-            return count + static_cast<std::uint32_t>(own.size()) -
-                   (store_.pages().owners(own.front()) > 1 ? 1 : 0);
+            return count + static_cast<std::uint32_t>(own.size()) - (shares_first_page(n) ? 1 : 0);
         // It merges: where its last block goes on in the child, the child's page stays.
-        bool const mid_block = n.depth % store_.layout().block_tokens() != 0;
+        bool const mid_block = n.depth % block() != 0;
         if (mid_block && pages(tree_[n.first_child]).front() != own.back() &&
             store_.pages().owners(own.back()) == 1)
             ++count;
@@ -198,6 +181,16 @@ protected:
     tick now_;
 
 private:
+    [[nodiscard]] std::uint32_t block() const { return store_.layout().block_tokens(); }
+
+    /// Whether the page of the first block of n, which has pages, has another owner. In a large
+    /// cache the counts of owners are far away in memory: where the path tells, they are spared.
+    [[nodiscard]] bool shares_first_page(node_type const& n) const {
+        bool const mid_block = n.start() % block() != 0;
+        return (mid_block && !tree_.paths().starts_at(n.segment, n.start())) ||
+               store_.pages().owners(pages(n).front()) > 1;
+    }
+
     void rank_all() {
         unranked_candidates_ = false;
         for (std::uint32_t i = 0; i < tree_.slots(); ++i)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <marconi/core/prefetch.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/index/arena.hpp>
 #include <marconi/index/segment.hpp>
@@ -58,10 +59,18 @@ public:
         return {layout_.page_at(segments_[id], first), last - first};
     }
 
+    /// Asks for a segment that will be needed soon.
+    void expect(segment_id id) const noexcept { prefetch(&segments_[id]); }
+
     /// Whether an edge that ends at `depth` is the lowest of its segment, so that the segment can
     /// be extended there.
     [[nodiscard]] bool ends_at(segment_id id, std::uint32_t depth) const {
         return segments_[id].last == depth;
+    }
+    /// Whether an edge that starts at `start` is the highest of its segment. If it is not, the one
+    /// above shares the page of a block that both touch.
+    [[nodiscard]] bool starts_at(segment_id id, std::uint32_t start) const {
+        return segments_[id].first == start;
     }
     /// Makes extending a segment to `end` infallible.
     void reserve_extension(segment_id id, std::uint32_t end) {

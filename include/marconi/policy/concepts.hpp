@@ -74,4 +74,15 @@ inline constexpr bool refreshes_path = [] {
         return false;
 }();
 
+/// A policy may have `likely_victim()`: in O(1), whom victim() would name if nothing changed. It is
+/// called while the cache evicts the one before, so that memory of the next is on its way by then,
+/// in the cache and in the policy. Only time depends on it.
+template <class P>
+[[nodiscard]] std::optional<node_id> likely_victim([[maybe_unused]] P const& policy) noexcept {
+    if constexpr (requires { policy.likely_victim(); })
+        return policy.likely_victim();
+    else
+        return std::nullopt;
+}
+
 } // namespace marconi::policy

@@ -22,6 +22,9 @@ public:
     void evicted(node_id node) noexcept { index_.erase(node); }
 
     [[nodiscard]] std::optional<node_id> victim(tick) const { return index_.top(); }
+    [[nodiscard]] std::optional<node_id> likely_victim() const noexcept {
+        return index_.expect_top();
+    }
     [[nodiscard]] std::size_t size() const { return index_.size(); }
 
 private:

@@ -10,6 +10,7 @@
 // that is a cache miss a level. Here a change reads one group in each round whose winner it
 // changes, most often in none.
 
+#include <marconi/core/prefetch.hpp>
 #include <marconi/core/types.hpp>
 
 #include <algorithm>
@@ -61,6 +62,16 @@ public:
     [[nodiscard]] std::optional<node_id> top() const {
         if (size() == 0) return std::nullopt;
         return rounds_.back().front().node;
+    }
+
+    /// top(), and asks for the memory that erasing it will look at. O(1).
+    [[nodiscard]] std::optional<node_id> expect_top() const noexcept {
+        std::optional<node_id> const node = top();
+        if (!node || rounds_.size() < 2) return node;
+        std::size_t const first = node->value() / group * group;
+        prefetch(&keys_[first], group);
+        prefetch(&rounds_[0][first / group / group * group], group);
+        return node;
     }
 
     /// The key of a node that is present. O(1).
