@@ -124,7 +124,7 @@ Stats = _record("Stats", [
 Learning = _record("Learning", [
     ("requests", c_uint64),
     *((name, c_double) for name in "flops_asked shadow_saved odds_saved gdsf_saved".split()),
-    *_counts("rules_by_odds changes spacing_pays memory_bytes ended")])
+    *_counts("rules_by_odds changes spacing_pays before_answer_pays memory_bytes ended")])
 Event = _record("Event", [
     *_counts("sequence kind node parent position"), ("in", Scope), ("in_answer", c_uint64),
     ("tokens", POINTER(c_int32)), ("token_count", c_size_t)])

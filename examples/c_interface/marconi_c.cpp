@@ -454,18 +454,21 @@ int marconi_read_learning(marconi_cache const* cache, marconi_learning* found) {
         marconi_cache const& of = needed(cache, "cache");
         of.cache.beside_readers([&](auto const& inner) {
             learning_report const report = inner.learning();
-            needed(found, "found") =
-                marconi_learning{.requests = report.requests,
-                                 .flops_asked = report.by_odds.flops_asked.value(),
-                                 .shadow_saved = report.shadow.flops_saved.value(),
-                                 .odds_saved = report.by_odds.flops_saved.value(),
-                                 .gdsf_saved = report.by_gdsf.flops_saved.value(),
-                                 .rules_by_odds = inner.rules_by_odds(),
-                                 .changes = report.changes,
-                                 .spacing_pays = inner.admission().every > token_count{} &&
-                                                 of.store.layout().model().has_checkpoints(),
-                                 .memory_bytes = report.memory.value(),
-                                 .ended = !report.failure.empty()};
+            spaced const& admission = inner.admission();
+            bool const resumes_at_states = of.store.layout().model().has_checkpoints();
+            needed(found, "found") = marconi_learning{
+                .requests = report.requests,
+                .flops_asked = report.by_odds.flops_asked.value(),
+                .shadow_saved = report.shadow.flops_saved.value(),
+                .odds_saved = report.by_odds.flops_saved.value(),
+                .gdsf_saved = report.by_gdsf.flops_saved.value(),
+                .rules_by_odds = inner.rules_by_odds(),
+                .changes = report.changes,
+                .spacing_pays = resumes_at_states && admission.every > token_count{},
+                .before_answer_pays =
+                    resumes_at_states && admission.base.before_answer > token_count{},
+                .memory_bytes = report.memory.value(),
+                .ended = !report.failure.empty()};
             if (found->ended) failed(MARCONI_OTHER_FAILURE, report.failure.c_str());
         });
     });

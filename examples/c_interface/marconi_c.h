@@ -97,7 +97,7 @@ typedef struct marconi_options {
     uint64_t checkpoint_before_answer; /* and, for reasoning models whose thoughts later prompts
                                         * leave out, so many tokens before a prompt's end: as many
                                         * as the chat template puts there, or a few more; 16 is
-                                        * enough for most; default none */
+                                        * enough for most; while that pays; default none */
 
     void* memory;      /* for the pages, until marconi_destroy; null: the cache's own. On a device
                         * at a multiple of 256, in its memory or pinned on the host */
@@ -300,9 +300,10 @@ typedef struct marconi_learning {
     uint64_t rules_by_odds; /* 1 while learned odds choose the victims, 0: greedy-dual does */
     uint64_t changes;       /* how often that changed */
     uint64_t spacing_pays;  /* 1 while marconi_capture_at() heeds checkpoint_every */
-    uint64_t memory_bytes;  /* on the host, for all of this */
-    uint64_t ended;         /* 1 if learning has ended, for lack of memory for example: FLOPs and
-                             * memory_bytes are 0 then */
+    uint64_t before_answer_pays; /* 1 while it heeds checkpoint_before_answer */
+    uint64_t memory_bytes;       /* on the host, for all of this */
+    uint64_t ended; /* 1 if learning has ended, for lack of memory for example: FLOPs and
+                     * memory_bytes are 0 then */
 } marconi_learning;
 
 /* If learning has ended, marconi_last_error() then says why. */

@@ -147,6 +147,7 @@ class Binding(unittest.TestCase):
         with marconi.Cache(LOADED, **MODEL, checkpoint_before_answer=7) as cache:
             with cache.open(range(50)) as lease:
                 self.assertEqual(lease.capture_at(), [43])
+            self.assertEqual(cache.learning().before_answer_pays, 1)
 
     def test_tells_what_it_learns(self):
         with marconi.Cache(LOADED, **MODEL, shadow_multiple=3, shadow_bytes=1 << 20) as cache:

@@ -472,6 +472,10 @@ TEST_CASE("a checkpoint where the answer begins, as the options say") {
     CHECK(position == 43);
     CHECK(marconi_should_capture(lease, 50, 1) == 1);
     marconi_close(lease);
+    marconi_learning learned{};
+    REQUIRE(marconi_read_learning(with.cache, &learned) == MARCONI_OK);
+    CHECK(learned.before_answer_pays == 1);
+    CHECK(learned.spacing_pays == 0);
 }
 
 TEST_CASE("what was learned is told") {
@@ -508,6 +512,7 @@ TEST_CASE("what was learned is told") {
     CHECK(stats.flops_saved == (learned.rules_by_odds ? learned.odds_saved : learned.gdsf_saved));
     CHECK(learned.changes == 0);
     CHECK(learned.spacing_pays == 1);
+    CHECK(learned.before_answer_pays == 0);
     CHECK(learned.memory_bytes > 0);
     CHECK(learned.ended == 0);
     CHECK(marconi_read_learning(with.cache, nullptr) == MARCONI_INVALID_ARGUMENT);

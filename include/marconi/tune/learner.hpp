@@ -11,13 +11,13 @@
 #include <marconi/policy/eviction/expected_savings.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
 #include <marconi/policy/eviction/reuse_odds.hpp>
+#include <marconi/tune/admission_trials.hpp>
 #include <marconi/tune/duel.hpp>
 #include <marconi/tune/failure.hpp>
 #include <marconi/tune/learning_report.hpp>
 #include <marconi/tune/replay.hpp>
 #include <marconi/tune/request_shown.hpp>
 #include <marconi/tune/reuse_shadow.hpp>
-#include <marconi/tune/spacing.hpp>
 
 #include <algorithm>
 #include <cmath>
@@ -76,9 +76,9 @@ public:
                                             : std::make_unique<odds_against_gdsf>(
                                                   ledger_like(store), cache_options, admission,
                                                   static_cast<double>(options.duel_half_life))},
-          spacing_{ledger_like(store), cache_options, admission},
+          trials_{ledger_like(store), cache_options, admission},
           shadow_{std::make_unique<shadow>(ledger_like(store, options.shadow_multiple),
-                                           cache_options, spacing::unspaced(std::move(admission)),
+                                           cache_options, trials::unspaced(std::move(admission)),
                                            options.shadow_memory)} {}
 
     /// What a commit that is to be made shows of its request, if there is anything to learn.
@@ -96,6 +96,7 @@ public:
     template <class Entries>
     void learn_from(std::optional<replay_request<Token>> const& shown, Entries const& entries,
                     learned_or_gdsf& rule, Admission& admission) noexcept {
+        if (!shadow_) trials_.restore(admission);
         if (!shown) return;
         guarded([&] {
             bool const seen = shadow_->ask(*shown, entries.now());
@@ -108,30 +109,30 @@ public:
                 changes_ += rule.in_charge() != duel_->ahead();
                 rule.put_in_charge(duel_->ahead());
             }
-            spacing_.ask(*shown, entries.now());
+            trials_.ask(*shown, entries.now());
             if (!is_request || requests_ % pace != 0) return;
             policy::reuse_odds const odds = renewed_odds(entries);
             rule.first().set_odds(odds);
             if (duel_) duel_->first().set_odds(odds);
-            spacing_.tell([&](learned_or_gdsf& ghosts) {
+            trials_.tell([&](learned_or_gdsf& ghosts) {
                 ghosts.first().set_odds(odds);
                 ghosts.put_in_charge(rule.in_charge());
             });
-            if (spacing_.decide(admission) && duel_) duel_->admit_by(admission);
+            if (trials_.decide(admission) && duel_) duel_->admit_by(admission);
         });
     }
 
     void clear(scope const& in) noexcept {
         guarded([&] {
             shadow_->clear(in);
-            spacing_.clear(in);
+            trials_.clear(in);
             if (duel_) duel_->clear(in);
         });
     }
     void clear() noexcept {
         guarded([&] {
             shadow_->clear();
-            spacing_.clear();
+            trials_.clear();
             if (duel_) duel_->clear();
         });
     }
@@ -141,14 +142,15 @@ public:
         r.requests = requests_;
         r.horizon_ticks = horizon_;
         r.changes = changes_;
-        r.spacing_pays = spacing_.pays();
+        r.spacing_pays = trials_.spacing_pays();
+        r.before_answer_pays = trials_.before_answer_pays();
         r.failure = failure_;
         if (!shadow_) return r;
         r.reuses = shadow_->observer().statistics().reuses();
         r.shadow = shadow_->stats();
         r.shadow.requests = seen_by_shadow_; // and no answers
         r.shadow_now = shadow_->holds();
-        r.memory = shadow_->memory() + spacing_.memory();
+        r.memory = shadow_->memory() + trials_.memory();
         if (!duel_) return r;
         r.by_odds = duel_->first_stats();
         r.by_gdsf = duel_->second_stats();
@@ -159,7 +161,7 @@ public:
 
 private:
     using shadow = reuse_shadow<Admission, Token>;
-    using spacing = spacing_trial<Admission, learned_or_gdsf, Token>;
+    using trials = admission_trials<Admission, learned_or_gdsf, Token>;
     using odds_against_gdsf = duel<Admission, policy::expected_savings, policy::gdsf, Token>;
 
     static constexpr std::uint64_t pace = 16; ///< requests from odds to odds
@@ -195,14 +197,14 @@ private:
         failure_ = failure_of(step);
         if (failure_.empty()) return;
         shadow_.reset();
-        spacing_.end();
+        trials_.end();
         duel_.reset();
     }
 
     learning_options options_;
     double fade_;
     std::unique_ptr<odds_against_gdsf> duel_;
-    spacing spacing_;
+    trials trials_;
     std::unique_ptr<shadow> shadow_;
     intake taken_in_;
     double horizon_ = 0;

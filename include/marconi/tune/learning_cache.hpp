@@ -20,19 +20,19 @@ namespace marconi::tune {
 /// A prefix cache that learns from its requests which entries come back, and when. It evicts what
 /// is expected to save the least compute for its memory (policy::expected_savings), or by
 /// greedy-dual (policy::gdsf) while that would save more. Calls, leases and threads as
-/// prefix_cache's. Decisions are a pure function of the calls. If the admission policy is
-/// policy::spaced, it also finds out whether the spaced checkpoints are worth making: every 16
-/// requests it sets admission().every to 0 or to what it was when the cache was made.
+/// prefix_cache's. Decisions are a pure function of the calls. It also finds out whether the
+/// checkpoints of policy::spaced and those where answers begin are worth making: every 16 requests
+/// it sets the policy's `every` and `before_answer` to 0 or to what they were when it was made.
 ///
 /// A commit that completes a prompt, or brings the tail of an answer (of states on a grid, one in
 /// 1,024 tokens), is repeated in up to three caches that only count: a larger one (reuse_shadow),
 /// which shows what comes back, and, unless duel_half_life is 0, two of the same size (duel), which
-/// show what either policy saves. With policy::spaced it is repeated in two more (spacing_trial),
-/// which show what its checkpoints save. Each takes O(tokens), about as much as a whole request's
-/// commit; see learning_options for the memory. Requests are seen in the order in which their
-/// prompts complete. A request whose prompt no commit completes is not seen, nor is evict().
-/// commit() and clear() hide prefix_cache's: call them on this class, since nothing is learned
-/// through a reference to its base.
+/// show what either policy saves. With `every`, and with `before_answer`, it is repeated in two
+/// more (admission_trial), which show what these checkpoints save. Each takes O(tokens), about as
+/// much as a whole request's commit; see learning_options for the memory. Requests are seen in the
+/// order in which their prompts complete. A request whose prompt no commit completes is not seen,
+/// nor is evict(). commit() and clear() hide prefix_cache's: call them on this class, since nothing
+/// is learned through a reference to its base.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           class Observer = cache::no_observer, token Token = std::int32_t>
 class learning_cache

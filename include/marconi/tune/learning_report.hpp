@@ -46,11 +46,14 @@ struct learning_report {
     /// rule changed. FLOPs are counted without weights. Nothing without a duel.
     cache::counters by_odds, by_gdsf;
     std::uint64_t changes = 0;
-    /// Whether the checkpoints of a `spaced` admission are made: for the first 64 requests, then
-    /// while a cache of this capacity saves 0.5 % more with them than without, and again once it
-    /// would save 2 % more. (That cache sees requests one at a time: of two that are computed
-    /// concurrently, the second seems to resume from the first.)
+    /// Whether the checkpoints of a `spaced` admission are made, and those where answers begin
+    /// (branch_and_tail::before_answer): each kind for the first 64 requests, then while a cache of
+    /// this capacity saves 0.5 % more with them than without, and again once it would save 2 %
+    /// more. (That cache sees requests one at a time: of two that are computed concurrently, the
+    /// second seems to resume from the first.) True where the admission policy has no such kind,
+    /// and once learning has ended.
     bool spacing_pays = true;
+    bool before_answer_pays = true;
     byte_count memory;   ///< on the host, for all of this except what policies keep
     std::string failure; ///< why learning has ended: then there are no counters any more
 };

@@ -5,8 +5,8 @@
 #include <marconi/policy/admission/always.hpp>
 #include <marconi/policy/admission/spaced.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
+#include <marconi/tune/admission_trials.hpp>
 #include <marconi/tune/learning_cache.hpp>
-#include <marconi/tune/spacing.hpp>
 
 #include <support/catch.hpp>
 
@@ -77,7 +77,7 @@ struct trial {
         return ghosts.pays();
     }
 
-    tune::spacing_trial<policy::spaced, policy::gdsf, std::int32_t> ghosts;
+    tune::admission_trial<tune::spaced_states, policy::spaced, policy::gdsf, std::int32_t> ghosts;
     policy::spaced chosen{16_tokens};
     tick now{2};
     std::int32_t texts = 1;

@@ -1,0 +1,127 @@
+#pragma once
+
+#include <marconi/cache/options.hpp>
+#include <marconi/core/types.hpp>
+#include <marconi/memory/ledger_store.hpp>
+#include <marconi/policy/concepts.hpp>
+#include <marconi/tune/ghost_pair.hpp>
+#include <marconi/tune/replay.hpp>
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+#include <vector>
+
+namespace marconi::tune {
+
+/// Finds out whether a part of an admission policy pays, as requests come: one ghost of the cache
+/// makes these checkpoints, another does not. They pay while the ghost with them would have saved
+/// more FLOPs recently, by the requests' weights: more than is lost where they displace something
+/// else. A policy without the part stays as it is, at no cost.
+template <class Part, policy::admission_policy Admission, policy::eviction_policy Eviction,
+          token Token>
+class admission_trial {
+public:
+    admission_trial(memory::ledger_store const& blank, cache::cache_options options,
+                    Admission const& admission)
+        : size_{size_in(admission)}, grid_{options.checkpoint_grid} {
+        bool const any = size_ > token_count{} && size_ <= token_count{most_tokens};
+        if (!any || !blank.layout().model().has_checkpoints()) return;
+        ghosts_ = std::make_unique<with_and_without>(blank, options, admission, without(admission),
+                                                     half_life);
+    }
+
+    /// As ghost_pair::ask.
+    void ask(replay_request<Token> const& request, tick now) {
+        if (!ghosts_) return;
+        if (request.prompt == token_count{})
+            ghosts_->ask(request, now);
+        else
+            ghosts_->ask(as_planned(request), now);
+    }
+    /// Both ghosts' eviction policies, to be told what they cannot learn from requests.
+    template <class Tell>
+    void tell(Tell const& what) {
+        if (!ghosts_) return;
+        what(ghosts_->first().eviction());
+        what(ghosts_->second().eviction());
+    }
+
+    /// Decides anew whether the policy has the part. False if there is nothing to decide.
+    bool decide(Admission& admission) {
+        if (!ghosts_) return false;
+        double const with = ghosts_->saved_by_first(), without = ghosts_->saved_by_second();
+        if (ghosts_->requests() >= seen_first)
+            pays_ = with > (pays_ ? to_stay : to_return) * without;
+        set_size(admission, pays_ ? size_ : token_count{});
+        return true;
+    }
+    [[nodiscard]] bool pays() const { return pays_; }
+
+    /// From now on both ghosts capture by this policy, but for the part.
+    void admit_by(Admission admission) {
+        if (!ghosts_) return;
+        ghosts_->second().admission() = without(admission);
+        set_size(admission, size_);
+        ghosts_->first().admission() = std::move(admission);
+    }
+    /// The same policy without these checkpoints.
+    [[nodiscard]] static Admission without(Admission admission) {
+        set_size(admission, {});
+        return admission;
+    }
+
+    void clear(scope const& in) {
+        if (ghosts_) ghosts_->clear(in);
+    }
+    void clear() {
+        if (ghosts_) ghosts_->clear();
+    }
+    /// Stops deciding, for good, and frees the ghosts.
+    void end() noexcept { ghosts_.reset(); }
+    /// Puts the part back into the policy, if it was left out.
+    void restore(Admission& admission) {
+        if (!std::exchange(pays_, true)) set_size(admission, size_);
+    }
+    /// Bytes of memory on the host.
+    [[nodiscard]] byte_count memory() const { return ghosts_ ? ghosts_->memory() : byte_count{}; }
+
+private:
+    static constexpr std::uint64_t seen_first = 64; ///< requests, before anything is decided
+    static constexpr double half_life = 512; ///< requests after which what was saved counts half
+    static constexpr double to_stay = 1.005, to_return = 1.02; ///< times what is saved without
+
+    using with_and_without = ghost_pair<Admission, Eviction, Eviction, Token>;
+
+    [[nodiscard]] static token_count size_in(Admission admission) {
+        if constexpr (Part::template may_be_in<Admission>)
+            return Part::size(admission);
+        else
+            return {};
+    }
+    static void set_size([[maybe_unused]] Admission& admission, [[maybe_unused]] token_count size) {
+        if constexpr (Part::template may_be_in<Admission>) Part::size(admission) = size;
+    }
+
+    /// The request without the states that the cache at work has, or has not, made for the part:
+    /// each ghost plans its own.
+    [[nodiscard]] replay_request<Token> as_planned(replay_request<Token> const& request) {
+        auto const is_part = [&](token_count position) {
+            return Part::makes(size_, position, request, grid_);
+        };
+        replay_request<Token> own = request;
+        states_.clear();
+        for (cache::captured_state const& state : request.captured)
+            if (!is_part(state.position)) states_.push_back({state.position});
+        own.captured = states_;
+        std::erase_if(own.captured_before, is_part);
+        return own;
+    }
+
+    token_count size_, grid_;
+    std::unique_ptr<with_and_without> ghosts_; ///< if there is anything to decide
+    std::vector<cache::captured_state> states_;
+    bool pays_ = true;
+};
+
+} // namespace marconi::tune
