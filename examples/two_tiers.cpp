@@ -3,6 +3,8 @@
 // see every request. A request resumes from the tier that holds more of it; what that tier held is
 // given to the other, and what is computed goes to both.
 
+#include "small_engine.hpp"
+
 #include <marconi/marconi.hpp>
 
 #include <algorithm>
@@ -10,61 +12,14 @@
 #include <cstdint>
 #include <cstdio>
 #include <iterator>
-#include <random>
 #include <span>
-#include <utility>
 #include <vector>
 
 using namespace marconi;
 using namespace marconi::literals;
+using namespace small_engine;
 
 namespace {
-
-using token_list = std::vector<std::int32_t>;
-
-/// 32 bytes of key and of value a token, 512 of recurrent state.
-footprint const hybrid{.model = "a hybrid layer pair",
-                       .kv_layers = {{32, 32}},
-                       .state_pieces = {{.fixed_bytes = 512}},
-                       .flops = {.per_token = 1e6, .per_pair = 1e3}};
-
-/// A request's KV and recurrent state in the engine's own memory, and the "model", in which both
-/// depend on all tokens so far.
-class working_memory {
-public:
-    explicit working_memory(std::size_t tokens)
-        : kv_(tokens * 64),
-          state_(512),
-          layer_{.key = kv_.data(), .key_stride = 64, .value = kv_.data() + 32, .value_stride = 64},
-          pieces_{state_.data()} {}
-    working_memory(working_memory const&) = delete; // the views point into it
-    working_memory& operator=(working_memory const&) = delete;
-
-    [[nodiscard]] kv_view kv() const { return {{&layer_, 1}}; }
-    [[nodiscard]] state_view state() const { return {pieces_}; }
-
-    /// Processes tokens [begin, tokens.size()), and copies the state at the positions wanted.
-    std::vector<std::vector<std::byte>> prefill(token_list const& tokens, std::size_t begin,
-                                                std::span<token_count const> wanted) {
-        std::vector<std::vector<std::byte>> copies;
-        for (std::size_t t = begin; t < tokens.size(); ++t) {
-            for (std::size_t i = 0; i < state_.size(); ++i)
-                state_[i] = static_cast<std::byte>(std::to_integer<int>(state_[i]) * 5 + tokens[t] +
-                                                   static_cast<int>(i));
-            std::copy_n(state_.begin(), 64, kv_.begin() + static_cast<std::ptrdiff_t>(t * 64));
-            if (std::ranges::count(wanted, token_count{t + 1}) != 0) copies.push_back(state_);
-        }
-        return copies;
-    }
-    [[nodiscard]] bool holds_the_same_as(working_memory const& other) const {
-        return kv_ == other.kv_ && state_ == other.state_;
-    }
-
-private:
-    std::vector<std::byte> kv_, state_;
-    kv_layer_view layer_;
-    std::vector<std::byte*> pieces_;
-};
 
 class two_tiers {
     using tier = prefix_cache<host_store>;
@@ -127,23 +82,6 @@ public:
 private:
     tier fast_, slow_;
 };
-
-/// Turns of conversations, some of which go on more often than others: each prompt is the previous
-/// turn's and 60 to 90 tokens more.
-std::vector<token_list> turns_of(std::size_t conversations, int turns) {
-    std::vector<token_list> prompts;
-    std::vector<token_list> said(conversations, token_list(100, 7));
-    std::mt19937 random{1};
-    std::int32_t token = 1000;
-    while (turns-- > 0) {
-        std::size_t const one = random() % conversations, other = random() % conversations;
-        token_list& so_far = said[std::min({one, other, random() % conversations})];
-        for (auto more = 60 + random() % 31; more > 0; --more)
-            so_far.push_back(++token);
-        prompts.push_back(so_far);
-    }
-    return prompts;
-}
 
 struct tally {
     token_count asked, from_fast, from_slow;
