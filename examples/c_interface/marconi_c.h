@@ -96,8 +96,8 @@ typedef struct marconi_options {
                                 * in the new part of a prompt, while these pay; default none */
     uint64_t checkpoint_before_answer; /* and, for reasoning models whose thoughts later prompts
                                         * leave out, so many tokens before a prompt's end: as many
-                                        * as the chat template puts there, or a few more; 16 is
-                                        * enough for most; while that pays; default none */
+                                        * as the chat template puts there, or a few more (16 is
+                                        * enough for most), while that pays; default none */
 
     void* memory;      /* for the pages, until marconi_destroy; null: the cache's own. On a device
                         * at a multiple of 256, in its memory or pinned on the host */

@@ -365,6 +365,7 @@ TEST_CASE("gdsf evicts what saves little per byte, and ages what is not used") {
     policy.insert(node_id{0}, dear, worth(30, 10));                    // H = 3
     policy.insert(node_id{1}, policy.created(tick{2}), worth(10, 10)); // H = 1
     CHECK(policy.victim(tick{3}) == node_id{1});
+    CHECK(policy::likely_victim(policy) == node_id{1});
     policy.evicted(node_id{1});
     CHECK(policy.clock() == 1);
 
@@ -447,8 +448,10 @@ TEST_CASE("of two policies each could take charge at any time") {
     policy.insert(node_id{2}, policy.created(tick{3}), worth(10, 1));
     CHECK(policy.in_charge() == rival::first);
     CHECK(policy.victim(tick{4}) == node_id{0});
+    CHECK(policy::likely_victim(policy) == node_id{0});
     policy.put_in_charge(rival::second);
     CHECK(policy.victim(tick{4}) == node_id{2});
+    CHECK(policy::likely_victim(policy) == node_id{2});
     policy.update(node_id{1}, policy.used(second, tick{4}), worth(4, 1)); // twice 4
     CHECK(policy.victim(tick{5}) == node_id{1});
     policy.put_in_charge(rival::first);

@@ -14,7 +14,7 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <optional>
+#include <string>
 #include <vector>
 
 using namespace marconi;
@@ -95,20 +95,27 @@ TEST_CASE("the checkpoint where an answer begins pays where thoughts are left ou
 }
 
 TEST_CASE("what the cache at work has captured where answers begin decides nothing") {
-    // Of an answer that begins at a, 2 tokens before that on a grid of 5.
-    cache::cache_options const options{.checkpoint_grid = 5_tokens};
-    bool const in_earlier_commits = GENERATE(false, true);
-    bool const says_where = GENERATE(false, true);
-    answer_asker t{2, options};
+    // 2 tokens before the answer, on a grid of 5.
+    auto const way = GENERATE(as<std::string>{}, "whole", "in earlier commits", "cut at the state",
+                              "after a preemption");
+    CAPTURE(way);
+    answer_asker t{2, cache::cache_options{.checkpoint_grid = 5_tokens}};
     for (int turn = 0; turn < 100; ++turn) {
         auto request = t.chat.next(false);
         token_count const position = 5_tokens * ((request.prompt - 2_tokens) / 5_tokens);
         std::vector<cache::captured_state> const at_work{{position}};
-        if (in_earlier_commits)
+        if (way == "in earlier commits")
             request.captured_before = {position};
         else
             request.captured = at_work;
-        if (says_where) request.answer_from = request.prompt;
+        if (way == "cut at the state") {
+            request.answer_from = request.prompt;
+            request.tokens = request.tokens.first(position.value());
+            request.prompt = request.limit = position;
+        } else if (way == "after a preemption") {
+            request.answer_from = request.prompt;
+            request.prompt += 15_tokens;
+        }
         t.ghosts.ask(request, t.now += tick{2});
     }
     CHECK(t.pays());

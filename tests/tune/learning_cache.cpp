@@ -343,6 +343,21 @@ TEST_CASE("who learns is told of a request's weight and answer, whichever part o
     }
 }
 
+TEST_CASE("a request is seen once, whatever its commits end at") {
+    // Blocks of 64 tokens: the first of these commits completes all but a block that is not full.
+    auto const ends = GENERATE(std::vector<std::size_t>{448, 486, 502},
+                               std::vector<std::size_t>{64, 486, 502, 520},
+                               std::vector<std::size_t>{486, 512, 520});
+    learning_cache cache{tiny_store(1000, 64)};
+    tokens const all = numbered(1, 520);
+    auto const lease = cache.open({}, std::span{all}.first(502));
+    for (std::size_t const end : ends) {
+        std::vector<cache::captured_state> const states{{token_count{end}}};
+        (void)cache.commit(lease, std::span{all}.first(end), {.checkpoints = states});
+    }
+    CHECK(cache.learning().requests == 1);
+}
+
 TEST_CASE("the states of an answer are told of, whichever commit brings them") {
     using steps = std::vector<step>;
     SECTION("with its tokens") {

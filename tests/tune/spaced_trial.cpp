@@ -137,6 +137,21 @@ TEST_CASE("what the cache at work has captured at multiples of the step decides 
     for (int text = 0; text < 40; ++text)
         t.ask_about_another_text(1, brought);
     CHECK(t.pays());
+    trial cut; // as where commits have whole blocks of 16 only
+    for (std::int32_t text = 1; text < 40; ++text)
+        for (std::int32_t question : {1, 2}) {
+            tokens prompt = about(text, question);
+            token_count const whole{prompt.size()}, end{96};
+            prompt.resize(end.value());
+            cut.ghosts.ask({.in = {},
+                            .tokens = prompt,
+                            .prompt = end,
+                            .limit = end,
+                            .captured = brought,
+                            .answer_from = whole},
+                           cut.now += tick{2});
+        }
+    CHECK(cut.pays());
     trial off{0};
     off.ask_about_another_text();
     CHECK_FALSE(off.ghosts.decide(off.chosen));

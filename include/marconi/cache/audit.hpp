@@ -117,8 +117,19 @@ private:
         if (!ranked && candidate && !entries_.awaits_ranking()) fault(name(id) + ": not ranked");
         if (!ranked) return;
         expect(n.payload.ranked_pages, entries_.pages_freed(n), name(id) + ": pages it would free");
+        if (entries_.goes_whole(n))
+            expect(n.payload.ranked_pages, pages_of_its_own(id), name(id) + ": pages of its own");
         candidate_pages_ += n.payload.ranked_pages;
         ++candidates_;
+    }
+
+    /// Pages that have one owner, by the counts that check_pages() checks.
+    [[nodiscard]] std::uint64_t pages_of_its_own(node_id id) const {
+        auto const& pool = cache_.store().pages();
+        std::uint64_t own = entries_.has_checkpoint(id) ? entries_.checkpoint(id).page_count : 0;
+        for (page_id const page : entries_.pages(tree_[id]))
+            own += page && page.value() < pool.touched() && pool.owners(page) == 1;
+        return own;
     }
 
     void check_pages() {

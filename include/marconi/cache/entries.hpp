@@ -150,7 +150,7 @@ public:
         if (!whole && !n.payload.checkpoint) tree_.reserve_merge(*victim);
         expect(n);
         eviction_.evicted(*victim);
-        if (auto const next = policy::likely_victim(eviction_)) prefetch(&tree_[*next]);
+        if (auto const next = policy::likely_victim(eviction_)) marconi::prefetch(&tree_[*next]);
         this->forget_rank(*victim);
         evict(*victim, why);
         return true;
@@ -171,11 +171,11 @@ public:
     }
 
 private:
-    /// Asks for what evicting a node looks at. In a large cache each is far away in memory, and
-    /// waiting for one after the other is most of what an eviction takes.
+    /// Asks for what evicting a node looks at. In a large cache each of these is far away in
+    /// memory, and waiting for one after the other is most of what an eviction takes.
     void expect(node_type const& victim) const noexcept {
-        prefetch(&tree_[victim.parent]);
-        if (victim.payload.checkpoint) prefetch(&checkpoints_[victim.payload.checkpoint]);
+        marconi::prefetch(&tree_[victim.parent]);
+        if (victim.payload.checkpoint) marconi::prefetch(&checkpoints_[victim.payload.checkpoint]);
         tree_.paths().expect(victim.segment);
     }
 

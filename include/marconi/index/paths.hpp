@@ -60,7 +60,7 @@ public:
     }
 
     /// Asks for a segment that will be needed soon.
-    void expect(segment_id id) const noexcept { prefetch(&segments_[id]); }
+    void expect(segment_id id) const noexcept { marconi::prefetch(&segments_[id]); }
 
     /// Whether an edge that ends at `depth` is the lowest of its segment, so that the segment can
     /// be extended there.

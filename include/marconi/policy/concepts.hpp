@@ -74,9 +74,10 @@ inline constexpr bool refreshes_path = [] {
         return false;
 }();
 
-/// A policy may have `likely_victim()`: in O(1), whom victim() would name if nothing changed. It is
-/// called while the cache evicts the one before, so that memory of the next is on its way by then,
-/// in the cache and in the policy. Only time depends on it.
+/// A policy may have `likely_victim()`, which must not throw: in O(1), a candidate that victim()
+/// would name if nothing changed, or nothing. The cache asks while it evicts the one before, so
+/// that memory for evicting this one is on its way by then: the cache's and, if likely_victim()
+/// asks for it, the policy's. No decision depends on it.
 template <class P>
 [[nodiscard]] std::optional<node_id> likely_victim([[maybe_unused]] P const& policy) noexcept {
     if constexpr (requires { policy.likely_victim(); })

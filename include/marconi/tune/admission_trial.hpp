@@ -15,17 +15,24 @@
 namespace marconi::tune {
 
 /// Finds out whether a part of an admission policy pays, as requests come: one ghost of the cache
-/// makes these checkpoints, another does not. They pay while the ghost with them would have saved
-/// more FLOPs recently, by the requests' weights: more than is lost where they displace something
-/// else. A policy without the part stays as it is, at no cost.
+/// makes these checkpoints, another does not (see ghost). They pay while the ghost with them would
+/// have saved more FLOPs recently, by the requests' weights: more than is lost where they displace
+/// something else. A policy without the part stays as it is, at no cost.
+///
+/// `Part` says of what is on trial:
+///
+///   may_be_in<Admission>    whether such a policy can have the part at all;
+///   parameter(admission)    a reference to the number of tokens that is 0 where it is left out;
+///   makes(tokens, position, request, grid)
+///                           whether the part, with that parameter, asks for a state there.
 template <class Part, policy::admission_policy Admission, policy::eviction_policy Eviction,
           token Token>
 class admission_trial {
 public:
     admission_trial(memory::ledger_store const& blank, cache::cache_options options,
                     Admission const& admission)
-        : size_{size_in(admission)}, grid_{options.checkpoint_grid} {
-        bool const any = size_ > token_count{} && size_ <= token_count{most_tokens};
+        : asked_{parameter_of(admission)}, grid_{options.checkpoint_grid} {
+        bool const any = asked_ > token_count{} && asked_ <= token_count{most_tokens};
         if (!any || !blank.layout().model().has_checkpoints()) return;
         ghosts_ = std::make_unique<with_and_without>(blank, options, admission, without(admission),
                                                      half_life);
@@ -33,11 +40,7 @@ public:
 
     /// As ghost_pair::ask.
     void ask(replay_request<Token> const& request, tick now) {
-        if (!ghosts_) return;
-        if (request.prompt == token_count{})
-            ghosts_->ask(request, now);
-        else
-            ghosts_->ask(as_planned(request), now);
+        if (ghosts_) ghosts_->ask(as_planned(request), now);
     }
     /// Both ghosts' eviction policies, to be told what they cannot learn from requests.
     template <class Tell>
@@ -53,7 +56,7 @@ public:
         double const with = ghosts_->saved_by_first(), without = ghosts_->saved_by_second();
         if (ghosts_->requests() >= seen_first)
             pays_ = with > (pays_ ? to_stay : to_return) * without;
-        set_size(admission, pays_ ? size_ : token_count{});
+        set_parameter(admission, pays_ ? asked_ : token_count{});
         return true;
     }
     [[nodiscard]] bool pays() const { return pays_; }
@@ -62,12 +65,12 @@ public:
     void admit_by(Admission admission) {
         if (!ghosts_) return;
         ghosts_->second().admission() = without(admission);
-        set_size(admission, size_);
+        set_parameter(admission, asked_);
         ghosts_->first().admission() = std::move(admission);
     }
     /// The same policy without these checkpoints.
     [[nodiscard]] static Admission without(Admission admission) {
-        set_size(admission, {});
+        set_parameter(admission, {});
         return admission;
     }
 
@@ -81,7 +84,7 @@ public:
     void end() noexcept { ghosts_.reset(); }
     /// Puts the part back into the policy, if it was left out.
     void restore(Admission& admission) {
-        if (!std::exchange(pays_, true)) set_size(admission, size_);
+        if (!std::exchange(pays_, true)) set_parameter(admission, asked_);
     }
     /// Bytes of memory on the host.
     [[nodiscard]] byte_count memory() const { return ghosts_ ? ghosts_->memory() : byte_count{}; }
@@ -93,21 +96,23 @@ private:
 
     using with_and_without = ghost_pair<Admission, Eviction, Eviction, Token>;
 
-    [[nodiscard]] static token_count size_in(Admission admission) {
+    [[nodiscard]] static token_count parameter_of(Admission admission) {
         if constexpr (Part::template may_be_in<Admission>)
-            return Part::size(admission);
+            return Part::parameter(admission);
         else
             return {};
     }
-    static void set_size([[maybe_unused]] Admission& admission, [[maybe_unused]] token_count size) {
-        if constexpr (Part::template may_be_in<Admission>) Part::size(admission) = size;
+    static void set_parameter([[maybe_unused]] Admission& admission,
+                              [[maybe_unused]] token_count tokens) {
+        if constexpr (Part::template may_be_in<Admission>) Part::parameter(admission) = tokens;
     }
 
     /// The request without the states that the cache at work has, or has not, made for the part:
-    /// each ghost plans its own.
+    /// each ghost plans its own. Where the request is cut at one of these, it goes on: its end is
+    /// no tail that the ghost without them would have.
     [[nodiscard]] replay_request<Token> as_planned(replay_request<Token> const& request) {
         auto const is_part = [&](token_count position) {
-            return Part::makes(size_, position, request, grid_);
+            return Part::makes(asked_, position, request, grid_);
         };
         replay_request<Token> own = request;
         states_.clear();
@@ -115,10 +120,12 @@ private:
             if (!is_part(state.position)) states_.push_back({state.position});
         own.captured = states_;
         std::erase_if(own.captured_before, is_part);
+        if (is_part(token_count{request.tokens.size()})) own.ended = false;
         return own;
     }
 
-    token_count size_, grid_;
+    token_count asked_; ///< the part's parameter when the cache was made
+    token_count grid_;
     std::unique_ptr<with_and_without> ghosts_; ///< if there is anything to decide
     std::vector<cache::captured_state> states_;
     bool pays_ = true;

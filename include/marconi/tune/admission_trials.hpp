@@ -16,30 +16,32 @@
 
 namespace marconi::tune {
 
-/// The checkpoints between branch point and tail that policy::spaced makes, as a part of it that
-/// can be left out.
+/// On trial: the checkpoints between branch point and tail that policy::spaced makes, every
+/// `every` tokens.
 struct spaced_states {
     template <class Admission>
     static constexpr bool may_be_in = std::same_as<Admission, policy::spaced>;
-    /// What is 0 where the part is left out.
-    static token_count& size(policy::spaced& admission) { return admission.every; }
+    static token_count& parameter(policy::spaced& admission) { return admission.every; }
 
-    /// Whether a state may be there because of this part alone.
+    /// At the end of a request there is a tail, unless it was cut short of its answer.
     template <token Token>
     static bool makes(token_count every, token_count position, replay_request<Token> const& request,
                       token_count grid) {
-        token_count const step = policy::spaced{every}.step_on(grid);
-        return position % step == 0 && position.value() != request.tokens.size();
+        token_count const end{request.tokens.size()};
+        return position % policy::spaced{every}.step_on(grid) == 0 &&
+               (position != end || request.answer_from.value_or(end) > end);
     }
 };
 
-/// Likewise, the checkpoint where an answer begins: branch_and_tail::before_answer.
+/// On trial: the checkpoint where an answer begins, branch_and_tail::before_answer.
 struct answer_states {
     template <class Admission>
     static constexpr bool may_be_in =
         std::same_as<Admission, policy::branch_and_tail> || spaced_states::may_be_in<Admission>;
-    static token_count& size(policy::branch_and_tail& admission) { return admission.before_answer; }
-    static token_count& size(policy::spaced& admission) { return size(admission.base); }
+    static token_count& parameter(policy::branch_and_tail& admission) {
+        return admission.before_answer;
+    }
+    static token_count& parameter(policy::spaced& admission) { return parameter(admission.base); }
 
     template <token Token>
     static bool makes(token_count before, token_count position,

@@ -96,9 +96,8 @@ public:
     template <class Entries>
     void learn_from(std::optional<replay_request<Token>> const& shown, Entries const& entries,
                     learned_or_gdsf& rule, Admission& admission) noexcept {
-        if (!shadow_) trials_.restore(admission);
-        if (!shown) return;
         guarded([&] {
+            if (!shown) return;
             bool const seen = shadow_->ask(*shown, entries.now());
             if (shadow_->observer().failed()) throw std::bad_alloc{};
             bool const is_request = shown->prompt > token_count{};
@@ -120,6 +119,7 @@ public:
             });
             if (trials_.decide(admission) && duel_) duel_->admit_by(admission);
         });
+        if (!shadow_) trials_.restore(admission);
     }
 
     void clear(scope const& in) noexcept {

@@ -22,13 +22,14 @@ namespace marconi::tune {
 /// greedy-dual (policy::gdsf) while that would save more. Calls, leases and threads as
 /// prefix_cache's. Decisions are a pure function of the calls. It also finds out whether the
 /// checkpoints of policy::spaced and those where answers begin are worth making: every 16 requests
-/// it sets the policy's `every` and `before_answer` to 0 or to what they were when it was made.
+/// it sets the policy's `every` and `before_answer` to 0 or to what they were when the cache was
+/// made, whatever admission() was set to meanwhile; what was 0 then is not looked into.
 ///
 /// A commit that completes a prompt, or brings the tail of an answer (of states on a grid, one in
 /// 1,024 tokens), is repeated in up to three caches that only count: a larger one (reuse_shadow),
 /// which shows what comes back, and, unless duel_half_life is 0, two of the same size (duel), which
-/// show what either policy saves. With `every`, and with `before_answer`, it is repeated in two
-/// more (admission_trial), which show what these checkpoints save. Each takes O(tokens), about as
+/// show what either policy saves. For `every`, and for `before_answer`, it is repeated in two more
+/// each (admission_trial), which show what these checkpoints save. Each takes O(tokens), about as
 /// much as a whole request's commit; see learning_options for the memory. Requests are seen in the
 /// order in which their prompts complete. A request whose prompt no commit completes is not seen,
 /// nor is evict(). commit() and clear() hide prefix_cache's: call them on this class, since nothing

@@ -26,7 +26,8 @@ struct learning_options {
     /// At first victims are chosen by what was learned, and by greedy-dual (policy::gdsf) once and
     /// while it would have saved more: each request's FLOPs times its weight, counting half after
     /// this many requests. The rule changes only for a lead of 2 %. Takes two more indexes on the
-    /// host, beside shadow_memory. 0: what was learned always rules, and there are no such indexes.
+    /// host, beside shadow_memory, as does each kind of checkpoint whose worth is to be found out
+    /// (spacing_pays, before_answer_pays). 0: what was learned always rules, without these two.
     std::uint64_t duel_half_life = 64;
 };
 
@@ -51,7 +52,7 @@ struct learning_report {
     /// this capacity saves 0.5 % more with them than without, and again once it would save 2 %
     /// more. (That cache sees requests one at a time: of two that are computed concurrently, the
     /// second seems to resume from the first.) True where the admission policy has no such kind,
-    /// and once learning has ended.
+    /// and from the next commit on once learning has ended.
     bool spacing_pays = true;
     bool before_answer_pays = true;
     byte_count memory;   ///< on the host, for all of this except what policies keep

@@ -29,8 +29,7 @@ request_shown(cache::lease_record const& lease, std::span<Token const> tokens,
     std::uint64_t const block = entries.store().layout().block_tokens();
     auto const completes = [&](std::uint64_t offered) {
         std::uint64_t const prompt = lease.prompt.value();
-        if (offered == 0) return false;
-        return offered >= prompt || (offered % block == 0 && offered + block > prompt);
+        return offered >= prompt || (offered >= block && offered / block * block + block > prompt);
     };
     if (!completes(size.value())) return std::nullopt;
     if (!completes(lease.offered))

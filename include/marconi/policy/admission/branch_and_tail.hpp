@@ -31,7 +31,7 @@ namespace marconi::policy {
 struct branch_and_tail {
     /// How far before the answer its start is captured: as many tokens as the chat template puts
     /// after the last message, or a few more, which the next turn computes again. 16 is enough for
-    /// most. 0: it is not captured. tune::learning_cache captures it while that pays.
+    /// most. 0: it is not captured. A tune::learning_cache asks for it only while that pays.
     token_count before_answer{0};
 
     /// A checkpoint that saves fewer tokens than this is not worth cutting a prefill in two for,

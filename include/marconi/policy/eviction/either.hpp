@@ -79,6 +79,10 @@ public:
     [[nodiscard]] std::optional<node_id> victim(tick now) const {
         return charge_ == rival::first ? first_.victim(now) : second_.victim(now);
     }
+    [[nodiscard]] std::optional<node_id> likely_victim() const noexcept {
+        return charge_ == rival::first ? policy::likely_victim(first_)
+                                       : policy::likely_victim(second_);
+    }
     [[nodiscard]] std::size_t size() const { return first_.size(); }
 
 private:

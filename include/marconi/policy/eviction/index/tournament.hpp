@@ -69,8 +69,8 @@ public:
         std::optional<node_id> const node = top();
         if (!node || rounds_.size() < 2) return node;
         std::size_t const first = node->value() / group * group;
-        prefetch(&keys_[first], group);
-        prefetch(&rounds_[0][first / group / group * group], group);
+        marconi::prefetch(&keys_[first], group);
+        marconi::prefetch(&rounds_[0][first / group / group * group], group);
         return node;
     }
 
