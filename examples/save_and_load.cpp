@@ -72,19 +72,20 @@ std::string title_of(cache_type const& cache) {
            std::to_string(layout.block_tokens()) + " tokens";
 }
 
-/// Its tokens follow, then the KV of those past `from` and of the rest of its block, then the
-/// state.
+/// Its tokens follow, then the KV from the start of the block that `from` is in, then the state.
 struct record {
     scope in;
     std::uint64_t tokens, from, in_answer;
 };
+
+constexpr char const* disk_full = "the file cannot be written: is the disk full?";
 
 template <class T>
 void put(std::ostream& file, std::span<T> values) {
     auto const bytes = std::as_bytes(values);
     file.write(reinterpret_cast<char const*>(bytes.data()),
                static_cast<std::streamsize>(bytes.size()));
-    if (!file) throw std::runtime_error{"the file cannot be written: is the disk full?"};
+    if (!file) throw std::runtime_error{disk_full};
 }
 /// False at the end of the file.
 template <class T>
@@ -120,6 +121,7 @@ std::size_t save(cache_type& cache, std::string const& name) {
         put(file, memory.rows_from(row));
         put(file, memory.state_bytes());
     }
+    if (!file.flush()) throw std::runtime_error{disk_full};
     return all.found().size();
 }
 
