@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstdio>
+#include <exception>
 #include <filesystem>
 #include <fstream>
 #include <span>
@@ -191,10 +192,7 @@ cache_type cache_of(byte_count capacity) {
     return cache_type{host_store{hybrid, capacity, {.block_tokens = 16_tokens}}};
 }
 
-} // namespace
-
-int main(int argc, char** argv) {
-    std::string const name = argc > 1 ? argv[1] : "saved_cache.bin";
+bool survives_a_restart(std::string const& name) {
     auto const prompts = turns_of(20, 160);
     std::span const before = std::span{prompts}.first(120), after = std::span{prompts}.last(40);
 
@@ -215,9 +213,18 @@ int main(int argc, char** argv) {
     std::printf("of the next prompts' tokens the new cache resumes %.0f %%; the old one would have "
                 "resumed %.0f %%, an empty one %.0f %%\n",
                 with.percent(), same.percent(), without.percent());
-    bool const right = with.right && serve(smaller, after).right && loaded == saved && fitted > 0 &&
-                       fitted < saved && with.resumed == same.resumed &&
-                       with.resumed > without.resumed && cache::audit(restarted).empty() &&
-                       cache::audit(smaller).empty();
-    return right ? 0 : 1;
+    return with.right && serve(smaller, after).right && loaded == saved && fitted > 0 &&
+           fitted < saved && with.resumed == same.resumed && with.resumed > without.resumed &&
+           cache::audit(restarted).empty() && cache::audit(smaller).empty();
+}
+
+} // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return survives_a_restart(argc > 1 ? argv[1] : "saved_cache.bin") ? 0 : 1;
+    } catch (std::exception const& problem) {
+        std::fprintf(stderr, "save_and_load: %s\n", problem.what());
+        return 1;
+    }
 }
