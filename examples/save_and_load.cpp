@@ -171,14 +171,8 @@ tally serve(cache_type& cache, std::span<token_list const> prompts) {
         cache.restore(lease, memory.kv(), memory.state());
         std::vector wanted(lease.capture_at().begin(), lease.capture_at().end());
         if (lease.should_capture(end, /*last=*/true)) wanted.push_back(end);
-        auto copies = memory.prefill(prompt, lease.resume_at().value(), wanted);
-        std::vector<std::byte*> pieces;
-        for (auto& copy : copies)
-            pieces.push_back(copy.data());
-        std::vector<captured_state> captured;
-        for (std::size_t i = 0; i < wanted.size(); ++i)
-            captured.push_back({.position = wanted[i], .state = {{&pieces[i], 1}}});
-        cache.commit(lease, prompt, {.kv = memory.kv(), .checkpoints = captured});
+        auto const copies = memory.prefill(prompt, lease.resume_at().value(), wanted);
+        cache.commit(lease, prompt, {.kv = memory.kv(), .checkpoints = copies.captured()});
 
         sum.asked += end;
         sum.resumed += lease.resume_at();

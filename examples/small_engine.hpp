@@ -24,6 +24,24 @@ inline footprint const hybrid{.model = "a hybrid layer pair",
                               .state_pieces = {{.fixed_bytes = 512}},
                               .flops = {.per_token = 1e6, .per_pair = 1e3}};
 
+/// Copies of a recurrent state at some positions, as a commit takes them.
+class state_copies {
+public:
+    explicit state_copies(std::size_t most) { pieces_.reserve(most); }
+
+    void add(token_count position, std::vector<std::byte> const& state) {
+        copies_.push_back(state);
+        pieces_.push_back(copies_.back().data());
+        captured_.push_back({.position = position, .state = {{&pieces_.back(), 1}}});
+    }
+    [[nodiscard]] std::span<captured_state const> captured() const { return captured_; }
+
+private:
+    std::vector<std::vector<std::byte>> copies_;
+    std::vector<std::byte*> pieces_;
+    std::vector<captured_state> captured_;
+};
+
 /// A request's KV and recurrent state in the engine's own memory, and the "model", in which both
 /// depend on all tokens so far.
 class working_memory {
@@ -45,15 +63,16 @@ public:
     [[nodiscard]] std::span<std::byte> state_bytes() { return state_; }
 
     /// Processes tokens [begin, tokens.size()), and copies the state at the positions wanted.
-    std::vector<std::vector<std::byte>> prefill(token_list const& tokens, std::size_t begin,
-                                                std::span<token_count const> wanted) {
-        std::vector<std::vector<std::byte>> copies;
+    state_copies prefill(token_list const& tokens, std::size_t begin,
+                         std::span<token_count const> wanted) {
+        state_copies copies{wanted.size()};
         for (std::size_t t = begin; t < tokens.size(); ++t) {
             for (std::size_t i = 0; i < state_.size(); ++i)
                 state_[i] = static_cast<std::byte>(std::to_integer<int>(state_[i]) * 5 + tokens[t] +
                                                    static_cast<int>(i));
             std::copy_n(state_.begin(), 64, kv_.begin() + static_cast<std::ptrdiff_t>(t * 64));
-            if (std::ranges::count(wanted, token_count{t + 1}) != 0) copies.push_back(state_);
+            if (token_count const position{t + 1}; std::ranges::count(wanted, position) != 0)
+                copies.add(position, state_);
         }
         return copies;
     }

@@ -8,7 +8,6 @@
 #include <marconi/marconi.hpp>
 
 #include <algorithm>
-#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <iterator>
@@ -97,14 +96,8 @@ void serve(two_tiers& cache, token_list const& prompt, tally& sum) {
     (cache.restore(lease, prompt, memory) ? sum.from_fast : sum.from_slow) += begin;
 
     auto const wanted = lease.capture_at(end);
-    auto copies = memory.prefill(prompt, begin.value(), wanted);
-    std::vector<std::byte*> pieces;
-    for (auto& copy : copies)
-        pieces.push_back(copy.data());
-    std::vector<captured_state> captured;
-    for (std::size_t i = 0; i < wanted.size(); ++i)
-        captured.push_back({.position = wanted[i], .state = {{&pieces[i], 1}}});
-    cache.commit(lease, prompt, {.kv = memory.kv(), .checkpoints = captured});
+    auto const copies = memory.prefill(prompt, begin.value(), wanted);
+    cache.commit(lease, prompt, {.kv = memory.kv(), .checkpoints = copies.captured()});
 
     working_memory from_scratch{prompt.size()};
     from_scratch.prefill(prompt, 0, {});
