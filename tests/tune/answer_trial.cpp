@@ -10,7 +10,6 @@
 #include <marconi/tune/learning_cache.hpp>
 
 #include <support/catch.hpp>
-#include <support/no_memory.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -190,33 +189,4 @@ TEST_CASE("of spaced checkpoints and answers' starts each may pay without the ot
     CHECK(cache.learning().before_answer_pays);
     CHECK(cache.admission().every == 0_tokens);
     CHECK(cache.admission().base.before_answer == 2_tokens);
-}
-
-TEST_CASE("what was left out on trial is asked for again when learning ends") {
-    bool ended = false;
-    for (std::size_t allowed = 0; !ended; ++allowed) {
-        REQUIRE(allowed < 1000);
-        auto cache = learning(spaced{16_tokens, {2_tokens}});
-        conversation chat;
-        for (int turn = 0; turn < 100; ++turn)
-            (void)tune::replay(cache, chat.next(true));
-        REQUIRE(cache.admission().every == 0_tokens);
-        REQUIRE(cache.admission().base.before_answer == 0_tokens);
-        auto const request = chat.next(true);
-        auto const lease = cache.acquire(cache.plan(cache.match({}, request.tokens)));
-        {
-            testing::no_memory const none{allowed};
-            try {
-                (void)cache.commit(lease, request.tokens);
-            } catch (std::bad_alloc const&) {
-            }
-        }
-        ended = !cache.learning().failure.empty();
-        if (!ended) continue;
-        (void)cache.commit(lease, request.tokens);
-        CHECK(cache.admission().every == 16_tokens);
-        CHECK(cache.admission().base.before_answer == 2_tokens);
-        CHECK(cache.learning().spacing_pays);
-        CHECK(cache.learning().before_answer_pays);
-    }
 }

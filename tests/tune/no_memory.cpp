@@ -1,5 +1,8 @@
 #include "traces.hpp"
 
+#include <marconi/policy/admission/spaced.hpp>
+#include <marconi/tune/learning_cache.hpp>
+
 #include <support/catch.hpp>
 #include <support/no_memory.hpp>
 
@@ -69,4 +72,36 @@ TEST_CASE("a clear that finds no memory half-way is no want of room") {
         CHECK(cache.tuning().state == tuning_state::waiting);
     }
     CHECK(half_way);
+}
+
+TEST_CASE("what was left out on trial is asked for again when learning ends") {
+    using policy::spaced;
+    bool ended = false;
+    for (std::size_t allowed = 0; !ended; ++allowed) {
+        REQUIRE(allowed < 1000);
+        tune::learning_cache<memory::ledger_store, spaced> cache{
+            tiny_store(2000), {}, {}, spaced{16_tokens, {2_tokens}}};
+        tokens chat = numbered(1, 61);
+        for (int turn = 0; turn < 80; ++turn) { // goes on from its tails alone
+            (void)ask(cache, chat);
+            chat.insert(chat.end(), 3, -turn);
+        }
+        REQUIRE(cache.admission().every == 0_tokens);
+        REQUIRE(cache.admission().base.before_answer == 0_tokens);
+        auto const lease = cache.open({}, chat);
+        {
+            testing::no_memory const none{allowed};
+            try {
+                (void)cache.commit(lease, chat);
+            } catch (std::bad_alloc const&) {
+            }
+        }
+        ended = !cache.learning().failure.empty();
+        if (!ended) continue;
+        (void)cache.commit(lease, chat);
+        CHECK(cache.admission().every == 16_tokens);
+        CHECK(cache.admission().base.before_answer == 2_tokens);
+        CHECK(cache.learning().spacing_pays);
+        CHECK(cache.learning().before_answer_pays);
+    }
 }
