@@ -139,7 +139,8 @@ void eviction_policy_suite() {
             auto const victim = run.policy.victim(run.now + tick{1});
             REQUIRE(victim.has_value() == !run.candidates.empty());
             if (victim) REQUIRE(run.holds(*victim));
-            if (auto const likely = policy::likely_victim(run.policy)) REQUIRE(likely == victim);
+            if (auto const likely = marconi::policy::likely_victim(run.policy))
+                REQUIRE(likely == victim);
         }
     }
     SECTION("asking for the victim changes nothing") {
