@@ -42,7 +42,7 @@ TEST_CASE("a tournament names the smallest key, then the smallest id, whatever c
             REQUIRE(index.size() == keys.size());
             REQUIRE(index.top().has_value() == !order.empty());
             if (!order.empty()) REQUIRE(*index.top() == node_id{order.begin()->second});
-            REQUIRE(index.expect_top() == index.top());
+            REQUIRE(index.prefetched_top() == index.top());
             most = std::max(most, keys.size());
         }
         CHECK(most > ids / 4);

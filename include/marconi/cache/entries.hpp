@@ -148,7 +148,7 @@ public:
         node_type const& n = tree_[*victim];
         bool const whole = this->goes_whole(n);
         if (!whole && !n.payload.checkpoint) tree_.reserve_merge(*victim);
-        expect(n);
+        prefetch_around(n);
         eviction_.evicted(*victim);
         if (auto const next = policy::likely_victim(eviction_)) marconi::prefetch(&tree_[*next]);
         this->forget_rank(*victim);
@@ -171,12 +171,12 @@ public:
     }
 
 private:
-    /// Asks for what evicting a node looks at. In a large cache each of these is far away in
-    /// memory, and waiting for one after the other is most of what an eviction takes.
-    void expect(node_type const& victim) const noexcept {
+    /// Asks for the memory that evicting a node looks at. In a large cache these places are far
+    /// apart, and waiting for one after the other is most of what an eviction takes.
+    void prefetch_around(node_type const& victim) const noexcept {
         marconi::prefetch(&tree_[victim.parent]);
         if (victim.payload.checkpoint) marconi::prefetch(&checkpoints_[victim.payload.checkpoint]);
-        tree_.paths().expect(victim.segment);
+        tree_.paths().prefetch(victim.segment);
     }
 
     void evict(node_id id, eviction_reason why) noexcept {

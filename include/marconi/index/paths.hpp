@@ -59,8 +59,8 @@ public:
         return {layout_.page_at(segments_[id], first), last - first};
     }
 
-    /// Asks for a segment that will be needed soon.
-    void expect(segment_id id) const noexcept { marconi::prefetch(&segments_[id]); }
+    /// Asks for the memory of a segment that will be needed soon.
+    void prefetch(segment_id id) const noexcept { marconi::prefetch(&segments_[id]); }
 
     /// Whether an edge that ends at `depth` is the lowest of its segment, so that the segment can
     /// be extended there.

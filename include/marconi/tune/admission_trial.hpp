@@ -53,9 +53,9 @@ public:
     /// Decides anew whether the policy has the part. False if there is nothing to decide.
     bool decide(Admission& admission) {
         if (!ghosts_) return false;
-        double const with = ghosts_->saved_by_first(), without = ghosts_->saved_by_second();
+        double const saved = ghosts_->saved_by_first(), otherwise = ghosts_->saved_by_second();
         if (ghosts_->requests() >= seen_first)
-            pays_ = with > (pays_ ? to_stay : to_return) * without;
+            pays_ = saved > (pays_ ? to_stay : to_return) * otherwise;
         set_parameter(admission, pays_ ? asked_ : token_count{});
         return true;
     }

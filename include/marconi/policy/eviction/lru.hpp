@@ -23,7 +23,7 @@ public:
 
     [[nodiscard]] std::optional<node_id> victim(tick) const { return index_.top(); }
     [[nodiscard]] std::optional<node_id> likely_victim() const noexcept {
-        return index_.expect_top();
+        return index_.prefetched_top();
     }
     [[nodiscard]] std::size_t size() const { return index_.size(); }
 

@@ -65,7 +65,7 @@ public:
     }
 
     /// top(), and asks for the memory that erasing it will look at. O(1).
-    [[nodiscard]] std::optional<node_id> expect_top() const noexcept {
+    [[nodiscard]] std::optional<node_id> prefetched_top() const noexcept {
         std::optional<node_id> const node = top();
         if (!node || rounds_.size() < 2) return node;
         std::size_t const first = node->value() / group * group;
