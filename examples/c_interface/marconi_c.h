@@ -103,7 +103,8 @@ typedef struct marconi_options {
                         * at a multiple of 256, in its memory or pinned on the host */
     uint64_t capacity; /* its size in bytes, or how many bytes to take */
 
-    uint64_t multiprocessors; /* on a device, the most that a copy may take; default all */
+    uint64_t multiprocessors; /* on a device, the most that a copy may take; default all,
+                               * or 8 where memory is the host's */
 
     uint64_t event_bytes; /* for events until they are taken (their memory may be three times that
                            * while it grows); default: none are kept */

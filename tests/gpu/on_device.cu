@@ -93,7 +93,6 @@ TEST_CASE("a tier on pinned host memory keeps every byte, too") {
     std::size_t const bytes = 50 * memory::page_layout{model, cut}.page_bytes().value();
     gpu_tests::memory_of<gpu::pinned_resource> const pinned{gpu::pinned_resource{}, bytes};
     gpu::device_store store{model, std::span{pinned.data(), bytes}, cut};
-    store.limit_multiprocessors(8);
     gpu_tests::fill_arena(store);
     cache::prefix_cache<gpu::device_store> cache{std::move(store)};
     gpu_tests::device_history story{cache, 1, 4};

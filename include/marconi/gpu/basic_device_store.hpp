@@ -3,6 +3,7 @@
 #include <marconi/core/error.hpp>
 #include <marconi/core/footprint.hpp>
 #include <marconi/core/types.hpp>
+#include <marconi/gpu/arena_place.hpp>
 #include <marconi/gpu/device_copies.hpp>
 #include <marconi/gpu/device_resource.hpp>
 #include <marconi/gpu/stream.hpp>
@@ -53,16 +54,16 @@ public:
         : layout_{std::move(model), supported(options)},
           pages_{memory::whole_pages(capacity, layout_)},
           own_{std::in_place, device_resource{}, pages_.capacity() * layout_.page_bytes().value()},
-          copies_{std::make_unique<device_copies<Launcher>>(own_->data(), layout_)} {}
+          copies_{std::make_unique<device_copies<Launcher>>(arena_place{own_->data()}, layout_)} {}
 
     /// The same in an arena that the caller lends for the store's life, at a multiple of 256:
-    /// memory of the current device, or pinned on the host. The caller waits for all copies before
-    /// taking it back.
+    /// memory of the current device, or pinned on the host. Throws invalid_argument for memory that
+    /// the device cannot reach. The caller waits for all copies before taking it back.
     basic_device_store(footprint model, std::span<std::byte> arena,
                        memory::page_options options = {})
         : layout_{std::move(model), supported(options)},
           pages_{memory::whole_pages(byte_count{arena.size()}, layout_)},
-          copies_{std::make_unique<device_copies<Launcher>>(aligned(arena.data()), layout_)} {}
+          copies_{std::make_unique<device_copies<Launcher>>(lent_arena(arena), layout_)} {}
 
     basic_device_store(basic_device_store&&) = default;
     basic_device_store& operator=(basic_device_store&& other) {
@@ -112,7 +113,8 @@ public:
         return {copies_->arena() + id.value() * bytes, bytes};
     }
     /// From now on copies take at most `most` multiprocessors, and leave the others to the model's
-    /// own kernels beside them. 0, as at first: all, which copies then fill.
+    /// own kernels beside them. 0, as at first: all, which copies then fill; 8 for an arena on the
+    /// host, which fill the link.
     void limit_multiprocessors(std::uint32_t most) { copies_->limit_multiprocessors(most); }
     /// The copies themselves, for moving pages to other arenas.
     [[nodiscard]] device_copies<Launcher>& copies() const { return *copies_; }
@@ -122,12 +124,6 @@ private:
         MARCONI_EXPECT(!options.zero_freed_pages, "zero_freed_pages", "true",
                        "false: device_store cannot do it");
         return options;
-    }
-    static std::byte* aligned(std::byte* arena) {
-        auto const address = reinterpret_cast<std::uintptr_t>(arena);
-        MARCONI_EXPECT(arena && address % 256 == 0, "address of the arena", address,
-                       "a multiple of 256, not null");
-        return arena;
     }
 
     memory::page_layout layout_;

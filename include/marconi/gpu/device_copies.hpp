@@ -1,6 +1,7 @@
 #pragma once
 
 #include <marconi/core/types.hpp>
+#include <marconi/gpu/arena_place.hpp>
 #include <marconi/gpu/job_tables.hpp>
 #include <marconi/gpu/launcher.hpp>
 #include <marconi/gpu/staging.hpp>
@@ -27,11 +28,11 @@ class device_copies {
 
 public:
     /// On the current device.
-    device_copies(std::byte* arena, memory::page_layout const& layout)
-        : arena_{arena},
+    device_copies(arena_place arena, memory::page_layout const& layout)
+        : arena_{arena.at},
           page_bytes_{layout.page_bytes().value()},
           device_{current_device()},
-          size_{device_},
+          size_{device_, arena.on_host},
           staging_{device_} {
         Launcher::load();
     }
@@ -41,8 +42,8 @@ public:
     [[nodiscard]] int device() const { return device_; }
     [[nodiscard]] std::byte* arena() const { return arena_; }
 
-    /// From now on copies take at most `most` multiprocessors; 0: all. Copies to another arena, or
-    /// from it, take few in any case: the link to the host is what they wait for.
+    /// From now on copies take at most `most` multiprocessors; 0: as many as serve. Copies to
+    /// another arena, or from it, take few in any case: they wait for the link to the host.
     void limit_multiprocessors(std::uint32_t most) {
         std::scoped_lock const alone{mutex_};
         size_.limit(most);

@@ -60,19 +60,20 @@ concept launcher = requires(copy_job const& job, std::byte const* tables, std::s
 /// How large launches are on a device.
 class launch_size {
 public:
-    explicit launch_size(int device) : all_{multiprocessors_of(device)}, most_{all_} {}
+    /// `over_link`: all copies are from or to the host's memory.
+    launch_size(int device, bool over_link)
+        : all_{multiprocessors_of(device)},
+          unless_told_{over_link ? enough_for_link(all_) : all_} {}
 
-    /// From now on copies run on at most `most` multiprocessors; 0: on all there are.
-    void limit(std::uint32_t most) { most_ = most == 0 ? all_ : std::min(most, all_); }
+    /// From now on copies run on at most `most` multiprocessors; 0: on all that serve.
+    void limit(std::uint32_t most) { most_ = most == 0 ? unless_told_ : std::min(most, all_); }
     [[nodiscard]] launch_shape shape_for(std::uint32_t tiles) const {
         if (most_ < all_) return on_few(tiles, most_);
         return {static_cast<std::uint32_t>(divide_up(tiles, launch_shape::warps_per_block)), false};
     }
-    /// The same for a copy from or to the host's memory, on 8 multiprocessors at most: they have
-    /// 256 KiB in flight, more than a link of 64 GB/s brings in 4 us. More of them would only be
-    /// taken from the model.
+    /// The same for one copy from or to the host's memory.
     [[nodiscard]] launch_shape shape_over_link(std::uint32_t tiles) const {
-        return on_few(tiles, std::min(most_, 8u));
+        return on_few(tiles, enough_for_link(most_));
     }
 
 private:
@@ -82,12 +83,15 @@ private:
               "cudaDeviceGetAttribute");
         return static_cast<std::uint32_t>(count);
     }
+    /// 8 multiprocessors have 256 KiB in flight, more than a link of 64 GB/s brings in 4 us. More
+    /// of them would only be taken from the model.
+    static std::uint32_t enough_for_link(std::uint32_t most) { return std::min(most, 8u); }
     /// A block runs on one multiprocessor. A small copy is spread over as many as it may take.
     static launch_shape on_few(std::uint32_t tiles, std::uint32_t most) {
         return {std::min(tiles, most), true};
     }
 
-    std::uint32_t all_, most_;
+    std::uint32_t all_, unless_told_, most_ = unless_told_;
 };
 
 } // namespace marconi::gpu

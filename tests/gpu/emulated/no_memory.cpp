@@ -151,19 +151,3 @@ TEST_CASE("a store that the device has no memory for leaves nothing behind") {
     CHECK(failures > 4);
     CHECK(emulated::live_objects() == before);
 }
-
-TEST_CASE("device stores refuse arenas that are too small, or not aligned, or null") {
-    alignas(256) static std::byte arena[1024];
-    footprint const model = hybrid();
-    CHECK_NOTHROW((device_store{model, std::span{arena}, {.block_tokens = 1_tokens}}));
-    CHECK_THROWS_AS((device_store{model, std::span{arena}}), invalid_argument);
-    CHECK_THROWS_AS((device_store{model,
-                                  std::span{arena},
-                                  {.block_tokens = 1_tokens, .zero_freed_pages = true}}),
-                    invalid_argument);
-    CHECK_THROWS_AS((device_store{model, std::span{arena + 16, 512}, {.block_tokens = 1_tokens}}),
-                    invalid_argument);
-    device_store const lent{model, std::span{arena}, {.block_tokens = 1_tokens}};
-    CHECK(lent.page(page_id{1}).data() == arena + 256);
-    CHECK(lent.pages().capacity() == 4);
-}

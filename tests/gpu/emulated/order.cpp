@@ -333,8 +333,8 @@ TEST_CASE("a store, or a room, that dies with copies in flight waits for them fi
 }
 
 TEST_CASE("a store that another one takes the place of waits for its copies first") {
-    alignas(256) static std::byte lent[2 * page_bytes];
     emulated::restart(1);
+    gpu_tests::memory_of<gpu::device_resource> const lent{gpu::device_resource{}, 2 * page_bytes};
     gpu::owned_stream const on;
     byte_vector const contents = random_bytes(page_bytes, 1);
     gpu_tests::device_engine_memory from{contents}, to{byte_vector(page_bytes)};
@@ -344,10 +344,11 @@ TEST_CASE("a store that another one takes the place of waits for its copies firs
     store.pages().allocate({&page, 1});
     store.save({.kv = {0_tokens, 1_tokens, {&page, 1}, {{&source, 1}}}}, on);
     store.load({.kv = {0_tokens, 1_tokens, {&page, 1}, {{&target, 1}}}}, on);
-    store = device_store{
-        footprint{.kv_layers = {{page_bytes, 0}}}, std::span{lent}, {.block_tokens = 1_tokens}};
+    store = device_store{footprint{.kv_layers = {{page_bytes, 0}}},
+                         std::span{lent.data(), lent.bytes()},
+                         {.block_tokens = 1_tokens}};
     CHECK(to.contents() == contents);
-    CHECK(store.page(page_id{1}).data() == lent + page_bytes);
+    CHECK(store.page(page_id{1}).data() == lent.data() + page_bytes);
 }
 
 TEST_CASE("calls on a stream that is being captured are refused, and change nothing") {

@@ -52,14 +52,19 @@ struct machine {
     std::array<std::shared_ptr<stream_state>, emulated::devices> default_streams;
     std::vector<std::shared_ptr<stream_state>> working; // with something in the queue
     std::map<cudaEvent_t, event_state> events;
-    std::map<void*, std::size_t> memory;
+    struct allocation {
+        std::size_t bytes = 0;
+        cudaMemoryType kind = cudaMemoryTypeDevice;
+        int device = 0;
+    };
+    std::map<void*, allocation> memory;
     std::vector<std::pair<std::byte*, std::size_t>> freed; // kept while anything is in flight
     std::mt19937_64 random{1};
     std::uint64_t favourite = 0;
     std::uint64_t next_id = 1;
     std::uintptr_t next_handle = 0x1000;
     emulated::call_counts counts;
-    bool limited = false, failed = false, no_waits = false;
+    bool limited = false, failed = false, no_waits = false, reaches_all = false;
     std::size_t allowed = 0;
     std::optional<cudaStream_t> captured;
     bool spoilt = false;
@@ -152,13 +157,13 @@ struct machine {
     }
     cudaError_t fail(cudaError_t with) { return last_error = with; }
 
-    cudaError_t allocate(void** out, std::size_t bytes) {
+    cudaError_t allocate(void** out, std::size_t bytes, cudaMemoryType kind) {
         if (unsafe()) return fail(cudaErrorStreamCaptureUnsupported);
         if (refuse()) return fail(cudaErrorMemoryAllocation);
         ++counts.allocations;
         *out = ::operator new (bytes, std::align_val_t{256});
         std::memset(*out, 0xCD, bytes); // nobody may rely on zeros
-        memory[*out] = bytes;
+        memory[*out] = {bytes, kind, current_device};
         return cudaSuccess;
     }
     /// Waits for nothing. What is read there from now on is wrong.
@@ -170,8 +175,9 @@ struct machine {
             std::fputs("emulated: memory was freed that was not allocated\n", stderr);
             std::abort();
         }
-        std::memset(p, static_cast<int>(freed_byte), found->second);
-        freed.push_back({static_cast<std::byte*>(p), found->second});
+        std::size_t const bytes = found->second.bytes;
+        std::memset(p, static_cast<int>(freed_byte), bytes);
+        freed.push_back({static_cast<std::byte*>(p), bytes});
         memory.erase(found);
         if (working.empty()) run_all();
         return cudaSuccess;
@@ -213,6 +219,9 @@ bool failing::has_failed() const { return the().failed; }
 
 without_waits::without_waits() { the().no_waits = true; }
 without_waits::~without_waits() { the().no_waits = false; }
+
+reaching_all::reaching_all() { the().reaches_all = true; }
+reaching_all::~reaching_all() { the().reaches_all = false; }
 
 capturing::capturing(cudaStream_t stream) {
     the().captured = stream;
@@ -311,9 +320,16 @@ cudaError_t cudaGetDeviceCount(int* count) {
     return cudaSuccess;
 }
 cudaError_t cudaDeviceGetAttribute(int* value, cudaDeviceAttr which, int) {
-    if (which != cudaDevAttrMultiProcessorCount) return the().fail(cudaErrorInvalidValue);
-    *value = emulated::multiprocessors;
-    return cudaSuccess;
+    switch (which) {
+    case cudaDevAttrMultiProcessorCount:
+        *value = emulated::multiprocessors;
+        return cudaSuccess;
+    case cudaDevAttrPageableMemoryAccess:
+        *value = the().reaches_all;
+        return cudaSuccess;
+    default:
+        return the().fail(cudaErrorInvalidValue);
+    }
 }
 cudaError_t cudaGetLastError() { return std::exchange(the().last_error, cudaSuccess); }
 cudaError_t cudaPeekAtLastError() { return the().last_error; }
@@ -322,8 +338,24 @@ char const* cudaGetErrorName(cudaError_t code) {
 }
 char const* cudaGetErrorString(cudaError_t) { return "emulated"; }
 
-cudaError_t cudaMalloc(void** out, size_t bytes) { return the().allocate(out, bytes); }
-cudaError_t cudaHostAlloc(void** out, size_t bytes, unsigned) { return the().allocate(out, bytes); }
+cudaError_t cudaMalloc(void** out, size_t bytes) {
+    return the().allocate(out, bytes, cudaMemoryTypeDevice);
+}
+cudaError_t cudaHostAlloc(void** out, size_t bytes, unsigned) {
+    return the().allocate(out, bytes, cudaMemoryTypeHost);
+}
+cudaError_t cudaPointerGetAttributes(cudaPointerAttributes* out, void const* p) {
+    *out = {};
+    auto const after = the().memory.upper_bound(const_cast<void*>(p));
+    if (after == the().memory.begin()) return cudaSuccess;
+    auto const& [begin, of] = *std::prev(after);
+    if (static_cast<std::byte const*>(p) >= static_cast<std::byte*>(begin) + of.bytes)
+        return cudaSuccess;
+    out->type = of.kind;
+    out->device = of.device;
+    out->devicePointer = const_cast<void*>(p);
+    return cudaSuccess;
+}
 cudaError_t cudaFree(void* p) { return the().free(p); }
 cudaError_t cudaFreeHost(void* p) { return the().free(p); }
 cudaError_t cudaMemcpyAsync(void* to, void const* from, size_t bytes, cudaMemcpyKind,

@@ -52,6 +52,15 @@ public:
     without_waits& operator=(without_waits const&) = delete;
 };
 
+/// While it lives, devices reach all of the host's memory, pinned or not.
+class reaching_all {
+public:
+    reaching_all();
+    ~reaching_all();
+    reaching_all(reaching_all const&) = delete;
+    reaching_all& operator=(reaching_all const&) = delete;
+};
+
 /// While it lives, a stream is being captured, as if another thread did it: calls that would fail
 /// then, or would become part of the graph, spoil the capture.
 class capturing {
