@@ -3,6 +3,7 @@
 usage: plot.py PLOT, the script
 """
 
+import argparse
 import importlib.machinery
 import importlib.util
 import json
@@ -48,6 +49,30 @@ class Reading(unittest.TestCase):
                 self.read(run_of(), run_of(capacity_share=wrong))
 
 
+    def test_a_number_is_one(self):
+        with self.assertRaisesRegex(plot.PlotError, "NaN is no number"):
+            self.read(run_of(ttft_p95_ms=float("nan")))
+
+    def test_what_editors_add_is_not_taken_for_a_result(self):
+        with tempfile.TemporaryDirectory() as folder:
+            path = write(folder, [run_of()])
+            text = pathlib.Path(path).read_text("utf-8")
+            pathlib.Path(path).write_text("\ufeff" + text + "\n", "utf-8")
+            self.assertEqual(plot.read_results(path), [run_of()])
+
+
+class Sizes(unittest.TestCase):
+    def test_as_the_replay_takes_them(self):
+        for text, size in (("5GB", 5e9), ("5 GiB", 5 * 2**30), ("1.5tb", 1.5e12), ("100B", 100),
+                           ("20000", 20000), ("3e9", 3e9)):
+            self.assertEqual(plot.size(text), size)
+
+    def test_what_is_none(self):
+        for text in ("", "5%", "GB", "0GB", "-1", "nan", "1.2.3GB", "5QB", "1iB"):
+            with self.assertRaises(argparse.ArgumentTypeError):
+                plot.size(text)
+
+
 class Labels(unittest.TestCase):
     def test_a_share_that_all_runs_of_the_size_have(self):
         twentieth = run_of(capacity_share=0.05)
@@ -60,11 +85,11 @@ class Labels(unittest.TestCase):
 
 @unittest.skipUnless(importlib.util.find_spec("matplotlib"), "needs matplotlib")
 class Figures(unittest.TestCase):
-    def drawn(self, *runs):
+    def drawn(self, *runs, options=()):
         """The figures' text, by kind."""
         with tempfile.TemporaryDirectory() as folder:
             done = subprocess.run([sys.executable, PLOT, write(folder, runs), "--out", folder,
-                                   "--format", "svg"], capture_output=True, text=True)
+                                   "--format", "svg", *options], capture_output=True, text=True)
             self.assertEqual(done.returncode, 0, done.stderr)
             return {path.stem.removeprefix("chat-"): path.read_text("utf-8")
                     for path in pathlib.Path(folder).glob("*.svg")}
@@ -84,6 +109,33 @@ class Figures(unittest.TestCase):
         self.assertEqual(set(figures), {"hit-rate", "flops", "gain", "ttft"})
         for text in figures.values():
             self.assertNotIn("infinite", text)
+
+    def test_each_ceiling_has_its_own_name(self):
+        no_limit = {"capacity": None, "flops_saved": 3e15}
+        runs = (run_of(), run_of("infinite", **no_limit), run_of("infinite:4096", **no_limit),
+                run_of("none", None, flops_saved=0))
+        figures = self.drawn(*runs)
+        for kind in ("hit-rate", "flops"):
+            self.assertIn(">infinite<", figures[kind])
+            self.assertIn(">infinite:4096<", figures[kind])
+            self.assertNotIn(">none<", figures[kind])
+        chosen = self.drawn(*runs, options=("--policies", "lru,infinite:4096"))
+        self.assertNotIn(">infinite<", chosen["flops"])
+
+    def test_gains_have_their_sign(self):
+        figures = self.drawn(run_of(), run_of("gdsf", flops_saved=2e15))
+        self.assertIn(">+100 %<", figures["gain"])
+        self.assertIn("of what lru saves", figures["gain"])
+
+    def test_figures_are_written_even_if_nobody_reads_where(self):
+        with tempfile.TemporaryDirectory() as folder:
+            script = [sys.executable, PLOT, write(folder, [run_of(), run_of("gdsf")]),
+                      "--out", folder]
+            with subprocess.Popen(script, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as done:
+                done.stdout.close()
+                self.assertEqual(done.stderr.read(), b"")
+            self.assertEqual(done.returncode, 0)
+            self.assertEqual(len(list(pathlib.Path(folder).glob("*.png"))), 4)
 
 
 if __name__ == "__main__":
