@@ -42,9 +42,14 @@ std::vector<source> sources_of(options const& chosen) {
 } // namespace
 
 trace_tally for_each_trace(options const& chosen, std::ostream& err,
-                           std::function<void(trace const&)> const& use) {
+                           std::function<void(trace const&, std::string const& which)> const& use) {
     trace_tally tally;
-    for (source const& from : sources_of(chosen)) {
+    std::vector<source> const all = sources_of(chosen);
+    for (source const& from : all) {
+        std::string which;
+        if (all.size() > 1)
+            which = " of trace " + std::to_string(&from - &all.front() + 1) + " of " +
+                    std::to_string(all.size());
         auto const fails = [&](std::string const& why) {
             ++tally.failed;
             err << "marconi_replay: " << why << std::endl; // hours may pass until the next one
@@ -53,7 +58,7 @@ trace_tally for_each_trace(options const& chosen, std::ostream& err,
             trace taken = from.take();
             taken.name = from.name;
             add_thoughts(taken, chosen.thoughts);
-            use(taken);
+            use(taken, which);
             ++tally.worked;
         } catch (trace_error const& e) { // names the file
             fails(e.what());

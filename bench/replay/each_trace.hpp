@@ -8,6 +8,7 @@
 #include <cstddef>
 #include <functional>
 #include <iosfwd>
+#include <string>
 
 namespace marconi::replay {
 
@@ -16,9 +17,11 @@ struct trace_tally {
     std::size_t failed = 0;
 };
 
-/// Calls `use` with one trace after another: several at once might not fit in memory. If one cannot
-/// be read or made, or `use` throws an exception for it, `err` is told and the next one follows.
-[[nodiscard]] trace_tally for_each_trace(options const& chosen, std::ostream& err,
-                                         std::function<void(trace const&)> const& use);
+/// Calls `use` with one trace after another: several at once might not fit in memory. It is also
+/// told which one that is, " of trace 2 of 3", or nothing if there is only one. If one cannot be
+/// read or made, or `use` throws an exception for it, `err` is told and the next one follows.
+[[nodiscard]] trace_tally
+for_each_trace(options const& chosen, std::ostream& err,
+               std::function<void(trace const&, std::string const& which)> const& use);
 
 } // namespace marconi::replay

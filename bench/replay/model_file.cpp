@@ -25,6 +25,7 @@ using nlohmann::json;
 
 constexpr std::uint64_t most_bytes = std::uint64_t{1} << 48;
 constexpr double most_flops = 1e24;
+constexpr std::size_t most_text = std::size_t{1} << 20;
 
 /// One object of the file; `where` names it in messages.
 class members {
@@ -76,14 +77,25 @@ json parsed(std::string const& path) {
     std::ifstream file{path, std::ios::binary};
     if (!file)
         throw invalid_argument{"model " + path + ": cannot be opened: " + std::strerror(errno)};
-    std::string text(std::size_t{1} << 20, ' ');
+    std::string text(most_text + 1, ' ');
     file.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<std::size_t>(file.gcount()));
+    auto const fail = [&](std::string const& problem) {
+        throw invalid_argument{"model " + path + ": " + problem};
+    };
+    if (file.bad()) fail("cannot be read");
+    if (text.empty()) fail("is empty; expected a JSON object");
+    if (text.size() > most_text) fail("is longer than 1 MiB");
     try {
         return json::parse(text);
+    } catch (json::parse_error const& e) {
+        fail(e.byte > text.size() ? "is not JSON: it ends early"
+                                  : "is not JSON: error at byte " + std::to_string(e.byte) +
+                                        " of " + std::to_string(text.size()));
     } catch (json::exception const&) {
-        throw invalid_argument{"model " + path + ": is not JSON, or longer than 1 MB"};
+        fail("is not JSON: a number in it is out of range");
     }
+    return {};
 }
 
 } // namespace

@@ -9,6 +9,7 @@
 #include <algorithm>
 #include <charconv>
 #include <ostream>
+#include <sstream>
 #include <thread>
 #include <utility>
 
@@ -47,12 +48,21 @@ std::string name_in(choices<Value> const& from, Value value) {
     return std::ranges::find(from, value, &std::pair<std::string, Value>::second)->first;
 }
 
-/// The text without the blanks around it. Throws if nothing is left.
-std::string trimmed(std::string const& text, char const* option) {
-    std::size_t const begin = text.find_first_not_of(' ');
-    if (begin == std::string::npos)
-        throw_invalid(option, "empty", "a list separated by single commas");
-    return text.substr(begin, text.find_last_not_of(' ') + 1 - begin);
+/// What commas separate in an option's values, without the blanks around each. Throws if one of
+/// them is empty.
+std::vector<std::string> listed(std::vector<std::string> const& values, char const* option) {
+    std::vector<std::string> items;
+    for (std::string const& value : values) {
+        std::istringstream rest{value + ','};
+        for (std::string item; std::getline(rest, item, ',');) {
+            std::size_t const begin = item.find_first_not_of(' ');
+            if (begin == std::string::npos)
+                throw_invalid(option, value.empty() ? "empty" : "'" + value + "'",
+                              "a list separated by single commas");
+            items.push_back(item.substr(begin, item.find_last_not_of(' ') + 1 - begin));
+        }
+    }
+    return items;
 }
 
 /// CLI11 reads "-1" into an unsigned number without complaint, and describes its own checks at
@@ -91,8 +101,7 @@ void define_traces(CLI::App& app, options& to, raw_values& raw) {
         ->type_name("FILE");
     CLI::Option* const synthetic =
         app.add_option("--synthetic", raw.synthetic, "Synthetic trace: chat, agent, fewshot, mixed")
-            ->type_name("KIND")
-            ->delimiter(',');
+            ->type_name("KIND");
     app.add_option("--seed", to.seed, "Seed of synthetic traces")
         ->type_name("N")
         ->needs(synthetic)
@@ -118,12 +127,10 @@ void define_caches(CLI::App& app, options& to, raw_values& raw) {
     // The defaults of lists are in the text, since CLI11 would print their separators too.
     app.add_option("--policy", raw.policies,
                    "Listed below; separated by commas [vllm+,sglang+,marconi,lru,gdsf,learned]")
-        ->type_name("NAME")
-        ->delimiter(',');
+        ->type_name("NAME");
     app.add_option("--capacity", raw.capacities,
                    "Sizes, see below; separated by commas [5%,10%,20%]")
-        ->type_name("SIZE")
-        ->delimiter(',');
+        ->type_name("SIZE");
     app.add_option("--alpha", raw.alpha,
                    "auto, or the alpha of policies that take one but name none")
         ->type_name("X")
@@ -188,20 +195,20 @@ void define(CLI::App& app, options& to, raw_values& raw) {
 }
 
 void interpret(raw_values const& raw, options& to) {
-    for (std::string const& name : raw.synthetic)
+    for (std::string const& name : listed(raw.synthetic, "synthetic"))
         to.synthetic.push_back(parse_workload(name));
     std::optional<double> alpha;
     if (raw.alpha != "auto") alpha = parse_alpha(raw.alpha);
-    for (std::string const& name : raw.policies) {
-        policy_name policy = parse_policy(trimmed(name, "policy"));
+    for (std::string const& name : listed(raw.policies, "policy")) {
+        policy_name policy = parse_policy(name);
         auto const* const known =
             std::ranges::find(known_policies, policy.kind, &known_policy::kind);
         if (known->takes == policy_argument::alpha && !policy.alpha) policy.alpha = alpha;
         if (std::ranges::find(to.policies, policy) == to.policies.end())
             to.policies.push_back(std::move(policy));
     }
-    for (std::string const& size : raw.capacities) {
-        capacity const given = parse_capacity(trimmed(size, "capacity"));
+    for (std::string const& size : listed(raw.capacities, "capacity")) {
+        capacity const given = parse_capacity(size);
         if (std::ranges::find(to.capacities, given) == to.capacities.end())
             to.capacities.push_back(given);
     }

@@ -76,7 +76,7 @@ int report_on(options const& chosen, streams to, Use use, Write write) {
 int print_descriptions(options const& chosen, streams to) {
     std::vector<trace_statistics> statistics;
     return report_on(
-        chosen, to, [&](trace const& t) { statistics.push_back(describe(t)); },
+        chosen, to, [&](trace const& t, auto const&) { statistics.push_back(describe(t)); },
         [&](std::ostream& report) { print_statistics(statistics, report); });
 }
 
@@ -85,7 +85,9 @@ int replay(options const& chosen, streams to) {
     std::vector<result> results;
     return report_on(
         chosen, to,
-        [&](trace const& t) { std::ranges::move(run_all(t, chosen), std::back_inserter(results)); },
+        [&](trace const& t, std::string const& which) {
+            std::ranges::move(run_all(t, chosen, which), std::back_inserter(results));
+        },
         [&](std::ostream& report) { write_report(chosen.format, results, report); });
 }
 

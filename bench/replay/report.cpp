@@ -53,6 +53,9 @@ ordered_json to_json(result const& r) {
         {"thoughts", r.thoughts},
         {"before_answer", r.before_answer},
         {"prompts_only", r.prompts_only},
+        {"limit", or_null(r.limit)},
+        {"seed", or_null(r.seed)},
+        {"sessions", or_null(r.sessions)},
     };
 }
 

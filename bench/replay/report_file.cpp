@@ -81,6 +81,14 @@ private:
     std::FILE* file_ = nullptr;
 };
 
+/// What a path means, even if its links lead to a file that is not there yet.
+std::filesystem::path behind_links(std::filesystem::path path) {
+    std::error_code problem;
+    for (int links = 0; links < 40 && std::filesystem::is_symlink(path, problem); ++links)
+        path = path.parent_path() / std::filesystem::read_symlink(path, problem);
+    return path;
+}
+
 /// Not a pipe or a device.
 bool can_be_replaced(std::string const& path) {
     std::error_code ignored;
@@ -97,7 +105,7 @@ report_file::report_file(std::optional<std::string> const& path, std::ostream& s
     if (access(path->c_str(), F_OK) == 0 && access(path->c_str(), W_OK) != 0) cannot_write(name_);
     if (can_be_replaced(*path)) {
         std::error_code ignored;
-        target_ = std::filesystem::weakly_canonical(*path, ignored).string();
+        target_ = std::filesystem::weakly_canonical(behind_links(*path), ignored).string();
         if (target_.empty()) target_ = *path;
         stream_ = &text_;
         signals_wait const until_gone;

@@ -3,6 +3,7 @@
 // What a trace is made of, whatever form it was read from.
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -34,6 +35,9 @@ struct request {
 struct trace {
     std::string name;
     std::vector<request> requests;
+    // What a synthetic one was made from.
+    std::optional<std::uint64_t> seed = {};
+    std::optional<std::uint32_t> sessions = {};
 };
 
 } // namespace marconi::replay

@@ -42,6 +42,10 @@ struct result {
     /// The share of what an infinite cache held that capacity_bytes is; nothing: a size, or no
     /// limit.
     std::optional<double> capacity_share;
+    std::optional<std::uint64_t> limit; // nothing: all of the trace
+    // Of a synthetic trace.
+    std::optional<std::uint64_t> seed;
+    std::optional<std::uint32_t> sessions;
 };
 
 } // namespace marconi::replay

@@ -19,8 +19,10 @@
 
 #include <chrono>
 #include <cstddef>
+#include <filesystem>
 #include <functional>
 #include <limits>
+#include <system_error>
 #include <utility>
 
 namespace marconi::replay {
@@ -106,6 +108,9 @@ struct run {
 
 footprint footprint_of(options const& chosen) {
     if (is_model_file(chosen.model)) return read_model(chosen.model);
+    std::error_code ignored;
+    if (std::filesystem::is_regular_file(chosen.model, ignored))
+        throw_invalid("model", "'" + chosen.model + "'", "a preset, or a file named *.json");
     auto const flavour = chosen.cost == cost_model::paper ? model::cost::paper : model::cost::shape;
     return model::find_preset(chosen.model).footprint({.flavour = flavour});
 }
@@ -124,6 +129,9 @@ result run_one(trace const& requests, policy_name const& policy, byte_count capa
     one.r.thoughts = chosen.thoughts;
     one.r.before_answer = chosen.before_answer;
     one.r.prompts_only = chosen.prompts_only;
+    if (chosen.limit != options{}.limit) one.r.limit = chosen.limit;
+    one.r.seed = requests.seed;
+    one.r.sessions = requests.sessions;
     std::string const& kind = policy.kind;
     if (policy.has_limit()) one.r.capacity_bytes = capacity.value();
     policy::branch_and_tail const marconi{.before_answer = token_count{chosen.before_answer}};

@@ -12,6 +12,7 @@
 #include <functional>
 #include <iostream>
 #include <mutex>
+#include <string>
 #include <thread>
 
 namespace marconi::replay {
@@ -35,11 +36,14 @@ bool has_shares(options const& chosen) {
 /// `infinite` is what an infinite cache holds.
 std::vector<task> tasks_of(options const& chosen, footprint const& model, byte_count infinite) {
     std::vector<task> tasks;
+    for (policy_name const& p : chosen.policies)
+        if (!p.has_limit()) tasks.push_back({p, {}, {}});
     for (capacity const& c : chosen.capacities)
         for (policy_name const& p : chosen.policies) {
+            if (!p.has_limit()) continue;
             byte_count const size = c.of(infinite);
-            if (p.has_limit()) expect_a_page(size, model, chosen);
-            if (p.has_limit() || &c == &chosen.capacities.front()) tasks.push_back({p, c, size});
+            expect_a_page(size, model, chosen);
+            tasks.push_back({p, c, size});
         }
     return tasks;
 }
@@ -80,11 +84,13 @@ void check_caches(options const& chosen) {
         if (c.bytes) expect_a_page(*c.bytes, model, chosen);
 }
 
-std::vector<result> run_all(trace const& requests, options const& chosen) {
+std::vector<result> run_all(trace const& requests, options const& chosen,
+                            std::string const& which) {
     footprint const model = footprint_of(chosen);
     std::size_t const runs =
         chosen.capacities.size() * chosen.policies.size() + (has_shares(chosen) ? 1 : 0);
-    progress shown{std::cerr, progress::is_terminal(), runs * requests.requests.size(), "requests"};
+    progress shown{std::cerr, progress::is_terminal(), runs * requests.requests.size(),
+                   "requests" + which};
     byte_count infinite;
     if (has_shares(chosen)) { // of the same size, whatever else is chosen
         options plain = chosen;

@@ -6,6 +6,7 @@
 #include "request.hpp"
 #include "result.hpp"
 
+#include <string>
 #include <vector>
 
 namespace marconi::replay {
@@ -14,9 +15,11 @@ namespace marconi::replay {
 /// size is less than a page of it.
 void check_caches(options const& chosen);
 
-/// One trace through all caches that the options name, `chosen.jobs` at a time; results in the
-/// order of capacities, then policies, those without a limit only at the first capacity. Also
-/// throws invalid_argument if a share of what an infinite cache would hold is less than a page.
-[[nodiscard]] std::vector<result> run_all(trace const& requests, options const& chosen);
+/// One trace through all caches that the options name, `chosen.jobs` at a time; results of policies
+/// without a limit, then in the order of capacities, then policies. Also throws invalid_argument if
+/// a share of what an infinite cache would hold is less than a page. Progress is shown on a
+/// terminal, as so many "requests" with `which` behind it.
+[[nodiscard]] std::vector<result> run_all(trace const& requests, options const& chosen,
+                                          std::string const& which = "");
 
 } // namespace marconi::replay

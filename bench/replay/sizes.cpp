@@ -80,16 +80,6 @@ capacity parse_capacity(std::string_view text) {
     return {.bytes = byte_count{static_cast<std::uint64_t>(bytes)}, .share = 0};
 }
 
-std::vector<capacity> parse_capacities(std::string_view text) {
-    std::vector<capacity> result;
-    for (std::size_t begin = 0; begin <= text.size();) {
-        std::size_t const end = std::min(text.find(',', begin), text.size());
-        result.push_back(parse_capacity(text.substr(begin, end - begin)));
-        begin = end + 1;
-    }
-    return result;
-}
-
 std::string format_bytes(std::uint64_t bytes) {
     return scaled(static_cast<double>(bytes), std::array{"B", "KB", "MB", "GB", "TB", "PB", "EB"});
 }

@@ -8,7 +8,6 @@
 #include <optional>
 #include <string>
 #include <string_view>
-#include <vector>
 
 namespace marconi::replay {
 
@@ -26,8 +25,6 @@ struct capacity {
 /// Parses "5GB" (10^9), "5GiB" (2^30), "1.5GB", "512MB", "100B", "10%"; units from B to TB and
 /// TiB, in either case. Throws invalid_argument.
 [[nodiscard]] capacity parse_capacity(std::string_view text);
-/// Parses capacities separated by commas; at least one. Throws invalid_argument.
-[[nodiscard]] std::vector<capacity> parse_capacities(std::string_view text);
 
 /// 26,787,840 -> "26.8 MB": three digits, units of 1000.
 [[nodiscard]] std::string format_bytes(std::uint64_t bytes);

@@ -53,7 +53,10 @@ trace make_synthetic(synthetic_options const& options) {
     }
     std::vector<request> made = std::move(writer).in_order();
     if (made.size() > options.limit) made.resize(options.limit);
-    return {.name = synthetic_name(options.kind), .requests = std::move(made)};
+    return {.name = synthetic_name(options.kind),
+            .requests = std::move(made),
+            .seed = options.seed,
+            .sessions = options.sessions};
 }
 
 workload parse_workload(std::string_view name) {

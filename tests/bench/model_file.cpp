@@ -50,7 +50,13 @@ TEST_CASE("a model of one's own, by its bytes and FLOPs") {
 }
 
 TEST_CASE("a model file that says nothing, or too much, is refused") {
-    CHECK(model_complaint("") == ": is not JSON, or longer than 1 MB");
+    CHECK(model_complaint("") == ": is empty; expected a JSON object");
+    CHECK(model_complaint(R"({"flops)") == ": is not JSON: it ends early");
+    CHECK(model_complaint(R"({"windows": [}])") == ": is not JSON: error at byte 14 of 15");
+    CHECK(model_complaint(R"({"state_bytes": 1e999})") ==
+          ": is not JSON: a number in it is out of range");
+    CHECK(model_complaint(std::string((std::size_t{1} << 20) + 1, ' ')) ==
+          ": is longer than 1 MiB");
     CHECK(model_complaint("[]") == ": expected a JSON object");
     CHECK(model_complaint(R"({"flops": 1})") ==
           ": 'flops' is not known; expected flops_per_token, flops_per_pair, kv_bytes_per_token, "
@@ -76,4 +82,5 @@ TEST_CASE("a model file that says nothing, or too much, is refused") {
           ": 'state_bytes' is an array; expected a whole number from 0 to 281474976710656");
     CHECK_THROWS_WITH(read_model("/no/such.json"),
                       "model /no/such.json: cannot be opened: No such file or directory");
+    CHECK_THROWS_WITH(read_model("/tmp"), "model /tmp: cannot be read");
 }

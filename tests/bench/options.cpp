@@ -153,8 +153,12 @@ TEST_CASE("lists may have blanks, and - is standard output") {
     CHECK(o.capacities.at(1).share == 0.1);
     CHECK_FALSE(o.out);
     CHECK(good({"--synthetic", "chat", "--capacity", "1GB,5%,1000MB,5.0%"}).capacities.size() == 2);
-    CHECK(bad({"--synthetic", "chat", "--policy", "lru, "}) ==
-          "policy is empty; expected a list separated by single commas");
+    for (char const* text : {"lru, ", "lru,,gdsf", ",lru", ","})
+        CHECK(bad({"--synthetic", "chat", "--policy", text}) ==
+              "policy is '" + std::string{text} + "'; expected a list separated by single commas");
+    CHECK(bad({"--synthetic", "chat", "--capacity", ""}) ==
+          "capacity is empty; expected a list separated by single commas");
+    CHECK(good({"--synthetic", "chat,agent", "--synthetic", "mixed"}).synthetic.size() == 3);
 }
 
 TEST_CASE("help tells of policies, estimates and examples") {

@@ -205,9 +205,26 @@ TEST_CASE("results have the share that their capacity is of what an infinite cac
         run({"--synthetic", "chat", "--sessions", "5", "--policy", "none,lru,gdsf,infinite",
              "--capacity", "5%,1GB,12.5%", "--format", "json"});
     CHECK(values_in(o.out, "policy") ==
-          std::vector<std::string>{R"("none")", R"("lru")", R"("gdsf")", R"("infinite")",
+          std::vector<std::string>{R"("none")", R"("infinite")", R"("lru")", R"("gdsf")",
                                    R"("lru")", R"("gdsf")", R"("lru")", R"("gdsf")"});
-    CHECK(values_in(o.out, "capacity_share") == std::vector<std::string>{"null", "0.05", "0.05",
-                                                                         "null", "null", "null",
+    CHECK(values_in(o.out, "capacity_share") == std::vector<std::string>{"null", "null", "0.05",
+                                                                         "0.05", "null", "null",
                                                                          "0.125", "0.125"});
+}
+
+TEST_CASE("results say which part of a trace they are of, and what made it") {
+    temporary_file const good{good_trace};
+    run_result const o =
+        run({"--trace", good.path(), "--synthetic", "chat", "--seed", "7", "--sessions", "5",
+             "--policy", "lru", "--capacity", "1GB", "--limit", "2", "--format", "json"});
+    CHECK(values_in(o.out, "limit") == std::vector<std::string>{"2", "2"});
+    CHECK(values_in(o.out, "seed") == std::vector<std::string>{"null", "7"});
+    CHECK(values_in(o.out, "sessions") == std::vector<std::string>{"null", "5"});
+}
+
+TEST_CASE("a model that is a file by another name is no preset") {
+    temporary_file const model{"{}"};
+    run_result const o = run({"--synthetic", "chat", "--model", model.path()});
+    CHECK(o.code == exit_code::refused);
+    CHECK(o.err.find("expected a preset, or a file named *.json") != std::string::npos);
 }

@@ -40,7 +40,8 @@ result run(std::string policy, double saved, std::optional<double> alpha = {}) {
             .whole_prompt = true,
             .ttft = "h100",
             .thoughts = 600,
-            .before_answer = 16};
+            .before_answer = 16,
+            .limit = 300};
 }
 
 std::vector<result> results() {
@@ -88,13 +89,13 @@ TEST_CASE("a report as CSV") {
           R"(request_hit_rate,flops_asked,flops_saved,alpha,evictions,peak_bytes,nodes,)"
           R"(checkpoints,ttft_p50_ms,ttft_p95_ms,request_us_p50,request_us_p99,seconds,)"
           R"(model,cost,block_tokens,checkpoint_grid,whole_prompt,ttft,capacity_share,)"
-          R"(thoughts,before_answer,prompts_only)"
+          R"(thoughts,before_answer,prompts_only,limit,seed,sessions)"
           "\n"
           R"(chat,lru,5000000000,622,679978,340000,0.5,0.875,8e+15,2e+15,,1234,4999000000,77,66,)"
-          R"(42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,512,true,h100,,600,16,false)"
+          R"(42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,512,true,h100,,600,16,false,300,,)"
           "\n"
           R"(chat,marconi,5000000000,622,679978,340000,0.5,0.875,8e+15,4e+15,0.7,1234,4999000000,)"
-          R"(77,66,42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,512,true,h100,,600,16,false)"
+          R"(77,66,42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,512,true,h100,,600,16,false,300,,)"
           "\n");
     result odd = run("a,\"b\"\nc", 0);
     CHECK(written(report_format::csv, {odd}).find("\nchat,\"a,\"\"b\"\"\nc\",5000000000,") !=
@@ -110,7 +111,8 @@ TEST_CASE("a report as JSON lines") {
           R"("ttft_p50_ms":42.4,"ttft_p95_ms":108.25,"request_us_p50":3.2,"request_us_p99":9.5,)"
           R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,)"
           R"("checkpoint_grid":512,"whole_prompt":true,"ttft":"h100","capacity_share":null,)"
-          R"("thoughts":600,"before_answer":16,"prompts_only":false})"
+          R"("thoughts":600,"before_answer":16,"prompts_only":false,)"
+          R"("limit":300,"seed":null,"sessions":null})"
           "\n"
           R"({"trace":"chat","policy":"infinite","capacity_bytes":null,"requests":622,)"
           R"("input_tokens":679978,"resumed_tokens":340000,"token_hit_rate":0.5,)"
@@ -119,7 +121,8 @@ TEST_CASE("a report as JSON lines") {
           R"("ttft_p50_ms":42.4,"ttft_p95_ms":108.25,"request_us_p50":3.2,"request_us_p99":9.5,)"
           R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,)"
           R"("checkpoint_grid":512,"whole_prompt":true,"ttft":"h100","capacity_share":null,)"
-          R"("thoughts":600,"before_answer":16,"prompts_only":false})"
+          R"("thoughts":600,"before_answer":16,"prompts_only":false,)"
+          R"("limit":300,"seed":null,"sessions":null})"
           "\n"
           R"({"trace":"chat","policy":"marconi","capacity_bytes":5000000000,"requests":622,)"
           R"("input_tokens":679978,"resumed_tokens":340000,"token_hit_rate":0.5,)"
@@ -128,7 +131,8 @@ TEST_CASE("a report as JSON lines") {
           R"("ttft_p50_ms":42.4,"ttft_p95_ms":108.25,"request_us_p50":3.2,"request_us_p99":9.5,)"
           R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,)"
           R"("checkpoint_grid":512,"whole_prompt":true,"ttft":"h100","capacity_share":null,)"
-          R"("thoughts":600,"before_answer":16,"prompts_only":false})"
+          R"("thoughts":600,"before_answer":16,"prompts_only":false,)"
+          R"("limit":300,"seed":null,"sessions":null})"
           "\n");
 }
 
@@ -138,7 +142,7 @@ TEST_CASE("a report says which share of an infinite cache was asked for") {
     std::string const table = written(report_format::table, {share, size});
     CHECK(table.starts_with("chat, capacity 5.00 GB, 2.50 % of infinite: 622 requests"));
     CHECK(table.find("\nchat, capacity 5.00 GB: 622 requests") != std::string::npos);
-    CHECK(written(report_format::csv, {share}).ends_with(",h100,0.025,600,16,false\n"));
+    CHECK(written(report_format::csv, {share}).ends_with(",h100,0.025,600,16,false,300,,\n"));
     CHECK(written(report_format::json, {share}).find(R"(,"capacity_share":0.025,)") !=
           std::string::npos);
 }

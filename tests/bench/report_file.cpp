@@ -77,6 +77,12 @@ TEST_CASE("a file is replaced by a whole report only") {
     through.finish();
     CHECK(file.contents() == "new");
     CHECK(std::filesystem::is_symlink(link.path()));
+    std::filesystem::remove(file.path());
+    report_file to_none_yet{link.path(), std::cout};
+    to_none_yet.stream() << "newest";
+    to_none_yet.finish();
+    CHECK(file.contents() == "newest");
+    CHECK(std::filesystem::is_symlink(link.path()));
 }
 
 TEST_CASE("a report to what is no file is written at once") {

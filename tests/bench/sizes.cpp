@@ -33,17 +33,6 @@ TEST_CASE("shares of what an infinite cache holds") {
     CHECK(parse_capacity("5GB").of(1_B) == 5_GB);
 }
 
-TEST_CASE("lists of sizes") {
-    auto const list = parse_capacities("1GB,10%,1GiB");
-    REQUIRE(list.size() == 3);
-    CHECK(list[0].bytes == 1_GB);
-    CHECK(list[1].share == 0.1);
-    CHECK(list[2].bytes == 1_GiB);
-    CHECK_THROWS_AS(parse_capacities("1GB,,2GB"), invalid_argument);
-    CHECK_THROWS_AS(parse_capacities("1GB,"), invalid_argument);
-    CHECK_THROWS_AS(parse_capacities(""), invalid_argument);
-}
-
 TEST_CASE("nonsense is no size") {
     auto const [text, expected] = GENERATE(table<char const*, char const*>({
         {"", "a size such as 5GB, 512MiB or 10%"},
