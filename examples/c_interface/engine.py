@@ -196,7 +196,7 @@ def made_up_requests(random_source):
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     engine = Engine(marconi.load(sys.argv[1]), capacity=64 << 10, most_in_flight=6)
     requests = list(made_up_requests(random.Random(1)))

@@ -48,6 +48,11 @@ def _count(value, name):
     return number
 
 
+def _stream(value):
+    """A handle: ctypes would take text for one, and integers modulo 2^64."""
+    return None if value is None else _count(value, "stream")
+
+
 # ---- Records ----
 
 
@@ -231,9 +236,12 @@ def _pages_in(memory, capacity):
     except TypeError:
         return (None if memory is None else operator.index(memory)), capacity, None
     capacity = capacity or view.nbytes
-    if view.readonly or not view.contiguous or view.nbytes < capacity:
-        raise Error(INVALID_ARGUMENT, f"memory of {view.nbytes} bytes;"
-                                      f" expected {capacity}, writable and in one piece")
+    for wrong, what, expected in (
+            (view.readonly, "read-only", "writable"),
+            (not view.contiguous, "in several pieces", "in one"),
+            (view.nbytes < capacity, f"of {view.nbytes} bytes", f"{capacity}")):
+        if wrong:
+            raise Error(INVALID_ARGUMENT, f"memory is {what}; expected {expected}")
     held = ctypes.c_char.from_buffer(memory)
     return ctypes.addressof(held), capacity, held
 
@@ -281,6 +289,13 @@ class _Handle:
         return self.__dict__.pop("_handle", None)  # one step: no thread comes in between
 
 
+def _expect_loaded(library):
+    """In one that load() did not declare every call would seem to succeed."""
+    create = getattr(library, "marconi_create", None)
+    if getattr(create, "errcheck", None) is None:
+        raise TypeError(f"library is {library!r}; expected what marconi.load() returns")
+
+
 class Cache(_Handle):
     """A preset's model, or one by hand: kv_layers of (key_bytes, value_bytes), state_pieces of
     (fixed_bytes, window, bytes_per_window_token), window_flops of (window, per_pair). `memory` is
@@ -288,12 +303,16 @@ class Cache(_Handle):
     size is the default of `capacity`."""
 
     _unnamed = False  # until __del__
+    _leases = ()  # until it is made
 
     def __init__(self, library, *, capacity=0, memory=None, preset=None, tensor_parallel=0,
                  kv_layers=(), state_pieces=(), flops_per_token=0.0, flops_per_pair=0.0,
                  window_flops=(), block_tokens=0, page_bytes=0, checkpoint_grid=0,
                  checkpoint_every=0, checkpoint_before_answer=0, multiprocessors=0, event_bytes=0,
                  shadow_multiple=0, shadow_bytes=0):
+        _expect_loaded(library)
+        if not isinstance(preset, (str, type(None))):
+            raise TypeError(f"preset is {preset!r}; expected a name")
         self._library, self._leases, handle = library, set(), _CACHE()
         address, capacity, self._memory = _pages_in(memory, capacity)
         layers, pieces = _records(KvLayer, kv_layers), _records(StatePiece, state_pieces)
@@ -428,8 +447,8 @@ class Cache(_Handle):
 
     def _end_if_unnamed(self):
         """In a cycle of references the last of its leases may go after it."""
-        if self._unnamed and not self._leases:
-            self._library.marconi_destroy(self._taken())
+        if self._unnamed and not self._leases and (handle := self._taken()):
+            self._library.marconi_destroy(handle)
 
 
 class Lease(_Handle):
@@ -465,23 +484,23 @@ class Lease(_Handle):
             self._opened(), _count(position, "position"), last) != 0
 
     def restore(self, state, kv=None, stream=None, from_token=0):
-        self._library.marconi_restore(self._handle, self._view(kv), self._state(state),
-                                      _count(from_token, "from_token"), stream)
+        self._library.marconi_restore(self._opened(), self._view(kv), self._state(state),
+                                      _count(from_token, "from_token"), _stream(stream))
 
     def reserve(self, tokens, stream=None):
         covered = c_uint64()
-        self._library.marconi_reserve(self._handle, _count(tokens, "tokens"), stream,
+        self._library.marconi_reserve(self._opened(), _count(tokens, "tokens"), _stream(stream),
                                       byref(covered))
         return covered.value
 
     def unreserve(self, tokens):
-        self._library.marconi_unreserve(self._handle, _count(tokens, "tokens"))
+        self._library.marconi_unreserve(self._opened(), _count(tokens, "tokens"))
 
     def block_table(self, first=0):
         first, count = _count(first, "first"), c_size_t()
         while True:
-            self._library.marconi_block_table(self._handle, first, self._table, len(self._table),
-                                              byref(count))
+            self._library.marconi_block_table(self._opened(), first, self._table,
+                                              len(self._table), byref(count))
             if count.value <= len(self._table):
                 return self._table[:count.value]
             self._table = (c_uint32 * (2 * count.value))()
@@ -492,11 +511,11 @@ class Lease(_Handle):
         return self._cache.kv_view(self._cache._layers_in_pages(), self.block_table())
 
     def used_on(self, stream):
-        self._library.marconi_used_on(self._handle, stream)
+        self._library.marconi_used_on(self._opened(), _stream(stream))
 
     def deduplicate(self):
         freed = c_uint64()
-        self._library.marconi_deduplicate(self._handle, byref(freed))
+        self._library.marconi_deduplicate(self._opened(), byref(freed))
         return freed.value
 
     def commit(self, tokens, captured=(), kv=None, stream=None):
@@ -504,15 +523,15 @@ class Lease(_Handle):
         first, count = _int32s(tokens, "tokens")
         copies = _records(Captured, ((at, self._state(state)) for at, state in captured))
         outcome = Outcome()
-        self._library.marconi_commit(self._handle, first, count, self._view(kv), copies,
-                                     len(copies), stream, byref(outcome))
+        self._library.marconi_commit(self._opened(), first, count, self._view(kv), copies,
+                                     len(copies), _stream(stream), byref(outcome))
         return outcome
 
     def let_go_checkpoint(self):
-        self._library.marconi_let_go_checkpoint(self._handle)
+        self._library.marconi_let_go_checkpoint(self._opened())
 
     def let_go_kv(self):
-        self._library.marconi_let_go_kv(self._handle)
+        self._library.marconi_let_go_kv(self._opened())
 
     def close(self):
         handle = self._taken()
@@ -536,6 +555,8 @@ class Lease(_Handle):
         return self._handle
 
     def _state(self, addresses):
+        if not isinstance(addresses, (list, tuple)):  # the contents of a tensor are no addresses
+            raise TypeError(f"state is a {type(addresses).__name__}; expected a list of addresses")
         _expect_one_each(addresses, self._cache.state_pieces, "addresses of state pieces")
         return ctypes.cast(_array(c_void_p, map(operator.index, addresses)), POINTER(c_void_p))
 
@@ -543,8 +564,9 @@ class Lease(_Handle):
         if kv is None:
             return None
         view = kv if isinstance(kv, KvView) else self._cache.kv_view(kv)
-        if view.rows != self._cache._rows:
-            raise Error(INVALID_ARGUMENT, f"a view of rows of {view.rows} bytes;"
+        rows = getattr(view, "rows", "unknown")  # to who did not ask kv_view() for it
+        if rows != self._cache._rows:
+            raise Error(INVALID_ARGUMENT, f"a view of rows of {rows} bytes;"
                                           f" expected {self._cache._rows}")
         return view
 

@@ -195,7 +195,7 @@ class Engine:
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     engine = Engine(marconi.load(sys.argv[1]), capacity=64 << 10, blocks=120, slots=5)
     requests = list(made_up_requests(random.Random(3)))

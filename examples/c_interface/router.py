@@ -117,7 +117,7 @@ class Engine:
 
 
 def main():
-    if len(sys.argv) != 2:
+    if len(sys.argv) != 2 or sys.argv[1].startswith("-"):
         sys.exit(__doc__)
     library, source = marconi.load(sys.argv[1]), random.Random(3)
     engines = [Engine(library), Engine(library)]

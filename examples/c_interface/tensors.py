@@ -15,6 +15,17 @@ def _refuse(why):
     raise marconi.Error(marconi.INVALID_ARGUMENT, why)
 
 
+def _expect_tensor(tensor):
+    for name in ("data_ptr", "shape", "stride", "element_size"):
+        if not hasattr(tensor, name):
+            raise TypeError(f"a {type(tensor).__name__} has no {name}; expected a tensor like"
+                            " torch's")
+    for size, stride in zip(tensor.shape, tensor.stride()):
+        if size > 1 and stride <= 0:
+            _refuse(f"a tensor has shape {tuple(tensor.shape)} and strides"
+                    f" {tuple(tensor.stride())}; expected memory of its own for each element")
+
+
 def layer_views(cache, tensors, dimensions):
     """For Cache.kv_view(), made once. `tensors`: for each layer (keys, values), whose dimensions
     are named: "token head size" for a request in one piece, "block token head size" (NHD) or "block
@@ -48,6 +59,7 @@ def _layer_view(names, both, layer):
             _refuse(f"a {kind} is {tensor}; expected {wanted} bytes a token")
         if tensor is None:
             continue
+        _expect_tensor(tensor)
         shape, strides = dict(zip(names, tensor.shape)), dict(zip(names, tensor.stride()))
         if len(tensor.shape) != len(names) or strides["size"] != 1:
             _refuse(f"a {kind} has shape {tuple(tensor.shape)} and strides"
@@ -73,6 +85,7 @@ class StateSlots:
         if len(tensors) != len(cache.state_pieces):
             _refuse(f"{len(tensors)} tensors of states; expected {len(cache.state_pieces)}")
         for tensor, piece in zip(tensors, cache.state_pieces):
+            _expect_tensor(tensor)
             _expect_slots_of(
                 piece.fixed_bytes + piece.window * piece.bytes_per_window_token, tensor)
         counts = {tensor.shape[0] for tensor in tensors}

@@ -220,6 +220,8 @@ class Binding(unittest.TestCase):
         wide = FakeTensor(memory, 0, (100, 2, 2), (4, 2, 1))
         gaps = FakeTensor(memory, 0, (100, 2, 1), (4, 2, 2))
         flat = FakeTensor(memory, 0, (100, 2), (4, 1))
+        same = FakeTensor(memory, 0, (100, 2, 1), (0, 2, 1))
+        expanded = FakeTensor(memory, 0, (100, 2, 1), (4, 0, 1))
         paged = FakeTensor(memory, 0, (25, 4, 2, 1), (16, 4, 2, 1))
         smaller = FakeTensor(memory, 0, (24, 4, 2, 1), (16, 4, 2, 1))
         by_name = "token head size"
@@ -233,11 +235,15 @@ class Binding(unittest.TestCase):
                 ([(rows, wide)], by_name, "value has 2 * 2 elements of 4 bytes; expected 8 bytes"),
                 ([(rows, whole)], by_name, "different numbers of heads"),
                 ([(rows, None)], by_name, "a value is None; expected 8 bytes a token"),
+                ([(rows, same)], by_name, "strides (0, 2, 1); expected memory of its own"),
+                ([(expanded, rows)], by_name, "strides (4, 0, 1); expected memory of its own"),
                 ([rows], by_name, "no pair"), ([(rows, rows, rows)], by_name, "no pair"),
                 ([(paged, smaller)], "block token head size", "differ in the size or number"),
                 ([(rows, rows)] * 2, by_name, "2 pairs of tensors; expected 1")):
             self.refuses(
                 lambda t=layers, d=dimensions: tensors.layer_views(self.cache, t, d), words)
+        with self.assertRaisesRegex(TypeError, "bytearray has no data_ptr; expected a tensor"):
+            tensors.layer_views(self.cache, [(rows, bytearray(8))], by_name)
         with marconi.Cache(LOADED, kv_layers=[(8, 0)], capacity=1 << 16) as latent:
             views = tensors.layer_views(latent, [(flat, None)], "token size")
             self.assertEqual((views.records[0].key, views.records[0].key_stride,
@@ -258,6 +264,7 @@ class Binding(unittest.TestCase):
         self.assertRaises(IndexError, lambda: slots[-1])
         for shape, strides, words in (
                 ((4, 2, 2), (10, 4, 1), "gaps"), ((4, 2, 2), (10, 4, 2), "gaps"),
+                ((4, 2, 2), (0, 2, 1), "memory of its own"),
                 ((4, 5), (10, 1), "5 elements of 4 bytes; expected 16")):
             tensor = FakeTensor(memory, 0, shape, strides)
             self.refuses(lambda t=tensor: tensors.StateSlots(self.cache, [t]), words)
@@ -321,11 +328,32 @@ class Binding(unittest.TestCase):
         self.assertEqual(self.cache.stats().nodes, 1)
         with self.cache.open(range(50)) as lease:
             self.refuses(lambda: lease.reserve(2**65 + 40))
+            for wrong in (-1, 2**64 + 5):
+                self.refuses(lambda wrong=wrong: lease.restore(self.at, stream=wrong), "stream")
+            for wrong in ("s0", b"s0", 1.0):
+                self.assertRaises(TypeError, lease.used_on, wrong)
 
     def test_one_address_for_each_piece(self):
         with self.cache.open(range(40)) as lease:
             self.refuses(lambda: lease.restore([]), "0 addresses of state pieces; expected 1")
             self.refuses(lambda: lease.commit(range(40), kv=self.views * 2), "2 views")
+            for contents in (self.state, array.array("q", self.at), memoryview(bytes(1))):
+                with self.assertRaisesRegex(TypeError, "expected a list of addresses"):
+                    lease.restore(contents)
+            self.refuses(lambda: lease.commit(range(40), kv=marconi.KvView()), "rows of unknown")
+
+    def test_what_is_no_cache_leaves_nothing_behind(self):
+        unraised = []
+        before, sys.unraisablehook = sys.unraisablehook, unraised.append
+        for library, options, words in (
+                (LOADED, {"blok": 3}, "blok"), (LIBRARY, {}, "expected what marconi.load"),
+                (ctypes.CDLL(LIBRARY), {}, "expected what marconi.load"),
+                (LOADED, {"preset": 5}, "preset is 5")):
+            with self.assertRaisesRegex(TypeError, words):
+                marconi.Cache(library, **MODEL, **options)
+        gc.collect()
+        sys.unraisablehook = before
+        self.assertEqual(unraised, [])
 
     def test_a_lease_ends_once(self):
         self.store(40)
@@ -336,7 +364,9 @@ class Binding(unittest.TestCase):
         lease.close()
         self.assertTrue(lease.closed)
         self.refuses(lambda: lease.resume_at, "closed")
-        self.refuses(lambda: lease.reserve(1), "null")
+        for call in (lambda: lease.reserve(1), lambda: lease.restore(self.at), lease.deduplicate,
+                     lambda: lease.commit(range(40)), lease.block_table, lease.let_go_kv):
+            self.refuses(call, "closed")
 
         before = sys.getswitchinterval()
         sys.setswitchinterval(1e-6)
@@ -370,7 +400,7 @@ class Binding(unittest.TestCase):
         cache.destroy()
         pool.extend(b"more")
         self.refuses(lambda: marconi.Cache(LOADED, **MODEL, memory=bytearray(100)), "100 bytes")
-        self.refuses(lambda: marconi.Cache(LOADED, **MODEL, memory=bytes(1 << 16)), "writable")
+        self.refuses(lambda: marconi.Cache(LOADED, **MODEL, memory=bytes(1 << 16)), "read-only")
         self.assertRaises(TypeError, lambda: marconi.Cache(LOADED, **MODEL, memory="here"))
 
     def test_long_block_tables(self):
