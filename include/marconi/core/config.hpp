@@ -26,13 +26,6 @@
 #define MARCONI_NO_UNIQUE_ADDRESS [[no_unique_address]]
 #endif
 
-// Prefetches the cache line of an address that will be read soon. Any address will do.
-#if defined(__GNUC__)
-#define MARCONI_PREFETCH(address) __builtin_prefetch(address)
-#else
-#define MARCONI_PREFETCH(address) static_cast<void>(address)
-#endif
-
 // Whether to detect calls of a cache that overlap but must not (core/thread_check.hpp).
 #if !defined(MARCONI_CHECK_THREADS)
 #if defined(NDEBUG)

@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdio>
 #include <cstdlib>
+#include <type_traits>
 #include <utility>
 
 namespace marconi {
@@ -12,8 +13,21 @@ namespace marconi {
 /// Detects calls that overlap but must not: many readers may be inside at a time, or one writer
 /// alone. On a violation the program ends, before any harm is done, with a message that names this
 /// call and the one that came in last. Checks where MARCONI_CHECK_THREADS is 1, as it is in debug
-/// builds; elsewhere it costs nothing but its size.
-class thread_check {
+/// builds; elsewhere it costs nothing but its size, which is the same: a program may be linked from
+/// files of both kinds.
+template <bool Checks>
+class thread_check_if {
+    /// A call that is under way.
+    struct under_way {
+        thread_check_if const& of;
+        long step;
+        char const* call;
+        bool inside = false;
+    };
+    struct unknown {
+        unknown(thread_check_if const&, long, char const*) {}
+    };
+
 public:
     class [[nodiscard]] use {
     public:
@@ -21,37 +35,29 @@ public:
         use& operator=(use const&) = delete;
         ~use() { leave(); }
 
-#if MARCONI_CHECK_THREADS
         /// Lets other calls in, until enter() or for good.
         void leave() {
-            if (std::exchange(inside_, false))
-                of_.inside_.fetch_sub(step_, std::memory_order_relaxed);
+            if constexpr (Checks)
+                if (std::exchange(call_.inside, false))
+                    call_.of.inside_.fetch_sub(call_.step, std::memory_order_relaxed);
         }
         void enter() {
-            inside_ = true;
-            long const before = of_.inside_.fetch_add(step_, std::memory_order_relaxed);
-            if (step_ == writer ? before != 0 : before >= writer) of_.stop(call_);
-            of_.latest_.store(call_, std::memory_order_relaxed);
+            if constexpr (Checks) {
+                call_.inside = true;
+                long const before =
+                    call_.of.inside_.fetch_add(call_.step, std::memory_order_relaxed);
+                if (call_.step == writer ? before != 0 : before >= writer)
+                    call_.of.stop(call_.call);
+                call_.of.latest_.store(call_.call, std::memory_order_relaxed);
+            }
         }
 
     private:
-        friend thread_check;
-        use(thread_check const& of, long step, char const* call)
-            : of_{of}, step_{step}, call_{call} {
+        friend thread_check_if;
+        use(thread_check_if const& of, long step, char const* call) : call_{of, step, call} {
             enter();
         }
-        thread_check const& of_;
-        long step_;
-        char const* call_;
-        bool inside_ = false;
-#else
-        void leave() {}
-        void enter() {}
-
-    private:
-        friend thread_check;
-        use(thread_check const&, long, char const*) {}
-#endif
+        MARCONI_NO_UNIQUE_ADDRESS std::conditional_t<Checks, under_way, unknown> call_;
     };
 
     [[nodiscard]] use reading(char const* call) const { return calling(call, false); }
@@ -73,5 +79,7 @@ private:
     mutable std::atomic<long> inside_{0};
     mutable std::atomic<char const*> latest_{"another"};
 };
+
+using thread_check = thread_check_if<MARCONI_CHECK_THREADS>;
 
 } // namespace marconi
