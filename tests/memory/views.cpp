@@ -269,7 +269,7 @@ TEST_CASE("rows that would overlap are refused, since strides are in bytes") {
                 of_key ? layer.key_head_stride : layer.value_head_stride,
                 of_key ? layer.key_block_stride : layer.value_block_stride);
             CHECK_THROWS_WITH(loads(), "kv_view: the rows of layer 0 overlap: a stride, which is "
-                                       "in bytes, is less than a row");
+                                       "in bytes, is less than what lies within it");
         }
     };
     auto const taken = [&](char const* what, auto&& set) {
@@ -299,6 +299,12 @@ TEST_CASE("rows that would overlap are refused, since strides are in bytes") {
         token = bytes;
         heads_apart = head - 1;
     });
+    refused("heads closer than their tokens reach",
+            [&](stride& token, stride& heads_apart, stride&) {
+                layer.heads = heads;
+                token = head;
+                heads_apart = 11 * head;
+            });
     taken("one head has no stride", [&] { layer.key_head_stride = 1; });
     taken("heads that lie apart", [&] {
         layer.heads = heads;
@@ -309,7 +315,24 @@ TEST_CASE("rows that would overlap are refused, since strides are in bytes") {
 
     block = 4;
     blocks = {0, 1, 2};
-    refused("blocks", [&](stride&, stride&, stride& apart) { apart = bytes - 1; });
+    for (stride const small : {bytes - 1, bytes, 4 * bytes - 1, 1 - 4 * bytes})
+        refused("blocks", [&](stride&, stride&, stride& apart) { apart = small; });
+    auto const blocks_between_heads = [&](stride reach) { // three blocks of four heads' rows each
+        layer.heads = heads;
+        layer.key_stride = layer.value_stride = head;
+        layer.key_block_stride = layer.value_block_stride = 4 * head;
+        layer.key_head_stride = layer.value_head_stride = reach;
+    };
+    taken("blocks between heads", [&] { blocks_between_heads(12 * head); });
+    refused("blocks between heads", [&](stride&, stride& heads_apart, stride&) {
+        blocks_between_heads(12 * head);
+        heads_apart = 11 * head;
+    });
+    blocks = {0, 2, 3};
+    refused("blocks between heads",
+            [&](stride&, stride&, stride&) { blocks_between_heads(12 * head); });
+    taken("blocks between heads", [&] { blocks_between_heads(16 * head); });
+    blocks = {0, 1, 2};
     block = 1;
     blocks = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
     taken("blocks of one token", [&] { layer.key_stride = layer.value_stride = 1; });

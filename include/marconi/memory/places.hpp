@@ -12,6 +12,7 @@
 #include <marconi/core/units.hpp>
 #include <marconi/memory/divider.hpp>
 #include <marconi/memory/layout.hpp>
+#include <marconi/memory/row_strides.hpp>
 #include <marconi/memory/transfer.hpp>
 #include <marconi/memory/views.hpp>
 
@@ -139,8 +140,6 @@ locate(state_part const& part, page_divider const& cut, std::uint64_t at) {
     return static_cast<std::uint32_t>(all & (~all + 1));
 }
 
-enum class kv_kind { key, value };
-
 /// The part of one layer's keys or values, for checked views.
 [[nodiscard]] inline kv_part make_part(kv_kind kind, kv_view const& engine, std::size_t layer,
                                        page_layout const& layout) {
@@ -149,15 +148,12 @@ enum class kv_kind { key, value };
     bool const key = kind == kv_kind::key;
     auto const row = static_cast<std::uint32_t>(key ? bytes.key_bytes : bytes.value_bytes);
     std::uint32_t const head = row / view.heads;
-    auto const given = [](std::ptrdiff_t stride, std::uint64_t dense) {
-        return stride != 0 ? stride : static_cast<std::ptrdiff_t>(dense);
-    };
+    row_strides const strides = row_strides::of(kind, engine, layer, row);
     kv_part part{};
     part.engine = key ? view.key : view.value;
-    part.token_stride = given(key ? view.key_stride : view.value_stride, row);
-    part.head_stride = given(key ? view.key_head_stride : view.value_head_stride, head);
-    part.block_stride = given(key ? view.key_block_stride : view.value_block_stride,
-                              std::uint64_t{row} * engine.block_tokens);
+    part.token_stride = strides.token;
+    part.head_stride = strides.head;
+    part.block_stride = strides.block;
     bool const heads_stand_alone = view.heads > 1 && part.head_stride != head;
     part.row = divider{std::max(row, 1u)};
     part.head = divider{std::max(heads_stand_alone ? head : row, 1u)};

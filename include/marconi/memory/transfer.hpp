@@ -5,8 +5,10 @@
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/layout.hpp>
+#include <marconi/memory/row_strides.hpp>
 #include <marconi/memory/views.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <limits>
@@ -65,23 +67,34 @@ inline void check_engine_blocks(kv_view const& engine, token_count begin, token_
     }
 }
 
-/// How far apart a layer's keys, or its values, are in an engine; 0 stands for dense packing.
-struct row_strides {
-    std::ptrdiff_t token, head, block;
+/// How many blocks lie from the first to the last of an engine's pool that tokens [begin, end) are
+/// in, in the pool's order. O(blocks), unless the view says how large the pool is.
+[[nodiscard]] inline std::uint64_t blocks_spanned(kv_view const& engine, token_count begin,
+                                                  token_count end) {
+    if (engine.pool_blocks != 0) return engine.pool_blocks;
+    std::uint64_t const first = begin.value() / engine.block_tokens;
+    std::uint64_t const last = (end.value() - 1) / engine.block_tokens;
+    auto const [least, most] = std::ranges::minmax(engine.blocks.subspan(first, last + 1 - first));
+    return static_cast<std::uint64_t>(std::int64_t{most} - least) + 1;
+}
 
-    /// Whether one is so small that rows of `row` bytes, or their heads, would overlap.
-    [[nodiscard]] bool overlap(std::uint64_t row, std::uint32_t heads,
-                               std::uint32_t block_tokens) const {
-        auto const in_head = static_cast<std::ptrdiff_t>(row / heads);
-        auto const less = [](std::ptrdiff_t stride, std::ptrdiff_t bytes) {
-            return stride != 0 && -bytes < stride && stride < bytes;
-        };
-        bool const joined = heads == 1 || head == 0 || head == in_head;
-        std::ptrdiff_t const piece = joined ? in_head * heads : in_head;
-        return (heads > 1 && less(head, in_head)) || less(block, piece) ||
-               (block_tokens != 1 && less(token, piece)); // of one token, any will do
-    }
-};
+/// Rows of a layer that the engine has must not overlap: those of two tokens, and of two blocks, at
+/// least. Precondition: check_engine_blocks().
+inline void check_strides(kv_view const& engine, token_count begin, token_count end,
+                          std::size_t layer, kv_kind kind, std::uint64_t row) {
+    if (row == 0) return;
+    row_strides const strides = row_strides::of(kind, engine, layer, row);
+    bool const paged = engine.block_tokens != 0;
+    std::uint64_t const tokens =
+        paged ? engine.block_tokens : std::max<std::uint64_t>((end - begin).value(), 2);
+    std::uint64_t blocks = paged ? 2 : 1;
+    if (paged && !strides.blocks_outermost())
+        blocks = std::max(blocks, blocks_spanned(engine, begin, end));
+    if (strides.overlap(row, engine.layers[layer].heads, tokens, blocks))
+        throw invalid_argument{"kv_view: the rows of layer " + std::to_string(layer) +
+                               " overlap: a stride, which is in bytes, is less than what lies "
+                               "within it"};
+}
 
 inline void check_layers(kv_view const& engine, page_layout const& layout) {
     auto const& layers = layout.model().kv_layers;
@@ -95,13 +108,6 @@ inline void check_layers(kv_view const& engine, page_layout const& layout) {
             throw invalid_argument{"kv_view: the keys and values of layer " + std::to_string(i) +
                                    " do not part into " + std::to_string(view.heads) +
                                    " equal heads"};
-        row_strides const keys{view.key_stride, view.key_head_stride, view.key_block_stride};
-        row_strides const values{view.value_stride, view.value_head_stride,
-                                 view.value_block_stride};
-        if (keys.overlap(layers[i].key_bytes, view.heads, engine.block_tokens) ||
-            values.overlap(layers[i].value_bytes, view.heads, engine.block_tokens))
-            throw invalid_argument{"kv_view: the rows of layer " + std::to_string(i) +
-                                   " overlap: a stride, which is in bytes, is less than a row"};
         if (engine.block_tokens == 0 && (view.key_block_stride || view.value_block_stride))
             throw invalid_argument{"kv_view: layer " + std::to_string(i) +
                                    " has a block stride, and the view no blocks"};
@@ -113,6 +119,11 @@ inline void check_view(kv_view const& engine, token_count begin, token_count end
                        page_layout const& layout) {
     check_layers(engine, layout);
     check_engine_blocks(engine, begin, end);
+    auto const& layers = layout.model().kv_layers;
+    for (std::size_t i = 0; i < layers.size(); ++i) {
+        check_strides(engine, begin, end, i, kv_kind::key, layers[i].key_bytes);
+        check_strides(engine, begin, end, i, kv_kind::value, layers[i].value_bytes);
+    }
 }
 /// Throws invalid_argument unless a view of a state fits the layout.
 inline void check_view(state_view const& engine, page_layout const& layout) {
