@@ -89,6 +89,9 @@ class Engine:
 
     def admit_next(self):
         request = self.waiting[0]
+        self.admits = not self.running or self.has_room_for(request)
+        if not self.admits:
+            return
         request.lease = self.cache.open(request.tokens, tenant=request.tenant,
                                         weight=request.weight,
                                         answer_from=len(request.prompt))
@@ -97,17 +100,15 @@ class Engine:
         request.lease.let_go_checkpoint()  # the model goes on in its copy
         request.computed = request.lease.resume_at
         request.pages, request.settled, request.copies = [], 0, []
-        self.admits = not self.running or self.has_room_for(request)
-        if self.admits:
-            self.running.append(self.waiting.popleft())
-        else:
-            request.lease.close()
+        self.running.append(self.waiting.popleft())
 
     def has_room_for(self, request):
         """For its prompt past what it resumes from, and a block for each request's answer."""
-        blocks = len(request.tokens) // BLOCK - request.computed // BLOCK + 1 + len(self.running)
+        tokens, tenant = request.tokens, request.tenant
+        known = self.cache.match(tokens, tenant=tenant).resumable
+        blocks = len(tokens) // BLOCK - known // BLOCK + 1 + len(self.running)
         wanted = blocks * self.cache.pages.page_bytes
-        return self.cache.obtainable(wanted) >= wanted
+        return self.cache.obtainable(wanted, tokens, tenant=tenant) >= wanted
 
     def step(self, request):
         wanted = [at for at in request.lease.capture_at() if at > request.computed]

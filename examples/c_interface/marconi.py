@@ -147,7 +147,7 @@ _CAN_FAIL = {
     "describe_layer": [_CACHE, c_size_t, POINTER(LayerPlace)],
     "describe_state": [_CACHE, c_size_t, POINTER(StatePiece)],
     "match": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, POINTER(MatchResult)],
-    "open": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, c_double, c_uint64,
+    "open": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, c_double, c_uint64, c_uint64,
              POINTER(_LEASE)],
     "restore": [_LEASE, POINTER(KvView), POINTER(c_void_p), c_uint64, _STREAM],
     "reserve": [_LEASE, c_uint64, _STREAM, POINTER(c_uint64)],
@@ -158,6 +158,8 @@ _CAN_FAIL = {
     "commit": [_LEASE, _TOKENS, c_size_t, POINTER(KvView), POINTER(Captured), c_size_t, _STREAM,
                POINTER(Outcome)],
     "obtainable": [_CACHE, c_uint64, POINTER(c_uint64)],
+    "obtainable_for": [_CACHE, c_uint64, POINTER(Scope), _TOKENS, c_size_t, c_uint64,
+                       POINTER(c_uint64)],
     "evict": [_CACHE, c_uint64, POINTER(c_uint64)],
     "clear": [_CACHE, POINTER(Scope)],
     "holds": [_CACHE, POINTER(Scope), POINTER(Holdings)],
@@ -349,12 +351,13 @@ class Cache(_Handle):
                           count, _count(limit, "limit"))
 
     def open(self, tokens, *, tenant=0, adapter=0, revision=0, limit=ALL_BUT_ONE, weight=1.0,
-             answer_from=AFTER_ALL):
+             answer_from=AFTER_ALL, state_at=0):
         first, count = _int32s(tokens, "tokens")
         handle = _LEASE()
         self._library.marconi_open(self._handle, byref(Scope(tenant, adapter, revision)), first,
                                    count, _count(limit, "limit"), weight,
-                                   _count(answer_from, "answer_from"), byref(handle))
+                                   _count(answer_from, "answer_from"),
+                                   _count(state_at, "state_at"), byref(handle))
         return Lease(self._library, self, handle)
 
     def kv_view(self, layers, blocks=None):
@@ -383,8 +386,15 @@ class Cache(_Handle):
                                        value_block_stride=pages.page_bytes)
                            for place in self.layers), pages.block_tokens, pages.count)
 
-    def obtainable(self, wanted):
-        return self._read("obtainable", c_uint64, _count(wanted, "wanted")).value
+    def obtainable(self, wanted, tokens=None, *, tenant=0, adapter=0, revision=0,
+                   limit=ALL_BUT_ONE):
+        """Bytes that could be had; with tokens, beside what such a request would resume from."""
+        if tokens is None:
+            return self._read("obtainable", c_uint64, _count(wanted, "wanted")).value
+        first, count = _int32s(tokens, "tokens")
+        return self._read("obtainable_for", c_uint64, _count(wanted, "wanted"),
+                          byref(Scope(tenant, adapter, revision)), first, count,
+                          _count(limit, "limit")).value
 
     def evict(self, size):
         return self._read("evict", c_uint64, _count(size, "size")).value
@@ -452,9 +462,10 @@ class Cache(_Handle):
 
 
 class Lease(_Handle):
-    """What Cache.open() gives. `state` is a list of addresses, one for each state piece; `kv` is
-    what Cache.kv_view() makes, or what it takes if there are no blocks, or None in place; on a
-    device a `stream` is torch.cuda.Stream.cuda_stream."""
+    """What Cache.open() gives. `state` is a list of addresses, one for each state piece, or None
+    where the request resumes by the engine's own state; `kv` is what Cache.kv_view() makes, or what
+    it takes if there are no blocks, or None in place; on a device a `stream` is
+    torch.cuda.Stream.cuda_stream."""
 
     def __init__(self, library, cache, handle):
         self._library, self._cache, self._handle = library, cache, handle
@@ -483,7 +494,7 @@ class Lease(_Handle):
         return self._library.marconi_should_capture(
             self._opened(), _count(position, "position"), last) != 0
 
-    def restore(self, state, kv=None, stream=None, from_token=0):
+    def restore(self, state=None, kv=None, stream=None, from_token=0):
         self._library.marconi_restore(self._opened(), self._view(kv), self._state(state),
                                       _count(from_token, "from_token"), _stream(stream))
 
@@ -555,6 +566,8 @@ class Lease(_Handle):
         return self._handle
 
     def _state(self, addresses):
+        if addresses is None:
+            return None
         if not isinstance(addresses, (list, tuple)):  # the contents of a tensor are no addresses
             raise TypeError(f"state is a {type(addresses).__name__}; expected a list of addresses")
         _expect_one_each(addresses, self._cache.state_pieces, "addresses of state pieces")

@@ -272,12 +272,15 @@ int marconi_match(marconi_cache const* cache, marconi_scope const* in, int32_t c
 }
 
 int marconi_open(marconi_cache* cache, marconi_scope const* in, int32_t const* tokens, size_t count,
-                 uint64_t limit, double weight, uint64_t answer_from, marconi_lease** opened) {
+                 uint64_t limit, double weight, uint64_t answer_from, uint64_t state_at,
+                 marconi_lease** opened) {
     return guarded([&] {
         marconi_cache& of = needed(cache, "cache");
         marconi_lease*& to = needed(opened, "opened");
-        match_options const options{
-            .limit = position_of(limit), .weight = weight, .answer_from = position_of(answer_from)};
+        match_options const options{.limit = position_of(limit),
+                                    .weight = weight,
+                                    .answer_from = position_of(answer_from),
+                                    .state_at = token_count{state_at}};
         scope const whose = scope_of(needed(in, "in"));
         to = new marconi_lease{of, of.cache.open(whose, array(tokens, count, "tokens"), options)};
     });
@@ -310,10 +313,11 @@ int marconi_restore(marconi_lease const* lease, marconi_kv_view const* kv, void*
     return guarded([&] {
         marconi_lease const& held = needed(lease, "lease");
         views_of views{held.owner};
+        memory::state_view to;
         marconi_captured const place{marconi_resume_at(lease), state};
-        auto const states = views.states({&place, 1});
-        held.cache().restore(held.inner, views.kv(kv), states.front().state,
-                             pages_place::stream_of(stream), token_count{from});
+        if (state) to = views.states({&place, 1}).front().state;
+        held.cache().restore(held.inner, views.kv(kv), to, pages_place::stream_of(stream),
+                             token_count{from});
     });
 }
 
@@ -392,6 +396,17 @@ int marconi_obtainable(marconi_cache const* cache, uint64_t wanted, uint64_t* by
     return guarded([&] {
         marconi_cache const& of = needed(cache, "cache");
         needed(bytes, "bytes") = of.cache.obtainable(byte_count{wanted}).value();
+    });
+}
+
+int marconi_obtainable_for(marconi_cache const* cache, uint64_t wanted, marconi_scope const* in,
+                           int32_t const* tokens, size_t count, uint64_t limit, uint64_t* bytes) {
+    return guarded([&] {
+        marconi_cache const& of = needed(cache, "cache");
+        match_result const by_whom =
+            of.cache.match(scope_of(needed(in, "in")), array(tokens, count, "tokens"),
+                           {.limit = position_of(limit)});
+        needed(bytes, "bytes") = of.cache.obtainable(byte_count{wanted}, by_whom).value();
     });
 }
 

@@ -164,9 +164,11 @@ int marconi_match(marconi_cache const* cache, marconi_scope const* in, int32_t c
  * further answer to the same prompt, at most `count`. `weight` is what a FLOP saved for this
  * request is worth, compared with others: 1 for most requests, 0 to 1,000,000. `answer_from` is
  * MARCONI_AFTER_ALL or, for a request that comes back after a preemption and has some of its answer
- * in `tokens`, the length of its prompt. */
+ * in `tokens`, the length of its prompt. `state_at` is 0 or where the engine has the state itself,
+ * of these very tokens: if the request resumes there, it has no state to restore. */
 int marconi_open(marconi_cache* cache, marconi_scope const* in, int32_t const* tokens, size_t count,
-                 uint64_t limit, double weight, uint64_t answer_from, marconi_lease** opened);
+                 uint64_t limit, double weight, uint64_t answer_from, uint64_t state_at,
+                 marconi_lease** opened);
 /* Gives back all but what was committed. Null does nothing. */
 void marconi_close(marconi_lease* lease);
 
@@ -217,12 +219,13 @@ typedef struct marconi_kv_view {
 
 /* Copies the state at resume_at() to state[i], one for each state piece, and, unless `kv` is null,
  * the KV of tokens [from, resume_at()): `from` is for an engine that has the rows before it, as
- * when a second cache in slower memory completes what a first one had. Writes nothing if there is
- * nothing to resume. */
+ * when a second cache in slower memory completes what a first one had. `state` is null where the
+ * request resumes by the engine's own state. Writes nothing if there is nothing to resume. */
 int marconi_restore(marconi_lease const* lease, marconi_kv_view const* kv, void* const* state,
                     uint64_t from, void* stream);
 
-/* In place: gets pages for the request's first `tokens` tokens; `covered` says for how many. */
+/* In place: gets pages for the request's first `tokens` tokens; `covered` says for how many. If
+ * there is no room for all, nothing is evicted. */
 int marconi_reserve(marconi_lease* lease, uint64_t tokens, void* stream, uint64_t* covered);
 /* Gives back reserved pages past `tokens`. */
 int marconi_unreserve(marconi_lease* lease, uint64_t tokens);
@@ -232,7 +235,8 @@ int marconi_block_table(marconi_lease const* lease, size_t first, uint32_t* page
 /* The engine is about to read pages of a block table on a stream that neither restore (with no kv)
  * nor reserve has named for this lease. */
 int marconi_used_on(marconi_lease* lease, void* stream);
-/* Gives back pages of tokens that others published first: block tables taken before are invalid.
+/* Gives back pages of tokens that others published first, and those that only older block tables
+ * name: block tables taken before are invalid.
  * `freed`, in bytes, may be null. */
 int marconi_deduplicate(marconi_lease* lease, uint64_t* freed);
 
@@ -264,8 +268,13 @@ void marconi_let_go_kv(marconi_lease* lease);
 
 /* ---- The whole ---- */
 
-/* Bytes that are free or could be freed, counted up to `wanted`; evicts nothing. */
+/* Bytes that are free or could be freed: at least `wanted`, or else just so many. Evicts nothing.
+ */
 int marconi_obtainable(marconi_cache const* cache, uint64_t wanted, uint64_t* bytes);
+/* The same as if such a request were open already, and had let its checkpoint go: what is left for
+ * it, to decide whether to admit it. */
+int marconi_obtainable_for(marconi_cache const* cache, uint64_t wanted, marconi_scope const* in,
+                           int32_t const* tokens, size_t count, uint64_t limit, uint64_t* bytes);
 /* Evicts in the policy's order until so many bytes are freed, or all that may go is gone. `freed`
  * may be null. */
 int marconi_evict(marconi_cache* cache, uint64_t bytes, uint64_t* freed);

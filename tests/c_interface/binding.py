@@ -143,6 +143,22 @@ class Binding(unittest.TestCase):
                                              lost_without_checkpoint=30))
         self.assertEqual(self.cache.stats().requests, 1)
 
+    def test_resumes_by_a_state_of_the_engine_s_own(self):
+        self.store(40)
+        found = (ctypes.c_uint64 * 80)()
+        key = ctypes.addressof(found)
+        with self.cache.open(range(50), state_at=30) as lease:
+            self.assertEqual(lease.resume_at, 40)  # a checkpoint lies deeper
+        fork = [*range(30), *range(100, 120)]
+        self.assertEqual(self.resumes(fork), 0)
+        with self.cache.open(fork, state_at=30) as lease:
+            self.assertEqual(lease.resume_at, 30)
+            self.refuses(lambda: lease.restore(self.at), "own state")
+            lease.restore(kv=[(key, 16, key + 8, 16)])
+        self.assertEqual(found[:60], self.kv[:60])
+        with self.cache.open(range(50)) as lease:
+            self.refuses(lease.restore, "number of pieces in the state_view is 0")
+
     def test_captures_where_the_answer_begins(self):
         with marconi.Cache(LOADED, **MODEL, checkpoint_before_answer=7) as cache:
             with cache.open(range(50)) as lease:

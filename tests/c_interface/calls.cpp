@@ -49,7 +49,7 @@ struct opened {
                         std::uint64_t answer_from = MARCONI_AFTER_ALL) const {
         marconi_lease* lease = nullptr;
         REQUIRE(marconi_open(cache, &in, tokens.data(), tokens.size(), MARCONI_ALL_BUT_ONE, 1,
-                             answer_from, &lease) == MARCONI_OK);
+                             answer_from, 0, &lease) == MARCONI_OK);
         return lease;
     }
 
@@ -313,6 +313,11 @@ TEST_CASE("KV in place is in the engine's own memory") {
 
     REQUIRE(marconi_obtainable(with.cache, pool.size(), &bytes) == MARCONI_OK);
     CHECK(bytes == pool.size());
+    auto const longer = counting(11);
+    marconi_scope const nobody{};
+    REQUIRE(marconi_obtainable_for(with.cache, pool.size(), &nobody, longer.data(), longer.size(),
+                                   MARCONI_ALL_BUT_ONE, &bytes) == MARCONI_OK);
+    CHECK(bytes == pool.size() - 3 * 256); // beside the blocks that it would resume from
     REQUIRE(marconi_evict(with.cache, pool.size(), &bytes) == MARCONI_OK);
     CHECK(bytes == 4 * 256); // three blocks, a checkpoint
 }
@@ -399,13 +404,13 @@ TEST_CASE("what does not fit is answered, in words") {
     auto const tokens = counting(40);
     marconi_lease* lease = nullptr;
     CHECK(marconi_open(nullptr, &nobody, tokens.data(), 40, MARCONI_ALL_BUT_ONE, 1,
-                       MARCONI_AFTER_ALL, &lease) == MARCONI_INVALID_ARGUMENT);
+                       MARCONI_AFTER_ALL, 0, &lease) == MARCONI_INVALID_ARGUMENT);
     CHECK(marconi_open(with.cache, &nobody, nullptr, 40, MARCONI_ALL_BUT_ONE, 1, MARCONI_AFTER_ALL,
+                       0, &lease) == MARCONI_INVALID_ARGUMENT);
+    CHECK(marconi_open(with.cache, &nobody, tokens.data(), 40, 41, 1, MARCONI_AFTER_ALL, 0,
                        &lease) == MARCONI_INVALID_ARGUMENT);
-    CHECK(marconi_open(with.cache, &nobody, tokens.data(), 40, 41, 1, MARCONI_AFTER_ALL, &lease) ==
-          MARCONI_INVALID_ARGUMENT);
-    CHECK(marconi_open(with.cache, &nobody, tokens.data(), 40, 40, -1, MARCONI_AFTER_ALL, &lease) ==
-          MARCONI_INVALID_ARGUMENT);
+    CHECK(marconi_open(with.cache, &nobody, tokens.data(), 40, 40, -1, MARCONI_AFTER_ALL, 0,
+                       &lease) == MARCONI_INVALID_ARGUMENT);
     CHECK(lease == nullptr);
     CHECK(marconi_reserve(nullptr, 1, nullptr, nullptr) == MARCONI_INVALID_ARGUMENT);
     marconi_layer_place place{};

@@ -381,8 +381,35 @@ TEST_CASE("what can be had is told without evicting anything") {
     CHECK(cache.obtainable(page * 3) >= page * 3);
     CHECK(cache.stats().evictions() == 0);
     CHECK(pages_used(cache) == 12);
-    CHECK(cache.reserve(lease, 30_tokens) == 20_tokens); // 4 and 16
+    CHECK(cache.reserve(lease, 20_tokens) == 20_tokens); // 4 and 16
     CHECK(cache.obtainable(page) == byte_count{});
+}
+
+TEST_CASE("what can be had for a request does not count what it will resume from") {
+    auto const model = GENERATE(0, 1, 2);
+    CAPTURE(model);
+    footprint const models[] = {attention_only(), hybrid(), support::recurrent_model()};
+    small_cache cache{room_for(models[model], 20, 4)};
+    sequence const chat = numbered(1, 24);
+    serve(cache, chat);
+    serve(cache, first(chat, 10) + numbered(2, 20));
+    serve(cache, numbered(3, 7));
+    byte_count const all = cache.holds().capacity;
+    for (sequence const& prompt :
+         {chat + numbered(4, 9), first(chat, 13) + numbered(5, 5), first(chat, 10),
+          first(chat, 10) + numbered(2, 21), numbered(6, 5), numbered(3, 8)}) {
+        auto const match = cache.match({}, prompt);
+        byte_count const told = cache.obtainable(all, match);
+        CHECK(cache.obtainable(1_B, match) >= 1_B);
+        CHECK(cache.obtainable(1_B, match) <= told);
+        auto lease = cache.acquire(cache.plan(match));
+        lease.let_go_checkpoint();
+        CHECK(cache.obtainable(all) == told);
+        CHECK(cache.stats().evictions() == 0);
+    }
+    auto const stale = cache.match({}, chat + numbered(4, 9));
+    cache.clear();
+    CHECK(cache.obtainable(all, stale) == all);
 }
 
 TEST_CASE("evict frees at least what was asked for, and says how much") {

@@ -140,8 +140,10 @@ TEST_CASE("calls that find no memory leave the cache as it was") {
     auto const plan = cache.plan(cache.match({}, text("0123456-------")));
     auto const deep = cache.plan(cache.match({}, text("0123456789abcde")));
     std::optional<decltype(cache)::lease> lease, resumed;
+    tick const before = cache.internals().now();
     failures += starve(cache, [&] { lease.emplace(cache.acquire(plan)); });
     failures += starve(cache, [&] { resumed.emplace(cache.acquire(deep)); });
+    CHECK(cache.internals().now() == before + tick{2}); // what failed took no time
     failures += starve(cache, [&] { (void)cache.reserve(*resumed, 20_tokens); });
 
     auto const tokens = text("0123456-------");

@@ -136,7 +136,7 @@ TEST_CASE("pages that were reserved and not filled are given back") {
     REQUIRE(cache.reserve(lease, 40_tokens) == 16_tokens);
 
     SECTION("else the state of a request that makes way finds no room") {
-        CHECK(cache.commit(lease, tokens, {.checkpoints = end}).declined_tokens == 10_tokens);
+        CHECK(cache.commit(lease, tokens, {.checkpoints = end}).declined_checkpoints == 1);
     }
     SECTION("past the tokens computed so far") {
         auto const before = cache.block_table(lease);
@@ -235,6 +235,53 @@ TEST_CASE("pages that only older block tables name are given back with duplicate
     CHECK(cache.deduplicate(lease) == cache.store().layout().page_bytes());
     CHECK(pages_used(cache) == 4);
     CHECK_SOUND(cache);
+}
+
+TEST_CASE("pages that only older block tables name are given back, even inside the first block") {
+    small_cache cache{room_for(attention_only(), 100, 16)};
+    serve(cache, "0123456789");
+    auto const lease = acquire(cache, text("01234567----"));
+    REQUIRE(lease.resume_at() == 8_tokens);
+    (void)cache.reserve(lease, 12_tokens); // goes on in a copy of the only block
+    cache.clear();
+    REQUIRE(cache.commit(lease, text("01234567----")).complete());
+    CHECK(pages_used(cache) ==
+          2); // its path goes on in the copy, and it may still read the old one
+    CHECK(cache.deduplicate(lease) == cache.store().layout().page_bytes());
+    CHECK(pages_used(cache) == 1);
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("a reservation that cannot be met evicts nothing, and covers what was free") {
+    small_cache cache{room_for(attention_only(), 20)};
+    serve(cache, numbered(1, 12));
+    auto const lease = acquire(cache, numbered(2, 30));
+    CHECK(cache.reserve(lease, 21_tokens) == 8_tokens);
+    CHECK(cache.stats().evictions() == 0);
+    CHECK(cache.reserve(lease, 20_tokens) == 20_tokens);
+    CHECK(cache.stats().evictions() > 0);
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("KV in the lease's own pages is published even if no state finds room") {
+    footprint model = hybrid();
+    model.state_pieces = {{.fixed_bytes = 4096}}; // four pages
+    auto const committed = [&](std::uint64_t pages, std::vector<std::uint64_t> const& at) {
+        small_cache cache{room_for(model, pages, 4)};
+        auto const lease = acquire(cache, numbered(1, 41));
+        REQUIRE(cache.reserve(lease, 40_tokens) == 40_tokens); // ten pages
+        auto const states = states_at(at);
+        auto const outcome = cache.commit(lease, numbered(1, 40), {.checkpoints = states});
+        CHECK(outcome.position == 40_tokens);
+        CHECK(outcome.declined_tokens == 0_tokens);
+        CHECK(cache.match({}, numbered(1, 41)).matched == 40_tokens);
+        CHECK_SOUND(cache);
+        return outcome.stored_checkpoints;
+    };
+    CHECK(committed(13, {20, 40}) == 0);
+    CHECK(committed(14, {20, 40}) == 1);
+    CHECK(committed(17, {20, 40}) == 1);
+    CHECK(committed(18, {20, 40}) == 2);
 }
 
 TEST_CASE("reserved pages are adopted, and indices handed out never change") {

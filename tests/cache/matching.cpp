@@ -2,6 +2,8 @@
 
 #include <cache/short_requests.hpp>
 
+#include <marconi/memory/host_store.hpp>
+
 using namespace cache_tests;
 
 TEST_CASE("a cache with nothing in it matches nothing") {
@@ -192,4 +194,77 @@ TEST_CASE("the figures of requests add up") {
     CHECK(s.checkpoints_stored == 5);
     CHECK(s.evictions() == 0);
     CHECK(cache.holds().peak == cache.holds().used);
+}
+
+TEST_CASE("a request resumes by a state that the engine has itself") {
+    small_cache cache{room_for(hybrid(), 100, 4)};
+    serve(cache, "0123456789");
+    sequence const fork = text("0123456abc");
+    auto const found = [&](std::uint64_t state_at) {
+        auto const match = cache.match({}, fork, {.state_at = token_count{state_at}});
+        CHECK(match.matched == 7_tokens);
+        CHECK(match.by_own_state == (match.resumable != 0_tokens));
+        CHECK(match.lost_without_checkpoint() == 7_tokens - match.resumable);
+        return match.resumable;
+    };
+    CHECK(found(7) == 7_tokens);
+    CHECK(found(3) == 3_tokens);
+    CHECK(found(0) == 0_tokens);
+    CHECK(found(8) == 0_tokens); // its KV is not here
+    CHECK(cache.match({}, fork, {.limit = 5_tokens, .state_at = 6_tokens}).resumable == 0_tokens);
+    CHECK_THROWS_AS(cache.match({}, fork, {.state_at = 11_tokens}), invalid_argument);
+    auto const deeper = cache.match({}, text("0123456789x"), {.state_at = 9_tokens});
+    CHECK(deeper.resumable == 10_tokens); // by a checkpoint
+    CHECK_FALSE(deeper.by_own_state);
+    CHECK(cache.match({}, text("0123456789x"), {.state_at = 10_tokens}).by_own_state);
+
+    auto lease = cache.open({}, fork, {.state_at = 7_tokens});
+    CHECK(lease.resume_at() == 7_tokens);
+    CHECK(cache.stats().tokens_resumed == 7_tokens);
+    CHECK_SOUND(cache);
+    (void)cache.evict(1_GiB);
+    cache.clear();
+    CHECK(look(cache, "0123456789").matched == 7); // what it resumed from is pinned
+    auto const states = states_at({10});
+    CHECK(cache.commit(lease, fork, {.checkpoints = states}).complete());
+    lease.release();
+    CHECK(look(cache, "0123456abcd") == depths{10, 10, 0, 0});
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("what goes between match and acquire makes a request by the engine's own state stale") {
+    small_cache cache{room_for(hybrid(), 100, 4)};
+    serve(cache, "0123456789");
+    auto const plan = cache.plan(cache.match({}, text("0123456abc"), {.state_at = 7_tokens}));
+    SECTION("if the node went in which it was, though its KV is still here") {
+        serve(cache, "01234567xy"); // cuts at 8
+        auto const reader = acquire(cache, text("01234567xyz"));
+        cache.clear();
+        CHECK(cache.acquire(plan).stale()); // its node was the lower one
+        auto const again = cache.match({}, text("0123456abc"), {.state_at = 7_tokens});
+        CHECK(cache.acquire(cache.plan(again)).resume_at() == 7_tokens);
+    }
+    SECTION("if the KV went") {
+        cache.clear();
+        CHECK(cache.acquire(plan).stale());
+    }
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("with a state of its own a request copies KV alone") {
+    footprint const model = support::hybrid_model();
+    memory::page_options const cut{.block_tokens = 4_tokens};
+    cache::prefix_cache cache{memory::host_store{model, 1_MiB, cut}};
+    sequence const tokens = numbered(1, 20);
+    support::engine_request first{model}, second{model};
+    first.compute(tokens, 0, 20);
+    {
+        auto const lease = cache.open({}, tokens);
+        CHECK(cache.commit(lease, tokens, {.kv = first.kv()}).complete());
+    }
+    auto const lease = cache.open({}, tokens, {.limit = 20_tokens, .state_at = 20_tokens});
+    REQUIRE(lease.resume_at() == 20_tokens);
+    CHECK_THROWS_AS(cache.restore(lease, second.kv(), second.state()), contract_violation);
+    cache.restore(lease, second.kv(), {});
+    CHECK(second.holds_kv(tokens, 20));
 }

@@ -94,6 +94,19 @@ TEST_CASE("memory grows and shrinks by what the figures say") {
     CHECK(steps > 100);
 }
 
+TEST_CASE("a state that could never fit is declined, and leaves no room made for it") {
+    for (byte_count const size : {1_GiB, byte_count{1ull << 40}, byte_count{1ull << 50}}) {
+        footprint model = hybrid();
+        model.state_pieces = {{.fixed_bytes = size.value()}};
+        small_cache cache{room_for(model, 1000)};
+        sequence const tokens = numbered(1, 20);
+        auto const lease = acquire(cache, tokens);
+        CHECK(commit(cache, lease, tokens, {20}).declined_checkpoints == 1);
+        CHECK(cache.holds().metadata < 200_KiB);
+        CHECK_SOUND(cache);
+    }
+}
+
 TEST_CASE("memory of many scopes is told, too") {
     std::size_t const before = testing::bytes_held();
     small_cache cache{room_for(hybrid(), 1'000'000)};

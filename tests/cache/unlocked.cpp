@@ -185,13 +185,14 @@ TEST_CASE("a lease with reserved pages follows no further than it has filled the
     footprint const model = support::hybrid_model();
     memory::page_layout const layout{model, {.block_tokens = 4_tokens}};
     REQUIRE(layout.checkpoint_pages(40_tokens) == 1);
-    // Twelve reserved pages, eleven of the other one's and its checkpoint, and one for another.
-    set_up s{model, 4, layout.page_bytes() * (12 + 11 + 1 + 1)};
+    // Six reserved pages, eleven of the other one's and its checkpoint, and one for another; and
+    // four to go on in.
+    set_up s{model, 4, layout.page_bytes() * (6 + 11 + 1 + 1 + 4)};
     sequence const tokens = numbers(50);
     request slow{s.cache, s.model, tokens}, fast{s.cache, s.model, tokens};
-    REQUIRE(s.cache.reserve(slow.lease(), 48_tokens) == 48_tokens);
+    REQUIRE(s.cache.reserve(slow.lease(), 24_tokens) == 24_tokens);
     auto greedy = s.cache.open(scope{1}, tokens);
-    REQUIRE(s.cache.reserve(greedy, 48_tokens) == 48_tokens);
+    REQUIRE(s.cache.reserve(greedy, 64_tokens) == 64_tokens);
     auto const outcome = slow.commit(42, {20, 42}, [&] { // room for one of its two checkpoints
         greedy.release();
         CHECK(fast.commit(42, {42}, [] {}).complete());

@@ -146,6 +146,33 @@ TEST_CASE("a page that a merge drops says nothing to nodes that begin where its 
     CHECK(told.at(1) == told.at(0));
 }
 
+TEST_CASE("a merge whose page nobody else has says nothing to the nodes below") {
+    sequence const tokens = numbered(1, 12);
+    std::vector<std::size_t> told;
+    SECTION("nor if the one above has it") {
+        for (std::int32_t const others : {2, 100}) {
+            told_cache cache{room_for(attention_only(), 1000, 16)};
+            auto lease = acquire(cache, first(tokens, 8));
+            commit(cache, lease, first(tokens, 8));
+            auto const inside = acquire(cache, first(tokens, 4) + sequence{77, 78}); // cuts at 4
+            serve(cache, tokens); // in a page of its own
+            go_on(cache, tokens, 12, others);
+            told.push_back(told_of_release(cache, lease));
+        }
+    }
+    SECTION("nor if it was the last owner") {
+        for (std::int32_t const others : {2, 100}) {
+            told_cache cache{room_for(attention_only(), 1000, 16)};
+            auto lease = acquire(cache, first(tokens, 8));
+            commit(cache, lease, first(tokens, 8));
+            serve(cache, tokens);
+            go_on(cache, tokens, 12, others);
+            told.push_back(told_of_release(cache, lease));
+        }
+    }
+    CHECK(told.at(1) == told.at(0));
+}
+
 TEST_CASE("a commit in place allocates as often, however many blocks it adds") {
     std::vector<std::size_t> made;
     for (std::uint64_t const blocks : {10u, 1000u}) {

@@ -6,6 +6,7 @@
 #include <marconi/memory/ledger_store.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>
 #include <marconi/policy/eviction/lru.hpp>
+#include <marconi/tune/learning_cache.hpp>
 
 #include <support/catch.hpp>
 #include <support/engine.hpp>
@@ -117,6 +118,37 @@ TEST_CASE("a call of a cache inside another is found") {
         CHECK(message.find(name + std::string{" was called while commit was under way"}) !=
               std::string::npos);
     }
+}
+
+namespace {
+
+/// Calls back while its cache learns, which is when it is asked beside the calls of a request.
+struct meddling_admission : policy::branch_and_tail {
+    std::function<void()>* deed;
+    [[nodiscard]] policy::capture_rule captures(policy::request_facts const& facts) const {
+        if (*deed) std::exchange(*deed, nullptr)();
+        return policy::branch_and_tail::captures(facts);
+    }
+};
+
+} // namespace
+
+TEST_CASE("a call of a cache that learns from a commit is found, too") {
+    support::sequence const prompt{1, 2, 3};
+    auto const message = support::last_words([&] {
+        std::function<void()> call;
+        tune::learning_cache cache{
+            memory::ledger_store{support::hybrid_model(), byte_count{100'000}},
+            {},
+            {},
+            meddling_admission{{}, &call}};
+        auto const lease = cache.acquire(cache.plan(cache.match({}, prompt)));
+        call = [&] { (void)cache.learning(); };
+        cache::captured_state const states[] = {{token_count{3}}};
+        (void)cache.commit(lease, prompt, {.checkpoints = states});
+    });
+    INFO(message);
+    CHECK(message.find("learning was called while commit was under way") != std::string::npos);
 }
 
 TEST_CASE("a restore to a store with streams, which it notes, may not overlap with another call") {

@@ -25,6 +25,11 @@ TEST_CASE("a size that does not fit 64 bits is no literal") {
     CHECK(17'179'869'183_GiB > 18'000'000'000_GB);
 }
 
+TEST_CASE("a quantity is divided by a number, and by another into a number") {
+    CHECK(100_GB / 10 == 10_GB);
+    CHECK(100_GB / 10_GB == 10);
+}
+
 TEST_CASE("a default identifier names nothing") {
     CHECK_FALSE(node_id{});
     CHECK(node_id{0});

@@ -30,7 +30,8 @@ public:
         : store_{std::move(store)},
           eviction_{std::move(eviction)},
           tree_{store_.layout().block_tokens(), store_.layout().model().has_kv()},
-          checkpoints_{store_.layout().checkpoint_pages(token_count{most_tokens})},
+          checkpoints_{std::min(store_.layout().checkpoint_pages(token_count{most_tokens}),
+                                store_.pages().capacity())},
           has_kv_{store_.layout().model().has_kv()},
           needs_checkpoint_{store_.layout().model().has_checkpoints()} {}
 
@@ -73,6 +74,14 @@ public:
     [[nodiscard]] bool awaits_ranking() const { return unranked_candidates_; }
     /// Pages that evicting the candidates would free, each counted as if it went alone.
     [[nodiscard]] std::uint64_t candidate_pages() const { return candidate_pages_; }
+    /// The same if the KV of a node, which may be none, were pinned.
+    [[nodiscard]] std::uint64_t candidate_pages_beside(node_id pinned) const {
+        if (!pinned || tree_[pinned].payload.ranked_pages == entry_type::unranked)
+            return candidate_pages_;
+        node_type const& n = tree_[pinned];
+        return candidate_pages_ - n.payload.ranked_pages +
+               (n.payload.checkpoint ? checkpoint(pinned).page_count : 0);
+    }
 
     /// A leaf whose KV nobody uses goes whole; any other candidate loses only its checkpoint.
     [[nodiscard]] static bool goes_whole(node_type const& n) {

@@ -111,9 +111,15 @@ private:
         return fresh_blocks(end) + state_pages(count);
     }
     /// Cuts what will be stored to what `available` pages hold: up to the last checkpoint that
-    /// fits, or to any token where resuming needs no checkpoint.
+    /// fits, or to any token where resuming needs no checkpoint. Tokens in pages that the lease has
+    /// already take no room.
     void shrink_to(std::uint64_t available) {
         if (pages_needed(end_, taken_) <= available) return;
+        if (entries_.has_kv() && fresh_blocks(end_) == 0) {
+            while (taken_ > 0 && state_pages(taken_) > available)
+                --taken_;
+            return;
+        }
         if (entries_.needs_checkpoint()) {
             if (end_ == end_with(taken_) && taken_ > 0) --taken_;
             while (taken_ > 0 && pages_needed(end_with(taken_), taken_) > available)

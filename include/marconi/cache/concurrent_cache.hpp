@@ -53,7 +53,7 @@ public:
         std::unique_lock const held{mutex_};
         return {*this, cache_.acquire(plan)};
     }
-    /// match, plan and acquire with no other call in between: the lease is not stale.
+    /// match, plan and acquire with no other call in between: never stale.
     [[nodiscard]] lease open(scope const& in, std::span<token_type const> prompt,
                              match_options options = {}) {
         std::unique_lock const held{mutex_};
@@ -113,8 +113,8 @@ public:
     [[nodiscard]] scope_occupancy holds(scope const& in) const {
         return beside_readers([&](Cache const& c) { return c.holds(in); });
     }
-    [[nodiscard]] byte_count obtainable(byte_count wanted) const {
-        return beside_readers([&](Cache const& c) { return c.obtainable(wanted); });
+    [[nodiscard]] byte_count obtainable(byte_count wanted, auto const&... by_whom) const {
+        return beside_readers([&](Cache const& c) { return c.obtainable(wanted, by_whom...); });
     }
 
     /// Its layout and its memory, which stay as they are; the rest of it is the cache's business.

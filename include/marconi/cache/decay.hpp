@@ -67,14 +67,14 @@ protected:
         auto const& n = tree_[id];
         std::uint32_t const first_block = n.start() / store_.layout().block_tokens();
         std::span<page_id const> const own = this->pages(n);
-        page_id const first = own.empty() ? page_id{} : own.front();
-        if (first) { // only this one may have another owner: a node above, or a lease there
-            store_.pages().release(first);
+        page_id left; // to another owner: a node above, or a lease there
+        if (!own.empty()) {
+            if (!store_.pages().release(own.front())) left = own.front();
             store_.pages().release_unshared(own.subspan(1));
         }
         notify(event<Token>{.kind = event_kind::removed, .node = id, .parent = parent});
         tree_.remove_leaf(id);
-        if (first && store_.pages().owners(first) == 1) rerank_above(parent, first_block);
+        if (left && store_.pages().owners(left) == 1) (void)rerank_above(parent, first_block, left);
         settle(parent);
     }
 
@@ -127,19 +127,17 @@ protected:
         std::uint32_t const block = store_.layout().block_tokens();
         std::uint32_t const boundary = n.depth;
         bool const in_one_block = n.start() / block == boundary / block;
-        page_id dropped;
+        page_id left; // by n to other owners
         if (std::span<page_id const> const own = this->pages(n);
-            !own.empty() && boundary % block != 0) {
-            dropped = own.back();
-            store_.pages().release(dropped);
-        }
+            !own.empty() && boundary % block != 0 && !store_.pages().release(own.back()))
+            left = own.back();
         this->unrank(id);
         node_id const child_id = tree_.merge_into_child(id);
-        if (dropped && store_.pages().owners(dropped) == 1) {
-            rerank_above(parent, boundary / block);
-            // If that owner is the child, spare the nodes below: there may be any number of them.
-            if (this->page_of_block(tree_[child_id], boundary / block) != dropped)
-                rerank_below(child_id, boundary / block);
+        if (left && store_.pages().owners(left) == 1) {
+            // There may be any number of nodes below: look there last.
+            std::uint32_t const at = boundary / block;
+            if (!rerank_above(parent, at, left) && this->page_of_block(tree_[child_id], at) != left)
+                rerank_below(child_id, at);
         }
         ++counts_.merges;
         notify(event<Token>{.kind = event_kind::merged, .node = child_id, .parent = id});
@@ -148,16 +146,20 @@ protected:
         return true;
     }
 
-    /// A page of `block` has one owner left, whose eviction would now free it. The owners of a page
-    /// need not be neighbours: a lease goes on in its own page past what another request put in
-    /// between. O(nodes that touch the block).
-    void rerank_above(node_id id, std::uint32_t block) noexcept {
+    /// Pages of `block` and on have one owner left, whose eviction would now free them. The owners
+    /// of a page need not be neighbours: a lease goes on in its own page past what another request
+    /// put in between. O(nodes that touch the blocks). Whether one of the nodes from `id`, which
+    /// ends in the block, up to the block's start owns `page`, if that is given.
+    bool rerank_above(node_id id, std::uint32_t block, page_id page = {}) noexcept {
         std::uint64_t const begin = std::uint64_t{block} * store_.layout().block_tokens();
+        bool found = false;
         while (tree_[id].depth > begin) { // a root is at 0
             this->rerank(id);
-            if (tree_[id].start() <= begin) return; // spares a look at the node above
+            found = found || (page && this->page_of_block(tree_[id], block) == page);
+            if (tree_[id].start() <= begin) break; // spares a look at the node above
             id = tree_[id].parent;
         }
+        return found;
     }
     void rerank_below(node_id top, std::uint32_t block) noexcept {
         std::uint64_t const end = (std::uint64_t{block} + 1) * store_.layout().block_tokens();

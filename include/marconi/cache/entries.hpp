@@ -6,9 +6,7 @@
 #include <marconi/core/prefetch.hpp>
 #include <marconi/core/types.hpp>
 
-#include <algorithm>
 #include <cstdint>
-#include <new>
 #include <optional>
 #include <span>
 #include <vector>
@@ -122,7 +120,7 @@ public:
     /// path that touch the blocks), and if `off_path` all that touch a block it was left in.
     void released_pages(node_id id, std::uint32_t first_block, bool off_path) noexcept {
         std::uint32_t const block = store_.layout().block_tokens();
-        this->rerank_above(id, first_block);
+        (void)this->rerank_above(id, first_block);
         if (!off_path) return;
         std::uint64_t const begin = std::uint64_t{first_block} * block;
         for (; tree_[id].depth > begin; id = tree_[id].parent)

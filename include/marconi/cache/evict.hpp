@@ -3,6 +3,7 @@
 #include <marconi/cache/lease.hpp>
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/types.hpp>
+#include <marconi/core/units.hpp>
 
 #include <algorithm>
 #include <cstdint>
@@ -12,11 +13,18 @@
 
 namespace marconi::cache {
 
+/// KV that a request would pin that is not open yet: a node's, up to `depth`, and its path's.
+struct pin_to_come {
+    node_id node = {};
+    std::uint32_t depth = 0;
+};
+
 /// Pages that no eviction can free: KV on the paths of pinned nodes, except duplicates that a merge
 /// drops; checkpoints that are pinned, or stand where such paths part; and what leases own.
 /// O(leases * depth + pages found).
 template <class Entries>
-[[nodiscard]] std::uint64_t locked_pages(Entries const& entries, lease_table const& leases) {
+[[nodiscard]] std::uint64_t locked_pages(Entries const& entries, lease_table const& leases,
+                                         pin_to_come more = {}) {
     auto const& tree = entries.tree();
     std::uint32_t const block = entries.store().layout().block_tokens();
     std::unordered_map<std::uint32_t, std::uint32_t> locked; // by node: number of locked children
@@ -46,13 +54,17 @@ template <class Entries>
         for (auto const* const owned : {&lease.pages, &lease.replaced, &lease.filling})
             hold(*owned);
     }
+    if (more.node) lock_path(more.node);
     for (auto const& [number, children] : locked) {
         node_id const id{number};
         auto const& n = tree[id];
         bool const checkpoint_stays = n.payload.checkpoint_pins != 0 || children > 1;
         if (entries.has_checkpoint(id) && checkpoint_stays) hold(entries.checkpoint(id).pages());
-        bool const merges = !checkpoint_stays && n.payload.kv_pins == 0;
-        auto const own = entries.pages(n);
+        bool const pinned = n.payload.kv_pins != 0 || id == more.node;
+        bool const merges = !checkpoint_stays && !pinned;
+        auto own = entries.pages(n);
+        if (id == more.node && n.payload.kv_pins == 0 && children == 0 && !own.empty())
+            own = own.first(divide_up(more.depth, block) - n.start() / block);
         hold(merges && n.depth % block != 0 && !own.empty() ? own.first(own.size() - 1) : own);
     }
     return count;
@@ -63,11 +75,11 @@ template <class Entries>
 /// alone, come to `wanted`; else O(leases * depth + pages found), and a bit for each page touched.
 template <class Entries>
 [[nodiscard]] std::uint64_t obtainable_pages(Entries const& entries, lease_table const& leases,
-                                             std::uint64_t wanted) {
+                                             std::uint64_t wanted, pin_to_come more = {}) {
     auto const& pool = entries.store().pages();
-    std::uint64_t const cheap_bound = pool.available() + entries.candidate_pages();
+    std::uint64_t const cheap_bound = pool.available() + entries.candidate_pages_beside(more.node);
     if (wanted <= cheap_bound || !entries.has_candidates()) return cheap_bound;
-    return std::max(cheap_bound, pool.capacity() - locked_pages(entries, leases));
+    return std::max(cheap_bound, pool.capacity() - locked_pages(entries, leases, more));
 }
 
 /// Evicts until `wanted` pages are free. False if the policy names no further victim first.

@@ -86,11 +86,11 @@ inline void check_reserve(lease_record const& lease, token_count tokens) {
         throw contract_violation{"reserve: the lease has let go of its KV"};
 }
 
-/// Gives a lease writable pages for the first `until` tokens, as far as there is room; returns how
-/// many of these tokens have pages. If the lease stands inside a block that others share, copies
-/// the block first; the lease keeps the old page until it is released or deduplicated. The lease
-/// also shares what other requests, or a copying commit, published past its own pages, so that
-/// these have no gap.
+/// Gives a lease writable pages for the first `until` tokens, or, where there is no room for all of
+/// them, for as many as are free; returns how many of these tokens have pages. If the lease stands
+/// inside a block that others share, copies the block first; the lease keeps the old page until it
+/// is released or deduplicated. The lease also shares what other requests, or a copying commit,
+/// published past its own pages, so that these have no gap.
 template <class Entries, class Stream>
 std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_record& lease,
                             std::uint32_t until, Stream const& stream) {
@@ -102,8 +102,8 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
     std::uint32_t const first = std::max(standing, own_end);
     auto const last = static_cast<std::uint32_t>(divide_up(until, block));
     std::uint64_t wanted = last > first ? last - first : 0;
-    if (wanted > 0) wanted = std::min(wanted, obtainable_pages(entries, leases, wanted));
-    if (!make_room(entries, wanted, eviction_reason::reserve))
+    if (wanted > pool.available() && (wanted > obtainable_pages(entries, leases, wanted) ||
+                                      !make_room(entries, wanted, eviction_reason::reserve)))
         wanted = std::min(wanted, pool.available());
 
     reserve_more(lease.pages, (first - own_end) + wanted);

@@ -34,9 +34,10 @@ struct lease_record {
     node_id checkpoint_node;         ///< whose checkpoint it pins, if any
 
     token_count resume_at;
-    token_count prompt;      ///< tokens of the match, those of an answer so far among them
-    token_count answer_from; ///< of the match
-    token_count limit;       ///< of the match
+    bool by_own_state = false; ///< the engine has the state there
+    token_count prompt;        ///< tokens of the match, those of an answer so far among them
+    token_count answer_from;   ///< of the match
+    token_count limit;         ///< of the match
     policy::capture_rule captures;
     /// Where commits have brought states, up to the prompt's end; ascending.
     std::vector<token_count> captured_in_prompt;
@@ -117,6 +118,7 @@ public:
 
     /// False if the plan had gone stale (match again), or after release().
     [[nodiscard]] explicit operator bool() const { return cache_ != nullptr; }
+    /// The opposite: of a lease just acquired, that its plan had gone stale.
     [[nodiscard]] bool stale() const { return cache_ == nullptr; }
 
     /// Position to start the prefill at; 0 to process everything.

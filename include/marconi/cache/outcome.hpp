@@ -37,7 +37,8 @@ struct commit_outcome {
     std::uint64_t evicted_entries = 0; ///< to make room
     byte_count evicted_bytes;
 
-    /// Everything that was brought is in the cache.
+    /// Nothing was left out for lack of room. (A model without KV has nothing to store past the
+    /// last state: there `position` may be less than what was brought.)
     [[nodiscard]] bool complete() const {
         return declined_tokens == token_count{} && declined_checkpoints == 0;
     }

@@ -6,7 +6,9 @@
 #include <marconi/cache/lease.hpp>
 #include <marconi/cache/lease_streams.hpp>
 #include <marconi/cache/options.hpp>
+#include <marconi/cache/plan.hpp>
 #include <marconi/cache/purge.hpp>
+#include <marconi/cache/requests.hpp>
 #include <marconi/cache/snapshot.hpp>
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/error.hpp>
@@ -55,14 +57,19 @@ public:
         auto const use = threads_.reading("holds");
         return count_scope(entries_, in);
     }
-    /// How many bytes can be had at all: free ones, and those that no lease holds. May be an
-    /// underestimate if that is `wanted` or more. Counts what a request is about to resume from,
-    /// until its lease holds that, and even what a policy keeps for good, by an infinite score.
-    /// Evicts nothing. O(1); where nearly all is held, O(leases * depth + pages held).
+    /// Bytes that a reserve or a commit could have now: free ones, and those that no lease holds.
+    /// Less than `wanted`: just so many. `wanted` or more: at least so many. Counts even what a
+    /// policy keeps for good, by an infinite score. Evicts nothing. O(1); where free pages and
+    /// those that the candidates would free are fewer than wanted, O(leases * depth + pages held).
     [[nodiscard]] byte_count obtainable(byte_count wanted) const {
         auto const use = threads_.reading("obtainable");
-        byte_count const page = store().layout().page_bytes();
-        return page * obtainable_pages(entries_, leases_, divide_up(wanted.value(), page.value()));
+        return obtainable_beside(wanted, {});
+    }
+    /// The same as if that match's request were open already, and had let its checkpoint go: what
+    /// is left for it, to decide whether to admit it.
+    [[nodiscard]] byte_count obtainable(byte_count wanted, match_result const& by_whom) const {
+        auto const use = threads_.reading("obtainable");
+        return obtainable_beside(wanted, pinned_by(entries_, by_whom));
     }
 
     /// Evicts in the policy's order until this many bytes are freed, or nothing more may go.
@@ -141,6 +148,12 @@ protected:
     std::uint64_t identity_ = random_seed();
 
 private:
+    [[nodiscard]] byte_count obtainable_beside(byte_count wanted, pin_to_come more) const {
+        byte_count const page = store().layout().page_bytes();
+        std::uint64_t const pages = divide_up(wanted.value(), page.value());
+        return page * obtainable_pages(entries_, leases_, pages, more);
+    }
+
     std::uint64_t peak_pages_ = 0;
 };
 

@@ -26,6 +26,10 @@ struct match_options {
     /// request that comes back after a preemption. By default it is still to come, after them all.
     /// States past it lie in the answer, and branch_and_tail::before_answer counts from it.
     std::optional<token_count> answer_from = {};
+    /// Where the engine has the recurrent state of these tokens itself: of a request from which
+    /// this one forks, or which comes back. If the KV up to there is here, within the limit, and no
+    /// checkpoint lies deeper, the request resumes there, and there is no state to restore.
+    std::optional<token_count> state_at = {};
 };
 
 /// How much of a prompt is in the cache, by kind of state, and why not more of it can be used.
@@ -34,7 +38,7 @@ struct match_result {
     token_count tokens;    ///< length of the prompt, with what there is of an answer
     token_count limit;     ///< deepest position that may be resumed from
     token_count matched;   ///< leading tokens whose KV is here
-    token_count resumable; ///< deepest position <= limit where every kind of state is here
+    token_count resumable; ///< deepest position <= limit where every kind of state is at hand
 
     /// Matched tokens past the limit.
     [[nodiscard]] token_count lost_past_limit() const { return matched - std::min(matched, limit); }
@@ -43,6 +47,7 @@ struct match_result {
         return std::min(matched, limit) - resumable;
     }
 
+    bool by_own_state = false; ///< what is resumed by is the engine's own: match_options::state_at
     token_count answer_from;   ///< where the answer begins
     double weight = 1;         ///< of the request
     node_ref resume_node = {}; ///< where `resumable` is; meaningless if that is 0

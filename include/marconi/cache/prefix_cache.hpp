@@ -44,7 +44,7 @@ template <memory::store Store, policy::admission_policy Admission = policy::bran
 class prefix_cache : public parts<Store, Admission, Eviction, Observer, Token> {
     using base = parts<Store, Admission, Eviction, Observer, Token>;
     using base::admission_, base::entries_, base::identity_, base::leases_, base::options_,
-        base::streams_, base::threads_;
+        base::streams_;
 
 public:
     using lease = basic_lease<prefix_cache>;
@@ -67,7 +67,8 @@ public:
         return find_match(entries_, in, prompt, options, identity_);
     }
 
-    /// Decides where the engine is to capture the recurrent state, before it prefills.
+    /// Decides where the engine is to capture the recurrent state, before it prefills. Throws what
+    /// the admission policy throws.
     [[nodiscard]] request_plan plan(match_result const& match) const {
         auto const use = threads_.reading("plan");
         return {match, decide_captures(entries_, admission_, options_, match)};
@@ -78,12 +79,9 @@ public:
     /// contract_violation for a plan that this cache did not make, invalid_argument for a weight.
     [[nodiscard]] lease acquire(request_plan const& plan) {
         auto const use = threads_.writing("acquire");
-        if (plan.match.cache != identity_)
-            throw contract_violation{"acquire: the plan was not made by this cache"};
-        check_weight(plan.match.weight);
-        entries_.advance_clock();
+        check_plan(plan, identity_);
         if (!still_there(entries_, plan.match)) {
-            ++entries_.counts().stale;
+            note_stale(entries_);
             return {};
         }
         leases_.reserve(1);
@@ -94,7 +92,7 @@ public:
         count_request(entries_, plan.match);
         return lease{*this, id};
     }
-    /// match, plan and acquire as one: the lease is not stale.
+    /// match, plan and acquire as one: never stale.
     [[nodiscard]] lease open(scope const& in, std::span<Token const> prompt,
                              match_options options = {}) {
         return acquire(plan(match(in, prompt, options)));
@@ -125,17 +123,18 @@ public:
     }
 
     /// Adds writable pages for the first `tokens` tokens of the sequence, evicting if need be.
-    /// Returns how many of these have pages: fewer if there is no room. Take the block table again,
-    /// write KV from the lease's position on, and commit with an empty kv view: the KV of every
-    /// token committed is then taken to be in its page. O(new pages), and room as for commit().
-    /// Throws invalid_argument outside [position, 2^31), contract_violation after let_go_kv().
+    /// Returns how many of these have pages: if there is no room for all, fewer, and then nothing
+    /// was evicted. Take the block table again, write KV from the lease's position on, and commit
+    /// with an empty kv view: all tokens committed are taken to be in the pages. O(new pages), and
+    /// room as for commit(). Throws invalid_argument outside [position, 2^31), contract_violation
+    /// after let_go_kv().
     token_count reserve(lease const& held, token_count tokens, stream const& on = base::unnamed()) {
         auto const use = threads_.writing("reserve");
         lease_record& r = record_of(held);
         check_reserve(r, tokens);
         streams_.note_reserve(entries_, r, held.id_, on);
-        token_count const covered{
-            reserve_pages(entries_, leases_, r, static_cast<std::uint32_t>(tokens.value()), on)};
+        auto const until = static_cast<std::uint32_t>(tokens.value());
+        token_count const covered{reserve_pages(entries_, leases_, r, until, on)};
         this->note_peak();
         return covered;
     }
@@ -163,9 +162,9 @@ public:
     /// from the lease's position on. The lease then pins the KV of what it committed, not the
     /// checkpoints. Call it any number of times a request. The outcome tells of lack of room, which
     /// is no error. Throws invalid_argument or contract_violation if the arguments contradict the
-    /// lease (the last 64 tokens before it are compared); then, and if a copy throws, only the
-    /// clock has changed and victims have gone. O(new tokens + depth), O(log N) a victim,
-    /// O(depth + pages held) a lease if room is short.
+    /// lease (the last 64 tokens before it are compared). Then, and if a copy throws, only the
+    /// clock has changed, victims have gone, and an edge may have been split and merged again.
+    /// O(new tokens + depth), O(log N) a victim, O(depth + pages held) a lease if room is short.
     template <relocking<Store> Unlocked = copy_at_once>
     commit_outcome commit(lease const& held, std::span<Token const> tokens,
                           computed const& brought = {}, stream const& on = base::unnamed(),
@@ -174,8 +173,8 @@ public:
         lease_record& r = record_of(held);
         streams_.note_commit(entries_, r, held.id_, on);
         commit_operation<entries_type, Token> operation{entries_, leases_, r, tokens, brought};
-        auto const copying = outside(use, unlocked, [this] { this->note_peak(); });
-        commit_outcome const outcome = operation.run(on, copying);
+        commit_outcome const outcome =
+            operation.run(on, outside(use, unlocked, [this] { this->note_peak(); }));
         count_commit(entries_, outcome);
         this->note_peak();
         return outcome;
@@ -183,6 +182,7 @@ public:
 
 protected:
     friend lease;
+    using base::threads_;
 
     [[nodiscard]] lease_record const& record(lease const& l) const {
         if (l.cache_ != this)

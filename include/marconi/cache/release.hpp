@@ -76,18 +76,20 @@ byte_count drop_whole_blocks(Entries& entries, Streams& streams, lease_record& l
     auto& pool = entries.store().pages();
     std::uint32_t const first = lease.first_block;
     std::uint32_t const whole = lease.position / entries.store().layout().block_tokens();
-    if (!lease.kv_pinned || whole <= first || lease.pages.empty()) return {};
+    auto const dropped = std::span{lease.pages}.first(
+        std::min<std::size_t>(whole - std::min(first, whole), lease.pages.size()));
+    if (!lease.kv_pinned || (dropped.empty() && lease.replaced.empty())) return {};
     streams.let_go(entries, lease, id);
-    auto const dropped =
-        std::span{lease.pages}.first(std::min<std::size_t>(whole - first, lease.pages.size()));
     bool const off_path = leaves_owner_off_path(entries, lease, dropped, lease.replaced);
     std::uint64_t const used = pool.used();
     pool.release(dropped);
     pool.release(lease.replaced);
     lease.replaced.clear();
-    lease.pages.erase(lease.pages.begin(), lease.pages.begin() + std::ssize(dropped));
-    lease.first_block = whole;
-    lease.forget_place_if_empty();
+    if (!dropped.empty()) {
+        lease.first_block = whole;
+        lease.pages.erase(lease.pages.begin(), lease.pages.begin() + std::ssize(dropped));
+        lease.forget_place_if_empty();
+    }
     entries.released_pages(lease.node, first, off_path);
     return entries.store().layout().page_bytes() * (used - pool.used());
 }

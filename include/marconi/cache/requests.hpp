@@ -2,6 +2,7 @@
 
 // The stages of a request, one function each; the facade strings them together.
 
+#include <marconi/cache/evict.hpp>
 #include <marconi/cache/lease.hpp>
 #include <marconi/cache/options.hpp>
 #include <marconi/cache/outcome.hpp>
@@ -16,7 +17,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <span>
-#include <utility>
+#include <string>
 #include <vector>
 
 namespace marconi::cache {
@@ -45,6 +46,9 @@ template <class Entries, class Token>
                        .cache = cache};
     MARCONI_EXPECT(found.limit <= size, "limit", found.limit.value(),
                    "at most the prompt's length, " + std::to_string(prompt.size()));
+    token_count const state_at = options.state_at.value_or(token_count{});
+    MARCONI_EXPECT(state_at <= size, "state_at", state_at.value(),
+                   "at most the prompt's length, " + std::to_string(prompt.size()));
 
     auto const& tree = entries.tree();
     node_id const root = tree.find_root(in);
@@ -66,6 +70,11 @@ template <class Entries, class Token>
     if (!entries.needs_checkpoint()) {
         found.resumable = std::min(found.matched, found.limit);
         if (!resume) resume = at.node;
+    } else if (state_at > token_count{} && state_at >= found.resumable &&
+               state_at <= std::min(found.matched, found.limit)) {
+        found.resumable = state_at;
+        found.by_own_state = true;
+        resume = tree.holding(at.node, static_cast<std::uint32_t>(state_at.value()));
     }
     if (found.resumable > token_count{}) found.resume_node = tree.ref(resume);
     return found;
@@ -111,8 +120,16 @@ template <class Entries>
     auto const& tree = entries.tree();
     if (!tree.live(match.resume_node)) return false;
     auto const& n = tree[match.resume_node.id];
-    return !entries.needs_checkpoint() ||
+    return !entries.needs_checkpoint() || match.by_own_state ||
            (n.payload.checkpoint && n.depth == match.resumable.value());
+}
+
+/// The KV that a match's request will pin; none of what is not there any more.
+template <class Entries>
+[[nodiscard]] pin_to_come pinned_by(Entries const& entries, match_result const& match) {
+    if (match.resumable == token_count{} || !still_there(entries, match)) return {};
+    auto const depth = static_cast<std::uint32_t>(match.resumable.value());
+    return {entries.tree().holding(match.resume_node.id, depth), depth};
 }
 
 template <class Entries>
@@ -121,6 +138,7 @@ template <class Entries>
     lease.in = plan.match.in;
     lease.request = entries.counts().requests + 1;
     lease.resume_at = plan.match.resumable;
+    lease.by_own_state = plan.match.by_own_state;
     lease.prompt = plan.match.tokens;
     lease.answer_from = plan.match.answer_from;
     lease.limit = plan.match.limit;
@@ -130,8 +148,10 @@ template <class Entries>
         keep_passed(lease.captures.at, plan.match);
     }
     lease.position = static_cast<std::uint32_t>(plan.match.resumable.value());
+    if (lease.position != 0) entries.reserve(1, 0);
+    // Nothing from here on can fail.
+    entries.advance_clock();
     if (lease.position == 0) return lease;
-    entries.reserve(1, 0);
     auto const& tree = entries.tree();
     lease.node = tree.holding(plan.match.resume_node.id, lease.position);
     // What lies beyond is not reused, and may have to make room.
@@ -139,12 +159,24 @@ template <class Entries>
         lease.node = entries.split(lease.node, lease.position);
     lease.kv_pinned = true;
     entries.pin_kv(lease.node);
-    if (entries.needs_checkpoint()) {
+    if (entries.needs_checkpoint() && !lease.by_own_state) {
         lease.checkpoint_node = lease.node;
         entries.pin_checkpoint(lease.node);
     }
     entries.touch(lease.node, lease.weight);
     return lease;
+}
+
+inline void check_plan(request_plan const& plan, std::uint64_t cache) {
+    if (plan.match.cache != cache)
+        throw contract_violation{"acquire: the plan was not made by this cache"};
+    check_weight(plan.match.weight);
+}
+
+template <class Entries>
+void note_stale(Entries& entries) {
+    entries.advance_clock();
+    ++entries.counts().stale;
 }
 
 template <class Entries>

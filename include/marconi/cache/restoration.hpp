@@ -31,7 +31,11 @@ public:
         bool const with_kv = entries.has_kv() && !kv.layers.empty() && from < position_;
         if (with_kv && (!lease.kv_pinned || lease.position < position_.value()))
             throw contract_violation{"restore: the lease has let go of its KV"};
-        if (entries.needs_checkpoint() && !lease.checkpoint_node)
+        with_checkpoint_ = entries.needs_checkpoint() && !lease.by_own_state;
+        if (lease.by_own_state && !state.pieces.empty())
+            throw contract_violation{"restore: the request resumes by the engine's own state, and "
+                                     "has none to copy"};
+        if (with_checkpoint_ && !lease.checkpoint_node)
             throw contract_violation{"restore: the lease has let go of its checkpoint, as a commit "
                                      "does that goes on from it"};
         if (with_kv) {
@@ -40,7 +44,6 @@ public:
             blocks_ = path_pages(entries, lease.node, end, from.value() / block);
             kv_.end = position_;
         }
-        with_checkpoint_ = entries.needs_checkpoint();
         if (with_checkpoint_) {
             std::span const pages = entries.checkpoint(lease.checkpoint_node).pages();
             checkpoint_.assign(pages.begin(), pages.end());

@@ -35,6 +35,7 @@ public:
         return quantity{static_cast<Rep>(a.value_ * n)};
     }
     friend constexpr quantity operator*(Rep n, quantity a) { return a * n; }
+    friend constexpr quantity operator/(quantity a, Rep n) { return quantity{a.value_ / n}; }
     friend constexpr Rep operator/(quantity a, quantity b) { return a.value_ / b.value_; }
     friend constexpr Rep operator%(quantity a, quantity b) requires std::integral<Rep> {
         return a.value_ % b.value_;

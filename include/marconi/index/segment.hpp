@@ -31,7 +31,6 @@ public:
         : block_{block_tokens}, paged_{has_pages} {}
 
     [[nodiscard]] std::uint32_t block() const { return block_; }
-    [[nodiscard]] bool paged() const { return paged_; }
     [[nodiscard]] std::uint32_t blocks_up_to(std::uint32_t position) const {
         return position / block_ + (position % block_ != 0);
     }

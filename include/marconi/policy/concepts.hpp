@@ -10,7 +10,6 @@
 #include <cstddef>
 #include <optional>
 #include <type_traits>
-#include <utility>
 
 namespace marconi::policy {
 

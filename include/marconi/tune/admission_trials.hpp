@@ -10,7 +10,6 @@
 #include <marconi/tune/replay.hpp>
 
 #include <concepts>
-#include <optional>
 #include <tuple>
 #include <utility>
 

@@ -56,9 +56,12 @@ public:
     cache::commit_outcome
     commit(lease const& held, std::span<Token const> tokens, cache::computed const& brought = {},
            stream const& on = base::unnamed(), Unlocked const& unlocked = {}) {
-        auto const shown =
-            learner_.shown_by(this->record(held), tokens, brought, this->internals());
+        auto const shown = [&] {
+            auto const use = this->threads_.reading("commit");
+            return learner_.shown_by(this->record(held), tokens, brought, this->internals());
+        }();
         cache::commit_outcome const outcome = base::commit(held, tokens, brought, on, unlocked);
+        auto const use = this->threads_.writing("commit");
         learner_.learn_from(shown, this->internals(), this->eviction(), this->admission());
         return outcome;
     }
@@ -66,17 +69,23 @@ public:
     /// As prefix_cache::clear; the counting caches forget, too. What was learned stays.
     void clear(scope const& in) {
         base::clear(in);
+        auto const use = this->threads_.writing("clear");
         learner_.clear(in);
     }
     void clear() {
         base::clear();
+        auto const use = this->threads_.writing("clear");
         learner_.clear();
     }
 
     /// What there was to learn from, and what came of it. O(1).
-    [[nodiscard]] learning_report learning() const { return learner_.report(); }
+    [[nodiscard]] learning_report learning() const {
+        auto const use = this->threads_.reading("learning");
+        return learner_.report();
+    }
     /// Whether victims are chosen by what was learned; if not, greedy-dual chooses them.
     [[nodiscard]] bool rules_by_odds() const {
+        auto const use = this->threads_.reading("rules_by_odds");
         return this->eviction().in_charge() == policy::rival::first;
     }
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <marconi/cache/lease.hpp>
 #include <marconi/cache/outcome.hpp>
 #include <marconi/cache/plan.hpp>
 #include <marconi/core/types.hpp>
@@ -60,6 +61,13 @@ template <memory::store Store>
 template <class Cache>
 [[nodiscard]] byte_count memory_of(Cache const& cache) {
     return cache.holds().metadata + byte_count{cache.store().pages().bytes()};
+}
+
+/// Whether a commit of `size` tokens ends where one can resume: at a state that it brings, or where
+/// the request itself resumed.
+[[nodiscard]] inline bool ends_resumable(cache::lease_record const& lease, token_count size,
+                                         std::span<cache::captured_state const> states) {
+    return lease.resume_at == size || (!states.empty() && states.back().position == size);
 }
 
 /// Positions at which an engine that does all the plan asks for captures the state of a sequence of

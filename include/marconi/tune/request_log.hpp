@@ -10,7 +10,6 @@
 #include <deque>
 #include <span>
 #include <unordered_map>
-#include <utility>
 #include <vector>
 
 namespace marconi::tune {

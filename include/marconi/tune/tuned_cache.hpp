@@ -15,6 +15,7 @@
 #include <marconi/tune/tuner.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -55,42 +56,57 @@ public:
     cache::commit_outcome
     commit(lease const& held, std::span<Token const> tokens, cache::computed const& brought = {},
            stream const& on = base::unnamed(), Unlocked const& unlocked = {}) {
-        adopt();
-        if (!tuner_.listens()) return base::commit(held, tokens, brought, on, unlocked);
-        cache::lease_record const& record = this->record(held);
-        token_count const size{tokens.size()};
-        auto const& states = brought.checkpoints;
-        commit_facts const facts{.first = record.offered == 0,
-                                 .ended = record.resume_at == size ||
-                                          (!states.empty() && states.back().position == size),
-                                 .from = token_count{record.position}};
+        auto const facts = before_commit(held, token_count{tokens.size()}, brought.checkpoints);
         cache::commit_outcome const outcome = base::commit(held, tokens, brought, on, unlocked);
-        if (tuner_.listens()) // another commit may have closed the window meanwhile
-            tuner_.committed(record, tokens, facts, wanted_room());
-        adopt();
+        if (facts) after_commit(held, tokens, *facts);
         return outcome;
     }
 
     /// As prefix_cache::clear. Unlike evict(), it is no sign that room was wanted.
     void clear(scope const& in) {
-        tuner_.cleared(in);
         base::clear(in);
+        auto const use = this->threads_.writing("clear");
+        tuner_.cleared(in);
     }
     void clear() {
-        tuner_.cleared();
         base::clear();
+        auto const use = this->threads_.writing("clear");
+        tuner_.cleared();
     }
 
     /// Blocks until replays that are under way are done, and adopts their result.
     void wait_for_tuning() {
+        auto const use = this->threads_.writing("wait_for_tuning");
         tuner_.wait();
         adopt();
     }
 
     /// How far tuning has come and what it found. O(1).
-    [[nodiscard]] tuning_report const& tuning() const { return tuner_.report(); }
+    [[nodiscard]] tuning_report const& tuning() const {
+        auto const use = this->threads_.reading("tuning");
+        return tuner_.report();
+    }
 
 private:
+    /// What a commit is to the tuner, if that still listens.
+    [[nodiscard]] std::optional<commit_facts>
+    before_commit(lease const& held, token_count size,
+                  std::span<cache::captured_state const> states) {
+        auto const use = this->threads_.writing("commit");
+        adopt();
+        if (!tuner_.listens()) return std::nullopt;
+        cache::lease_record const& record = this->record(held);
+        return commit_facts{.first = record.offered == 0,
+                            .ended = ends_resumable(record, size, states),
+                            .from = token_count{record.position}};
+    }
+    void after_commit(lease const& held, std::span<Token const> tokens, commit_facts facts) {
+        bool const contended = wanted_room();
+        auto const use = this->threads_.writing("commit");
+        if (tuner_.listens()) // another commit may have closed the window meanwhile
+            tuner_.committed(this->record(held), tokens, facts, contended);
+        adopt();
+    }
     [[nodiscard]] bool wanted_room() const {
         auto const& counts = this->stats();
         return counts.evictions() > counts.evictions(cache::eviction_reason::clear);

@@ -129,7 +129,6 @@ public:
     void undone() {
         tolerant_ = true;
         if (playing_ == call::clear_all) return; // it may be through with some of the scopes
-        if (playing_ == call::acquire) right_.now += tick{1};
         if (playing_ == call::commit)
             right_.fail_to_commit(committing_.lease,
                                   right_.leases.at(committing_.lease).scope + committing_.tokens,
@@ -243,8 +242,12 @@ private:
         auto const size = static_cast<std::uint32_t>(c.tokens.size());
         std::uint32_t const answer_from = size % 3 == 2 ? size / 2 : size;
         if (answer_from != size) options.answer_from = token_count{answer_from};
-        planned p{
-            .right = right_.look(prompt, limit, answer_from), .plan = {}, .made = tally_.steps};
+        // Every fifth is of an engine that has the state at two thirds of it.
+        std::uint32_t const state_at = size % 5 == 4 ? size - size / 3 : 0;
+        if (state_at != 0) options.state_at = token_count{state_at};
+        planned p{.right = right_.look(prompt, limit, answer_from, state_at),
+                  .plan = {},
+                  .made = tally_.steps};
         call_cache(c.what, [&] {
             p.plan = cache_.plan(
                 cache_.match({.tenant = static_cast<std::uint64_t>(c.scope)}, tokens, options));
@@ -254,6 +257,7 @@ private:
         auto const rule = right_.plan(r);
         agree("matched", m.matched.value(), r.matched);
         agree("resumable", m.resumable.value(), r.resumable);
+        agree("by the engine's own state", m.by_own_state, r.by_own_state);
         agree("limit", m.limit.value(), r.limit);
         std::uint32_t const usable = std::min(r.matched, limit);
         agree("lost past the limit", m.lost_past_limit().value(), r.matched - usable);
@@ -268,6 +272,7 @@ private:
         tally_.note_if(r.matched > 0 && !right_.nodes.contains(prompt.substr(0, 1 + r.matched)),
                        place::match_inside_edge);
         tally_.note_if(rule.tail && !rule.at.empty(), place::branch_named);
+        tally_.note_if(r.by_own_state, place::match_by_own_state);
         plans_.insert_or_assign(c.plan, std::move(p));
     }
 
@@ -298,8 +303,9 @@ private:
     void restore(call const& c) {
         opened& o = open_.at(c.lease);
         reference_lease const& l = right_.leases.at(c.lease);
+        bool const with_state = right_.needs_checkpoint() && !l.by_own_state;
         bool const let_go = (right_.has_kv() && (!l.stands || l.position < l.resume_at)) ||
-                            (right_.needs_checkpoint() && !l.holds);
+                            (with_state && !l.holds);
         std::string const tokens = o_prompt(l);
         engine memory{right_.layout->model(), tokens};
         auto const layer = memory.layer();
@@ -308,13 +314,13 @@ private:
         marconi::memory::kv_view kv;
         if (right_.has_kv()) kv = {{&layer, 1}};
         marconi::memory::state_view into;
-        if (right_.needs_checkpoint()) into = {{&piece, 1}};
+        if (with_state) into = {{&piece, 1}};
         bool const no = refused(c.what, [&] { cache_.restore(o.lease, kv, into); });
         agree("restore refused", no, l.resume_at > 0 && let_go);
         tally_.note_if(no, place::restore_refused);
         if (no || l.resume_at == 0) return;
         if (right_.has_kv()) agree_on(memory.holds(0, l.resume_at), "the KV restored");
-        if (right_.needs_checkpoint()) {
+        if (with_state) {
             auto const expected = memory.state(l.resume_at);
             agree_on(std::equal(expected.begin(), expected.end(), state.begin()),
                      "the state restored");

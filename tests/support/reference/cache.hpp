@@ -22,6 +22,7 @@ struct rules {
 struct match {
     path prompt;
     std::uint32_t limit = 0, answer_from = 0, matched = 0, resumable = 0;
+    bool by_own_state = false;
     path resume; ///< the node that `resumable` is in
     std::uint64_t tag = 0;
 };
@@ -41,8 +42,8 @@ public:
         return outcome;
     }
 
-    [[nodiscard]] match look(path const& prompt, std::uint32_t limit,
-                             std::uint32_t answer_from) const {
+    [[nodiscard]] match look(path const& prompt, std::uint32_t limit, std::uint32_t answer_from,
+                             std::uint32_t state_at) const {
         match m{.prompt = prompt, .limit = limit, .answer_from = answer_from, .resume = {}};
         for (auto const& [key, n] : nodes)
             if (key[0] == prompt[0]) {
@@ -50,7 +51,11 @@ public:
                 if (n.checkpoint && is_prefix(key, prompt) && depth_of(key) <= limit)
                     m.resumable = std::max(m.resumable, depth_of(key));
             }
-        if (!needs_checkpoint()) m.resumable = std::min(m.matched, limit);
+        std::uint32_t const usable = std::min(m.matched, limit);
+        if (!needs_checkpoint()) m.resumable = usable;
+        m.by_own_state =
+            needs_checkpoint() && state_at > 0 && state_at >= m.resumable && state_at <= usable;
+        if (m.by_own_state) m.resumable = state_at;
         if (m.resumable > 0) {
             m.resume = holding(prompt, m.resumable);
             m.tag = nodes.at(m.resume).tag;
@@ -96,12 +101,14 @@ public:
         now += tick{1};
         auto const it = nodes.find(m.resume);
         bool const there = it != nodes.end() && it->second.tag == m.tag;
-        if (m.resumable > 0 && (!there || (needs_checkpoint() && !it->second.checkpoint))) {
+        bool const by_checkpoint = needs_checkpoint() && !m.by_own_state;
+        if (m.resumable > 0 && (!there || (by_checkpoint && !it->second.checkpoint))) {
             ++counts.stale;
             return false;
         }
         lease l{.scope = m.prompt[0],
                 .resume_at = m.resumable,
+                .by_own_state = m.by_own_state,
                 .answer_from = m.answer_from,
                 .weight = weight,
                 .captures = plan(m),
@@ -114,7 +121,7 @@ public:
             path key = holding(m.prompt, m.resumable); // what lies beyond is not pinned
             if (depth_of(key) != m.resumable) key = split(key, m.resumable);
             l.stands = key;
-            if (needs_checkpoint()) l.holds = key;
+            if (by_checkpoint) l.holds = key;
             touch(key, l);
         }
         leases.emplace(slot, std::move(l));
@@ -164,14 +171,15 @@ public:
     byte_count deduplicate(int slot) {
         lease& l = leases.at(slot);
         std::uint32_t const whole = l.position / block();
-        if (!l.stands || l.pages.empty() || whole <= l.first_block) return {};
+        bool const has_whole = !l.pages.empty() && whole > l.first_block;
+        if (!l.stands || (!has_whole && l.replaced.empty())) return {};
         std::uint64_t const before = used();
         while (!l.pages.empty() && l.first_block < whole) {
             l.pages.erase(l.pages.begin());
             ++l.first_block;
         }
         l.replaced.clear();
-        if (l.pages.empty()) {
+        if (l.pages.empty() && has_whole) {
             l.first_block = 0;
             l.in_place = false;
         }
@@ -222,7 +230,7 @@ private:
         std::uint32_t const first = std::max(standing, own_end);
         std::uint32_t const last = (until + block() - 1) / block();
         std::uint64_t wanted = last > first ? last - first : 0;
-        if (wanted > available()) wanted = std::min(wanted, obtainable());
+        if (wanted > available() && wanted > obtainable()) wanted = available();
         make_room(wanted, eviction_reason::reserve);
 
         auto const fresh = unowned(wanted);

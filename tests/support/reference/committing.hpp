@@ -133,8 +133,9 @@ private:
     }
 
     /// "What does not fit whole is stored up to the last captured checkpoint that fits
-    /// (attention-only: any token) or declined." What was wished for is returned: where tokens
-    /// have no KV, there is nothing to store past the last checkpoint.
+    /// (attention-only: any token) or declined." Tokens in pages that the lease reserved do fit.
+    /// What was wished for is returned: where tokens have no KV, there is nothing to store past the
+    /// last checkpoint.
     std::uint32_t choose_how_much(lease const& l, work& w) {
         auto const end_with = [&](std::size_t n) {
             return n == 0 ? w.known : std::max(w.known, w.arrivals[n - 1]);
@@ -145,7 +146,11 @@ private:
         std::uint64_t room = available();
         if (pages_needed(l, w, w.end, taken) > room) room = obtainable();
         if (pages_needed(l, w, w.end, taken) > room) {
-            if (needs_checkpoint()) {
+            if (has_kv() && fresh_blocks(l, w, w.end) == 0) {
+                while (pages_needed(l, w, w.end, taken) > room)
+                    --taken;
+                w.arrivals.resize(taken);
+            } else if (needs_checkpoint()) {
                 for (w.end = end_with(taken); pages_needed(l, w, w.end, taken) > room;)
                     w.end = end_with(--taken);
                 w.arrivals.resize(taken);

@@ -48,7 +48,9 @@ struct node {
 
 struct lease {
     char scope = 0;
-    std::uint32_t resume_at = 0, answer_from = 0;
+    std::uint32_t resume_at = 0;
+    bool by_own_state = false;
+    std::uint32_t answer_from = 0;
     double weight = 1;
     marconi::policy::capture_rule captures;
     std::optional<path> stands; ///< the node whose KV it pins

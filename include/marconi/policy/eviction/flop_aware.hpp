@@ -6,7 +6,6 @@
 #include <marconi/policy/eviction/index/staircase.hpp>
 #include <marconi/policy/eviction/usage_history.hpp>
 
-#include <algorithm>
 #include <cmath>
 #include <cstddef>
 #include <cstdint>

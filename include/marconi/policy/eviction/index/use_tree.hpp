@@ -17,7 +17,6 @@
 #include <cassert>
 #include <cstddef>
 #include <cstdint>
-#include <utility>
 #include <vector>
 
 namespace marconi::policy {
@@ -43,7 +42,6 @@ public:
         link right = none;
     };
 
-    [[nodiscard]] std::size_t trees() const { return roots_.size(); }
     [[nodiscard]] link root(std::size_t tree = 0) const { return roots_[tree]; }
     [[nodiscard]] std::size_t size() const { return size_; }
     [[nodiscard]] cell const& operator[](link at) const { return cells_[at]; }
