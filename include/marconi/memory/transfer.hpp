@@ -22,8 +22,8 @@ namespace marconi::memory {
 struct kv_transfer {
     token_count begin;
     token_count end;
-    std::span<page_id const> pages;
-    kv_view engine;
+    std::span<page_id const> pages = {};
+    kv_view engine = {};
 };
 
 /// The checkpoint of one position between its pages and an engine.
@@ -37,8 +37,8 @@ struct checkpoint_transfer {
 /// that finds its KV reserved, and then stored by others, may come to two.) Pages and the
 /// engine's memory do not overlap, and a transfer writes no byte twice.
 struct transfer {
-    kv_transfer kv;
-    std::span<checkpoint_transfer const> checkpoints;
+    kv_transfer kv = {};
+    std::span<checkpoint_transfer const> checkpoints = {};
 };
 
 inline void expect_count(std::size_t found, std::size_t wanted, char const* what) {
