@@ -314,7 +314,6 @@ TEST_CASE("KV in place is in the engine's own memory") {
     REQUIRE(marconi_obtainable(with.cache, pool.size(), &bytes) == MARCONI_OK);
     CHECK(bytes == pool.size());
     auto const longer = counting(11);
-    marconi_scope const nobody{};
     REQUIRE(marconi_obtainable_for(with.cache, pool.size(), &nobody, longer.data(), longer.size(),
                                    MARCONI_ALL_BUT_ONE, &bytes) == MARCONI_OK);
     CHECK(bytes == pool.size() - 3 * 256); // beside the blocks that it would resume from

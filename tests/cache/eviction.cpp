@@ -4,6 +4,8 @@
 
 #include <marconi/policy/eviction/usage_history.hpp>
 
+#include <support/engine.hpp>
+
 #include <map>
 #include <memory>
 #include <random>

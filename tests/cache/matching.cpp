@@ -4,6 +4,8 @@
 
 #include <marconi/memory/host_store.hpp>
 
+#include <support/engine.hpp>
+
 using namespace cache_tests;
 
 TEST_CASE("a cache with nothing in it matches nothing") {
@@ -256,15 +258,15 @@ TEST_CASE("with a state of its own a request copies KV alone") {
     memory::page_options const cut{.block_tokens = 4_tokens};
     cache::prefix_cache cache{memory::host_store{model, 1_MiB, cut}};
     sequence const tokens = numbered(1, 20);
-    support::engine_request first{model}, second{model};
-    first.compute(tokens, 0, 20);
+    support::engine_request one{model}, another{model};
+    one.compute(tokens, 0, 20);
     {
         auto const lease = cache.open({}, tokens);
-        CHECK(cache.commit(lease, tokens, {.kv = first.kv()}).complete());
+        CHECK(cache.commit(lease, tokens, {.kv = one.kv()}).complete());
     }
     auto const lease = cache.open({}, tokens, {.limit = 20_tokens, .state_at = 20_tokens});
     REQUIRE(lease.resume_at() == 20_tokens);
-    CHECK_THROWS_AS(cache.restore(lease, second.kv(), second.state()), contract_violation);
-    cache.restore(lease, second.kv(), {});
-    CHECK(second.holds_kv(tokens, 20));
+    CHECK_THROWS_AS(cache.restore(lease, another.kv(), another.state()), contract_violation);
+    cache.restore(lease, another.kv(), {});
+    CHECK(another.holds_kv(tokens, 20));
 }
