@@ -434,6 +434,46 @@ TEST_CASE("orders that are lost, or come out of turn, are noticed") {
     CHECK(carry_out(8, 7) == "carried out");
 }
 
+TEST_CASE("a rank keeps no view of a window once it has the next one") {
+    footprint const model{.state_pieces = {{.window = 4, .bytes_per_window_token = 8}}};
+    rank_memory memory{host_store{model, 1_MiB, {.page_bytes = byte_count{256}}}};
+    std::vector<std::byte> rows(3 * 3 * 8); // three blocks of three rows
+    for (std::size_t i = 0; i < rows.size(); ++i)
+        rows[i] = static_cast<std::byte>(i);
+    std::vector<std::byte*> pieces{rows.data()};
+    std::vector<marconi::memory::window_strides> windows{{.row = 8, .block = 24}};
+    std::vector<std::int32_t> table;
+    auto const in_blocks = [&](token_count position) {
+        table = position == 5_tokens ? std::vector<std::int32_t>{2, 0}
+                                     : std::vector<std::int32_t>{1, 2, 0};
+        return state_view{pieces, windows, table, 3, 3};
+    };
+    copy_order order{.number = 1,
+                     .layout = memory.store().layout().fingerprint(),
+                     .what = copy_order::action::save,
+                     .states = {{5_tokens, {page_id{0}}}, {7_tokens, {page_id{1}}}}};
+    memory.carry_out(order, {}, in_blocks);
+
+    std::vector<std::byte> found(32);
+    std::byte* const to = found.data();
+    auto const row_of = [&](std::size_t i) { return std::to_integer<int>(found[8 * i]); };
+    auto const load = [&](std::size_t state) {
+        order.previous = order.number++;
+        memory.carry_out({.number = order.number,
+                          .previous = order.previous,
+                          .layout = order.layout,
+                          .what = copy_order::action::load,
+                          .states = {order.states[state]}},
+                         {}, [&](token_count) {
+                             return state_view{{&to, 1}};
+                         });
+        return std::vector<int>{row_of(0), row_of(1), row_of(2), row_of(3)};
+    };
+    // Tokens 1 to 4, of blocks 2 and 0; tokens 3 to 6, of blocks 2 and 0.
+    CHECK(load(0) == std::vector<int>{56, 64, 0, 8});
+    CHECK(load(1) == std::vector<int>{48, 56, 64, 0});
+}
+
 TEST_CASE("numbers tell ranks what failed on its way and what was lost") {
     std::vector<std::pair<std::uint64_t, std::uint64_t>> heard;
     bool broken = false;

@@ -188,30 +188,108 @@ private:
     std::vector<marconi::memory::kv_layer_view> layers_{};
 };
 
+/// How an engine keeps the rows of its windows: a piece that is nothing else.
+enum class window_order {
+    one_run,     ///< the last rows, oldest first
+    by_position, ///< the row of token t is the t-th
+    paged,       ///< blocks, anywhere
+    padded,      ///< the same, with something else after each row
+    backwards,   ///< the same, from the last row of a block to its first
+    ring         ///< as many rows as the largest window has
+};
+constexpr window_order window_orders[] = {window_order::one_run,   window_order::by_position,
+                                          window_order::paged,     window_order::padded,
+                                          window_order::backwards, window_order::ring};
+
 /// The per-position state of one request in an engine's memory, each piece in a place of its own.
 template <class Access>
 struct engine_state {
-    engine_state(marconi::footprint const& model, marconi::token_count position,
-                 std::uint32_t seed) {
+    engine_state(marconi::footprint const& model, marconi::token_count position, std::uint32_t seed,
+                 window_order order = window_order::one_run)
+        : pieces_of_{model.state_pieces}, position_{position.value()}, order_{order} {
         for (marconi::state_piece const& piece : model.state_pieces)
-            memory_.emplace_back(random_bytes(piece.bytes_at(position.value()) + guard, seed++));
-        for (auto& m : memory_)
-            pieces_.push_back(m.data());
+            block_ = order == window_order::ring
+                         ? std::max(block_, static_cast<std::uint32_t>(piece.window))
+                         : 3;
+        std::uint64_t const blocks = position_ / block_ + 1;
+        blocks_.resize(blocks);
+        if (order != window_order::ring) {
+            std::iota(blocks_.begin(), blocks_.end(), 0);
+            std::shuffle(blocks_.begin(), blocks_.end(), std::mt19937{seed});
+        }
+        for (std::size_t p = 0; p < pieces_of_.size(); ++p) {
+            std::uint64_t const bytes =
+                lies_apart(p) ? block_ * pitch(p) * blocks : pieces_of_[p].bytes_at(position_);
+            memory_.emplace_back(random_bytes(bytes + guard, seed++));
+            pieces_.push_back(memory_[p].data() + first(p));
+            windows_.push_back(lies_apart(p) ? strides(p) : marconi::memory::window_strides{});
+        }
     }
-    [[nodiscard]] marconi::memory::state_view view() const { return {pieces_}; }
+    [[nodiscard]] marconi::memory::state_view view() const {
+        if (order_ == window_order::one_run) return {pieces_};
+        if (order_ == window_order::by_position) return {pieces_, windows_};
+        return {pieces_, windows_, blocks_, block_, static_cast<std::uint32_t>(blocks_.size())};
+    }
     [[nodiscard]] std::vector<byte_vector> contents() const {
         std::vector<byte_vector> all;
         for (auto const& m : memory_)
             all.push_back(m.contents());
         return all;
     }
+    /// Where in the contents a byte of a piece is.
+    [[nodiscard]] std::size_t place(std::size_t piece, std::uint64_t byte) const {
+        if (!lies_apart(piece)) return byte;
+        std::uint64_t const row = pieces_of_[piece].bytes_per_window_token;
+        std::uint64_t token =
+            position_ - std::min(position_, pieces_of_[piece].window) + byte / row;
+        marconi::memory::window_strides const by = strides(piece);
+        std::ptrdiff_t at = first(piece) + static_cast<std::ptrdiff_t>(byte % row);
+        if (order_ != window_order::by_position) {
+            at += blocks_[token / block_] * by.block;
+            token %= block_;
+        }
+        return static_cast<std::size_t>(at + static_cast<std::ptrdiff_t>(token) * by.row);
+    }
+    /// Where a piece's contents begin.
+    [[nodiscard]] std::byte* memory_of(std::size_t piece) const {
+        return pieces_[piece] - first(piece);
+    }
 
     /// Bytes behind each piece that no copy may touch.
     static constexpr std::size_t guard = 20;
 
 private:
+    [[nodiscard]] bool lies_apart(std::size_t piece) const {
+        marconi::state_piece const& of = pieces_of_[piece];
+        return order_ != window_order::one_run && of.fixed_bytes == 0 && of.window != 0 &&
+               of.bytes_per_window_token != 0;
+    }
+    /// From one row to the next.
+    [[nodiscard]] std::uint64_t pitch(std::size_t piece) const {
+        bool const padded = order_ == window_order::padded || order_ == window_order::backwards;
+        return pieces_of_[piece].bytes_per_window_token + (padded ? 7 : 0);
+    }
+    [[nodiscard]] marconi::memory::window_strides strides(std::size_t piece) const {
+        auto const row = static_cast<std::ptrdiff_t>(pitch(piece));
+        if (order_ == window_order::by_position || order_ == window_order::ring)
+            return {.row = row};
+        auto const block = static_cast<std::ptrdiff_t>(pitch(piece) * block_);
+        return {.row = order_ == window_order::backwards ? -row : row, .block = block};
+    }
+    [[nodiscard]] std::ptrdiff_t first(std::size_t piece) const {
+        return order_ == window_order::backwards && lies_apart(piece)
+                   ? static_cast<std::ptrdiff_t>((block_ - 1) * pitch(piece))
+                   : 0;
+    }
+
+    std::vector<marconi::state_piece> pieces_of_;
+    std::uint64_t position_;
+    window_order order_;
+    std::uint32_t block_ = 1;
+    std::vector<std::int32_t> blocks_{};
     std::vector<typename Access::engine_memory> memory_{};
     std::vector<std::byte*> pieces_{};
+    std::vector<marconi::memory::window_strides> windows_{};
 };
 
 } // namespace contracts

@@ -134,14 +134,20 @@ struct checked_store {
                 visit(t.pages[at / page_bytes], at % page_bytes, p, b);
         }
     }
-    void expect_saved(checkpoint_transfer const& t, std::vector<byte_vector> const& from) {
-        each_state_byte(t, [&](page_id page, std::uint64_t in_page, std::size_t p,
-                               std::uint64_t b) { wanted[page][in_page] = from[p][b]; });
+    void expect_saved(checkpoint_transfer const& t, state_of_engine const& engine) {
+        auto const from = engine.contents();
+        each_state_byte(t,
+                        [&](page_id page, std::uint64_t in_page, std::size_t p, std::uint64_t b) {
+                            wanted[page][in_page] = from[p][engine.place(p, b)];
+                        });
     }
     [[nodiscard]] std::vector<byte_vector> loaded(checkpoint_transfer const& t,
+                                                  state_of_engine const& engine,
                                                   std::vector<byte_vector> before) {
-        each_state_byte(t, [&](page_id page, std::uint64_t in_page, std::size_t p,
-                               std::uint64_t b) { before[p][b] = wanted[page][in_page]; });
+        each_state_byte(t,
+                        [&](page_id page, std::uint64_t in_page, std::size_t p, std::uint64_t b) {
+                            before[p][engine.place(p, b)] = wanted[page][in_page];
+                        });
         return before;
     }
 
@@ -216,22 +222,26 @@ void checkpoint_round_trip(checked_store<Store>& s, token_count first, token_cou
     auto const b_pages = s.some(blocks + first_pages, second_pages);
 
     kv_of_engine const kv{model, tokens, engine_shapes[seed % std::size(engine_shapes)], seed};
-    state_of_engine const a{model, first, seed + 10};
-    state_of_engine const b{model, second, seed + 20};
+    auto const order = [&](std::uint32_t n) { // by position, 2^30 tokens would take much memory
+        bool const is_short = second < token_count{1000};
+        return is_short ? window_orders[n % std::size(window_orders)] : window_order::one_run;
+    };
+    state_of_engine const a{model, first, seed + 10, order(seed)};
+    state_of_engine const b{model, second, seed + 20, order(seed + 1)};
     kv_transfer kv_work{token_count{0}, token_count{tokens}, kv_pages, kv.view()};
     checkpoint_transfer work[] = {{first, a_pages, a.view()}, {second, b_pages, b.view()}};
     s.save({.kv = kv_work, .checkpoints = work});
     if constexpr (Store::holds_bytes) {
         s.expect_saved(kv_work, kv);
-        s.expect_saved(work[0], a.contents());
-        s.expect_saved(work[1], b.contents());
+        s.expect_saved(work[0], a);
+        s.expect_saved(work[1], b);
     }
     s.check_pages();
 
     kv_of_engine const kv_back{model, tokens, engine_shapes[(seed + 1) % std::size(engine_shapes)],
                                seed + 1};
-    state_of_engine const a_back{model, first, seed + 30};
-    state_of_engine const b_back{model, second, seed + 40};
+    state_of_engine const a_back{model, first, seed + 30, order(seed / 6)};
+    state_of_engine const b_back{model, second, seed + 40, order(seed / 3)};
     byte_vector const kv_before = kv_back.contents();
     auto const a_before = a_back.contents();
     auto const b_before = b_back.contents();
@@ -242,8 +252,8 @@ void checkpoint_round_trip(checked_store<Store>& s, token_count first, token_cou
     s.check_pages();
     if constexpr (Store::holds_bytes) {
         REQUIRE(kv_back.contents() == s.loaded(kv_work, kv_back, kv_before));
-        REQUIRE(a_back.contents() == s.loaded(work[0], a_before));
-        REQUIRE(b_back.contents() == s.loaded(work[1], b_before));
+        REQUIRE(a_back.contents() == s.loaded(work[0], a_back, a_before));
+        REQUIRE(b_back.contents() == s.loaded(work[1], b_back, b_before));
     } else {
         REQUIRE(kv_back.contents() == kv_before);
         REQUIRE(a_back.contents() == a_before);

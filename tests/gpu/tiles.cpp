@@ -69,7 +69,7 @@ void copy_by_tiles(direction way, std::byte* arena, memory::page_layout const& l
 
 /// The byte-by-byte loop: no run, no alignment, no tile.
 void copy_by_bytes(direction way, std::byte* arena, memory::page_layout const& layout,
-                   memory::transfer const& t, engine_kv const& kv) {
+                   memory::transfer const& t, engine_kv const& kv, engine_state const& state) {
     std::uint64_t const page_bytes = layout.page_bytes().value();
     auto const copy = [&](std::byte* in_page, std::byte* in_engine) {
         way == direction::to_pages ? * in_page = *in_engine : * in_engine = *in_page;
@@ -97,7 +97,7 @@ void copy_by_bytes(direction way, std::byte* arena, memory::page_layout const& l
             std::uint64_t const size = layout.model().state_pieces[p].bytes_at(c.position.value());
             for (std::uint64_t b = 0; b < size; ++b, ++at)
                 copy(arena + c.pages[at / page_bytes].value() * page_bytes + at % page_bytes,
-                     c.engine.pieces[p] + b);
+                     state.memory_of(p) + state.place(p, b));
         }
     }
 }
@@ -116,6 +116,7 @@ struct shape {
     std::uint64_t begin, end;
     std::uint64_t position; // of a checkpoint
     contracts::engine_shape engine;
+    contracts::window_order windows = contracts::window_order::one_run;
 };
 
 /// By tiles, by runs on the host and by bytes, both ways: the same everywhere.
@@ -133,7 +134,7 @@ void check_copies(shape const& s, std::uint32_t seed) {
         std::vector<arena> arenas;
         for (int how = 0; how < 3; ++how) {
             engine_kv const kv{s.model, s.end + 1, s.engine, seed};
-            engine_state const state{s.model, position, seed + 7};
+            engine_state const state{s.model, position, seed + 7, s.windows};
             arena& mine = arenas.emplace_back(untouched);
             memory::checkpoint_transfer const checkpoint{
                 position, std::span{pages}.subspan(kv_pages, state_pages), state.view()};
@@ -141,7 +142,7 @@ void check_copies(shape const& s, std::uint32_t seed) {
                                             std::span{pages}.first(kv_pages), kv.view()},
                                      .checkpoints = {&checkpoint, 1}};
             if (how == 0)
-                copy_by_bytes(way, mine.data(), layout, t, kv);
+                copy_by_bytes(way, mine.data(), layout, t, kv, state);
             else if (how == 1)
                 memory::copy(way, mine.data(), layout, t);
             else
@@ -303,8 +304,11 @@ TEST_CASE("tiles: every small range of every shape of engine") {
             for (std::uint64_t end = begin + 1; end < 9; ++end)
                 for (auto const engine : contracts::engine_shapes) {
                     ++seed;
-                    check_copies({contracts::odd_model(), block, begin, end, seed % 13, engine},
-                                 seed);
+                    auto const windows =
+                        contracts::window_orders[seed % std::size(contracts::window_orders)];
+                    check_copies(
+                        {contracts::odd_model(), block, begin, end, seed % 13, engine, windows},
+                        seed);
                 }
     REQUIRE(seed == 3 * 30 * std::size(contracts::engine_shapes));
 }
@@ -320,14 +324,16 @@ TEST_CASE("tiles: random models and ranges, of many tiles") {
             s.model.kv_layers.push_back({heads * unit * (1 + below(9)), heads * unit * below(9)});
         }
         for (std::uint32_t p = 0; p < 1 + below(4); ++p)
-            s.model.state_pieces.push_back({.fixed_bytes = below(9'000),
-                                            .window = below(3) * 7,
-                                            .bytes_per_window_token = below(40)});
+            s.model.state_pieces.push_back(
+                {.fixed_bytes = below(2) ? below(9'000) : 0,
+                 .window = below(3) * 7,
+                 .bytes_per_window_token = below(2) ? below(40) : 16 * below(70)});
         s.block = 1 + below(below(2) ? 40 : 256);
         s.begin = below(300);
         s.end = s.begin + 1 + below(600);
         s.position = below(20);
         s.engine = contracts::engine_shapes[below(std::size(contracts::engine_shapes))];
+        s.windows = contracts::window_orders[below(std::size(contracts::window_orders))];
         check_copies(s, i);
     }
 }

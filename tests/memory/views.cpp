@@ -337,3 +337,57 @@ TEST_CASE("rows that would overlap are refused, since strides are in bytes") {
     blocks = {0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11};
     taken("blocks of one token", [&] { layer.key_stride = layer.value_stride = 1; });
 }
+
+TEST_CASE("views of windows that do not fit are refused") {
+    footprint const model{
+        .state_pieces = {{.window = 4, .bytes_per_window_token = 8}, {.fixed_bytes = 8}}};
+    memory::page_layout const layout{model, {.page_bytes = byte_count{256}}};
+    token_count const position{10}; // rows of tokens 6 to 9
+    std::vector<std::byte> memory(1000);
+    std::vector<std::byte*> const pieces{&memory[500], memory.data()};
+    std::vector<memory::window_strides> windows{{.row = 8, .block = 24}, {}};
+    std::vector<std::int32_t> blocks{-1, -1, 5, 2};
+    memory::state_view view{pieces, windows, blocks, 3, 6};
+    auto const says = [&](std::string const& why) {
+        view.windows = windows;
+        view.blocks = blocks;
+        CHECK_THROWS_WITH(memory::check_view(view, position, layout), why);
+    };
+    CHECK_NOTHROW(memory::check_view(view, position, layout));
+    CHECK_NOTHROW(memory::check_view(view, 0_tokens, layout)); // no row to look for
+
+    windows.pop_back();
+    says("number of window_strides in the state_view is 1; expected 2");
+    windows.push_back({.row = 8});
+    says("a piece with window_strides is more than a window's rows; expected a window's rows "
+         "alone");
+    windows.back() = {};
+    blocks.pop_back();
+    says("number of blocks in the state_view is 3; expected at least 4, for 10 tokens");
+    blocks.push_back(-1);
+    says("a block of the state_view is -1; expected 0 or more, where its tokens are copied");
+    blocks.back() = 6;
+    says("a block of the state_view is 6; expected less than pool_blocks, 6");
+    blocks.back() = 2;
+    char const* const overlap = "state_view: the rows of piece 0 overlap: a stride, which is in "
+                                "bytes, is less than what lies within it";
+    for (memory::window_strides const small : {memory::window_strides{.row = 7, .block = 24},
+                                               {.row = -7, .block = 24},
+                                               {.row = 8, .block = 23},
+                                               {.row = 0, .block = 16},
+                                               {.row = 8, .block = 0}}) {
+        windows[0] = small;
+        says(overlap);
+    }
+    windows[0] = {.row = -8, .block = -24};
+    CHECK_NOTHROW(memory::check_view({pieces, windows, blocks, 3}, position, layout));
+    std::vector<std::int32_t> const ring{-1, 0, 0};
+    windows[0] = {.row = 8};
+    CHECK_NOTHROW(memory::check_view({pieces, windows, ring, 4}, position, layout));
+
+    view.block_tokens = 0;
+    says("block_tokens of the state_view is 0; expected at least 1, since it has blocks");
+    blocks.clear();
+    windows[0] = {.row = 8, .block = 24};
+    says("block stride of a window is 24; expected 0, since the state_view has no blocks");
+}

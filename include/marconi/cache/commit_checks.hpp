@@ -99,7 +99,7 @@ void check_views(Store const& store, token_count from, token_count end, computed
         if (!brought.kv.layers.empty() && store.layout().model().has_kv() && from < end)
             memory::check_view(brought.kv, from, end, store.layout());
         for (captured_state const& c : brought.checkpoints)
-            memory::check_view(c.state, store.layout());
+            memory::check_view(c.state, c.position, store.layout());
     }
 }
 

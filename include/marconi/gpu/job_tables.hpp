@@ -11,6 +11,7 @@
 #include <marconi/gpu/tiles.hpp>
 #include <marconi/memory/layout.hpp>
 #include <marconi/memory/places.hpp>
+#include <marconi/memory/state_places.hpp>
 #include <marconi/memory/transfer.hpp>
 
 #include <cstddef>
@@ -43,7 +44,10 @@ public:
             memory::each_part(t.kv.engine, layout, [&](auto const&) { ++parts_; });
         std::uint64_t pages = parts_ == 0 ? 0 : t.kv.pages.size();
         for (memory::checkpoint_transfer const& c : t.checkpoints) {
-            pieces_ += c.engine.pieces.size();
+            if (c.engine.windows.empty())
+                pieces_ += c.engine.pieces.size();
+            else
+                memory::each_piece(c, layout, [&](auto const&) { ++pieces_; });
             pages += c.pages.size();
         }
         pieces_at_ = parts_ * sizeof(tiled_kv_part);

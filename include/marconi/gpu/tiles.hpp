@@ -12,6 +12,7 @@
 #include <marconi/core/units.hpp>
 #include <marconi/gpu/vectors.hpp>
 #include <marconi/memory/places.hpp>
+#include <marconi/memory/state_places.hpp>
 
 #include <cstddef>
 #include <cstdint>

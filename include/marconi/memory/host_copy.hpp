@@ -6,6 +6,7 @@
 #include <marconi/core/types.hpp>
 #include <marconi/memory/layout.hpp>
 #include <marconi/memory/places.hpp>
+#include <marconi/memory/state_places.hpp>
 #include <marconi/memory/transfer.hpp>
 
 #include <algorithm>

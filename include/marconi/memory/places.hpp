@@ -92,47 +92,6 @@ struct kv_range {
     return {page + part.page_offset + offset, at, run};
 }
 
-/// One piece of a checkpoint.
-struct state_part {
-    std::byte* engine;
-    std::uint64_t bytes;
-    std::uint64_t offset;    ///< in the checkpoint as if its pages were contiguous
-    std::uint32_t alignment; ///< of every run on both sides: a power of two, up to 16
-};
-
-/// Divides by the size of a page in units of 256 bytes: every page is a multiple of these.
-struct page_divider {
-    divider units{};
-
-    [[nodiscard]] static page_divider of(page_layout const& layout) {
-        return {divider{static_cast<std::uint32_t>(layout.page_bytes().value() >> 8)}};
-    }
-    [[nodiscard]] MARCONI_HOST_DEVICE std::uint32_t page_of(std::uint64_t offset) const {
-        return units.quotient(static_cast<std::uint32_t>(offset >> 8));
-    }
-    [[nodiscard]] MARCONI_HOST_DEVICE std::uint64_t page_bytes() const {
-        return std::uint64_t{units.divisor()} << 8;
-    }
-};
-
-/// Where a byte of a piece lies: which page of its checkpoint, where in that, where in the engine.
-struct place_in_pages {
-    std::uint32_t page;
-    std::uint64_t offset;
-    std::byte* in_engine;
-    std::uint64_t run; ///< bytes from there on that are contiguous on both sides
-
-    [[nodiscard]] MARCONI_HOST_DEVICE place with(std::byte* page_begin) const {
-        return {page_begin + offset, in_engine, run};
-    }
-};
-[[nodiscard]] MARCONI_HOST_DEVICE inline place_in_pages
-locate(state_part const& part, page_divider const& cut, std::uint64_t at) {
-    std::uint32_t const page = cut.page_of(part.offset + at);
-    std::uint64_t const in_page = part.offset + at - page * cut.page_bytes();
-    return {page, in_page, part.engine + at, cut.page_bytes() - in_page};
-}
-
 /// The largest power of two, up to 16, of which both a pointer and all offsets are multiples.
 [[nodiscard]] inline std::uint32_t common_alignment(std::byte const* pointer,
                                                     std::uint64_t offsets) {
@@ -186,21 +145,6 @@ inline void check_reach(transfer const& t, page_layout const& layout) {
     limit(layout.page_bytes().value(), 32, "pages");
     for (checkpoint_transfer const& c : t.checkpoints)
         limit(layout.checkpoint_bytes(c.position).value(), 40, "a checkpoint");
-}
-
-/// Calls visit(part) for each piece of a checkpoint.
-template <class Visit>
-void each_piece(checkpoint_transfer const& t, page_layout const& layout, Visit&& visit) {
-    std::uint64_t offset = 0;
-    for (std::size_t p = 0; p < t.engine.pieces.size(); ++p) {
-        std::uint64_t const bytes = layout.model().state_pieces[p].bytes_at(t.position.value());
-        std::byte* const engine = t.engine.pieces[p];
-        visit(state_part{.engine = engine,
-                         .bytes = bytes,
-                         .offset = offset,
-                         .alignment = common_alignment(engine, offset)});
-        offset += round_up(bytes, page_layout::piece_alignment);
-    }
 }
 
 /// Calls visit(part) for the keys and the values of each layer that has any.

@@ -58,14 +58,12 @@ public:
         if (order.what == copy_order::action::copy_block) {
             store_.copy_block(order.from, order.to, on);
         } else {
-            std::vector<std::vector<std::byte*>> pieces;
+            std::vector<kept_view> views;
             std::vector<checkpoint_transfer> states;
-            pieces.reserve(order.states.size());
-            for (copy_order::state const& s : order.states) {
-                state_view const view = state_at(s.position);
-                pieces.emplace_back(view.pieces.begin(), view.pieces.end());
-                states.push_back({s.position, s.pages, {pieces.back()}});
-            }
+            views.reserve(order.states.size());
+            for (copy_order::state const& s : order.states)
+                states.push_back(
+                    {s.position, s.pages, views.emplace_back(state_at(s.position)).view()});
             transfer const work{.kv = {order.kv_begin, order.kv_end, order.kv_pages, kv},
                                 .checkpoints = states};
             if (order.what == copy_order::action::load)
@@ -85,6 +83,24 @@ public:
     [[nodiscard]] Store const& store() const { return store_; }
 
 private:
+    /// A state_view whose arrays may go.
+    struct kept_view {
+        explicit kept_view(state_view const& v)
+            : pieces(v.pieces.begin(), v.pieces.end()),
+              windows(v.windows.begin(), v.windows.end()),
+              blocks(v.blocks.begin(), v.blocks.end()),
+              block_tokens{v.block_tokens},
+              pool_blocks{v.pool_blocks} {}
+        [[nodiscard]] state_view view() const {
+            return {pieces, windows, blocks, block_tokens, pool_blocks};
+        }
+
+        std::vector<std::byte*> pieces;
+        std::vector<window_strides> windows;
+        std::vector<std::int32_t> blocks;
+        std::uint32_t block_tokens, pool_blocks;
+    };
+
     static constexpr stream unnamed() requires std::same_as<stream, no_stream> { return {}; }
 
     void check(copy_order const& order) const {

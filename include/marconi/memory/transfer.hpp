@@ -14,6 +14,7 @@
 #include <limits>
 #include <span>
 #include <string>
+#include <type_traits>
 
 namespace marconi::memory {
 
@@ -45,24 +46,29 @@ inline void expect_count(std::size_t found, std::size_t wanted, char const* what
     if (found != wanted) throw_invalid(what, found, std::to_string(wanted));
 }
 
-/// The engine's blocks must hold tokens [begin, end), of which there is at least one.
-inline void check_engine_blocks(kv_view const& engine, token_count begin, token_count end) {
+/// The engine's blocks, as a kv_view or a state_view (`View`) names them, must hold tokens
+/// [begin, end), of which there is at least one.
+template <class View>
+void check_engine_blocks(View const& engine, token_count begin, token_count end) {
+    auto const of_view = [](char const* what) {
+        return std::string{what} + (std::is_same_v<View, kv_view> ? "kv_view" : "state_view");
+    };
     if (engine.block_tokens == 0) {
-        MARCONI_EXPECT(engine.blocks.empty(), "block_tokens of the kv_view", 0,
+        MARCONI_EXPECT(engine.blocks.empty(), of_view("block_tokens of the "), 0,
                        "at least 1, since it has blocks");
         return;
     }
     std::uint64_t const last = (end.value() - 1) / engine.block_tokens;
-    MARCONI_EXPECT(last < engine.blocks.size(), "number of blocks in the kv_view",
+    MARCONI_EXPECT(last < engine.blocks.size(), of_view("number of blocks in the "),
                    engine.blocks.size(),
                    "at least " + std::to_string(last + 1) + ", for " + std::to_string(end.value()) +
                        " tokens");
     std::int64_t const limit =
         engine.pool_blocks ? engine.pool_blocks : std::numeric_limits<std::int64_t>::max();
     for (std::uint64_t b = begin.value() / engine.block_tokens; b <= last; ++b) {
-        MARCONI_EXPECT(engine.blocks[b] >= 0, "a block of the kv_view", engine.blocks[b],
+        MARCONI_EXPECT(engine.blocks[b] >= 0, of_view("a block of the "), engine.blocks[b],
                        "0 or more, where its tokens are copied");
-        MARCONI_EXPECT(engine.blocks[b] < limit, "a block of the kv_view", engine.blocks[b],
+        MARCONI_EXPECT(engine.blocks[b] < limit, of_view("a block of the "), engine.blocks[b],
                        "less than pool_blocks, " + std::to_string(limit));
     }
 }
@@ -125,12 +131,47 @@ inline void check_view(kv_view const& engine, token_count begin, token_count end
         check_strides(engine, begin, end, i, kv_kind::value, layers[i].value_bytes);
     }
 }
-/// Throws invalid_argument unless a view of a state fits the layout.
-inline void check_view(state_view const& engine, page_layout const& layout) {
+/// Throws invalid_argument unless the rows of a window are all that a piece consists of, and lie
+/// apart, and the last of them before `position` are in the engine's blocks.
+inline void check_window(state_view const& engine, token_count position, std::size_t piece,
+                         page_layout const& layout) {
+    state_piece const& of = layout.model().state_pieces[piece];
+    MARCONI_EXPECT(of.fixed_bytes == 0, "a piece with window_strides", "more than a window's rows",
+                   "a window's rows alone");
+    std::uint64_t const rows = std::min(position.value(), of.window);
+    std::uint64_t const row = of.bytes_per_window_token;
+    if (rows == 0 || row == 0) return;
+    check_engine_blocks(engine, position - token_count{rows}, position);
+    window_strides const& given = engine.windows[piece];
+    bool const paged = engine.block_tokens != 0;
+    MARCONI_EXPECT(paged || given.block == 0, "block stride of a window", given.block,
+                   "0, since the state_view has no blocks");
+    row_strides const strides{.token = given.row ? given.row : static_cast<std::ptrdiff_t>(row),
+                              .head = 0,
+                              .block = given.block};
+    bool several = false; // a ring has one block only, at any distance from itself
+    if (paged) {
+        std::uint64_t const last = (position.value() - 1) / engine.block_tokens;
+        for (std::uint64_t b = (position.value() - rows) / engine.block_tokens; b < last; ++b)
+            several = several || engine.blocks[b] != engine.blocks[last];
+    }
+    if (strides.overlap(row, 1, paged ? engine.block_tokens : 2, several ? 2 : 1))
+        throw invalid_argument{"state_view: the rows of piece " + std::to_string(piece) +
+                               " overlap: a stride, which is in bytes, is less than what lies "
+                               "within it"};
+}
+
+/// Throws invalid_argument unless a view of the state at a position fits the layout.
+inline void check_view(state_view const& engine, token_count position, page_layout const& layout) {
     expect_count(engine.pieces.size(), layout.model().state_pieces.size(),
                  "number of pieces in the state_view");
     for (std::byte* piece : engine.pieces)
         if (!piece) throw invalid_argument{"state_view: a piece is a null pointer"};
+    if (engine.windows.empty()) return;
+    expect_count(engine.windows.size(), engine.pieces.size(),
+                 "number of window_strides in the state_view");
+    for (std::size_t p = 0; p < engine.pieces.size(); ++p)
+        if (engine.windows[p].by_position()) check_window(engine, position, p, layout);
 }
 
 /// Throws invalid_argument unless the engine's views fit the layout and the pages fit the ranges.
@@ -147,7 +188,7 @@ inline void check(transfer const& t, page_layout const& layout) {
     for (checkpoint_transfer const& c : t.checkpoints) {
         expect_count(c.pages.size(), layout.checkpoint_pages(c.position),
                      "number of pages for the checkpoint");
-        check_view(c.engine, layout);
+        check_view(c.engine, c.position, layout);
     }
 }
 

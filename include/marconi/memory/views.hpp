@@ -48,12 +48,30 @@ struct kv_view {
     std::uint32_t pool_blocks = 0;  ///< how many it has, to refuse indices past them; 0: unchecked
 };
 
+/// How far apart a window's rows are in an engine that keeps them by position, in bytes: token t's
+/// row is at piece + block * block_stride + slot * row_stride, in a kv_view's manner.
+struct window_strides {
+    std::ptrdiff_t row = 0;   ///< 0: dense
+    std::ptrdiff_t block = 0; ///< both 0: this piece is in one run
+
+    [[nodiscard]] bool by_position() const { return row != 0 || block != 0; }
+};
+
 /// The per-position state of one request: where each of the footprint's state_pieces lies, in that
 /// order. A piece at position p is its fixed bytes, then a row for each of the last min(p, window)
-/// tokens, oldest first (a ring buffer has to be unrolled); a buffer of fixed_bytes + window *
-/// bytes_per_window_token holds it at any position.
+/// tokens, oldest first; a buffer of fixed_bytes + window * bytes_per_window_token holds it at any
+/// position.
+///
+/// An engine that keeps windows in blocks gives, for each piece, how its rows lie (`windows`), and
+/// the block table of these rows, of which only the window's blocks are looked at. Without blocks,
+/// rows lie by position in one piece. A ring of R rows, R at least the window, is a table whose
+/// blocks of R tokens are all the same one.
 struct state_view {
     std::span<std::byte* const> pieces;
+    std::span<window_strides const> windows = {}; ///< empty: all pieces are in one run each
+    std::span<std::int32_t const> blocks = {};
+    std::uint32_t block_tokens = 0; ///< as in a kv_view
+    std::uint32_t pool_blocks = 0;  ///< as in a kv_view
 };
 
 } // namespace marconi::memory
