@@ -17,6 +17,7 @@
 #include <marconi/tune/learning_cache.hpp>
 #include <marconi/tune/tuned_cache.hpp>
 
+#include <algorithm>
 #include <chrono>
 #include <cstddef>
 #include <filesystem>
@@ -109,7 +110,8 @@ struct run {
 footprint footprint_of(options const& chosen) {
     if (is_model_file(chosen.model)) return read_model(chosen.model);
     std::error_code ignored;
-    if (std::filesystem::is_regular_file(chosen.model, ignored))
+    if (std::ranges::count(model::presets(), chosen.model, &model::spec::name) == 0 &&
+        std::filesystem::is_regular_file(chosen.model, ignored))
         throw_invalid("model", "'" + chosen.model + "'", "a preset, or a file named *.json");
     auto const flavour = chosen.cost == cost_model::paper ? model::cost::paper : model::cost::shape;
     return model::find_preset(chosen.model).footprint({.flavour = flavour});

@@ -158,7 +158,7 @@ _CAN_FAIL = {
     "commit": [_LEASE, _TOKENS, c_size_t, POINTER(KvView), POINTER(Captured), c_size_t, _STREAM,
                POINTER(Outcome)],
     "obtainable": [_CACHE, c_uint64, POINTER(c_uint64)],
-    "obtainable_for": [_CACHE, c_uint64, POINTER(Scope), _TOKENS, c_size_t, c_uint64,
+    "obtainable_for": [_CACHE, c_uint64, POINTER(Scope), _TOKENS, c_size_t, c_uint64, c_uint64,
                        POINTER(c_uint64)],
     "evict": [_CACHE, c_uint64, POINTER(c_uint64)],
     "clear": [_CACHE, POINTER(Scope)],
@@ -387,14 +387,14 @@ class Cache(_Handle):
                            for place in self.layers), pages.block_tokens, pages.count)
 
     def obtainable(self, wanted, tokens=None, *, tenant=0, adapter=0, revision=0,
-                   limit=ALL_BUT_ONE):
+                   limit=ALL_BUT_ONE, state_at=0):
         """Bytes that could be had; with tokens, beside what such a request would resume from."""
         if tokens is None:
             return self._read("obtainable", c_uint64, _count(wanted, "wanted")).value
         first, count = _int32s(tokens, "tokens")
         return self._read("obtainable_for", c_uint64, _count(wanted, "wanted"),
                           byref(Scope(tenant, adapter, revision)), first, count,
-                          _count(limit, "limit")).value
+                          _count(limit, "limit"), _count(state_at, "state_at")).value
 
     def evict(self, size):
         return self._read("evict", c_uint64, _count(size, "size")).value

@@ -400,12 +400,13 @@ int marconi_obtainable(marconi_cache const* cache, uint64_t wanted, uint64_t* by
 }
 
 int marconi_obtainable_for(marconi_cache const* cache, uint64_t wanted, marconi_scope const* in,
-                           int32_t const* tokens, size_t count, uint64_t limit, uint64_t* bytes) {
+                           int32_t const* tokens, size_t count, uint64_t limit, uint64_t state_at,
+                           uint64_t* bytes) {
     return guarded([&] {
         marconi_cache const& of = needed(cache, "cache");
         match_result const by_whom =
             of.cache.match(scope_of(needed(in, "in")), array(tokens, count, "tokens"),
-                           {.limit = position_of(limit)});
+                           {.limit = position_of(limit), .state_at = token_count{state_at}});
         needed(bytes, "bytes") = of.cache.obtainable(byte_count{wanted}, by_whom).value();
     });
 }

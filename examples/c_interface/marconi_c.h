@@ -165,7 +165,8 @@ int marconi_match(marconi_cache const* cache, marconi_scope const* in, int32_t c
  * request is worth, compared with others: 1 for most requests, 0 to 1,000,000. `answer_from` is
  * MARCONI_AFTER_ALL or, for a request that comes back after a preemption and has some of its answer
  * in `tokens`, the length of its prompt. `state_at` is 0 or where the engine has the state itself,
- * of these very tokens: if the request resumes there, it has no state to restore. */
+ * of these very tokens: if the request resumes there, and not by a checkpoint that lies deeper, it
+ * has no state to restore. */
 int marconi_open(marconi_cache* cache, marconi_scope const* in, int32_t const* tokens, size_t count,
                  uint64_t limit, double weight, uint64_t answer_from, uint64_t state_at,
                  marconi_lease** opened);
@@ -274,7 +275,8 @@ int marconi_obtainable(marconi_cache const* cache, uint64_t wanted, uint64_t* by
 /* The same as if such a request were open already, and had let its checkpoint go: what is left for
  * it, to decide whether to admit it. */
 int marconi_obtainable_for(marconi_cache const* cache, uint64_t wanted, marconi_scope const* in,
-                           int32_t const* tokens, size_t count, uint64_t limit, uint64_t* bytes);
+                           int32_t const* tokens, size_t count, uint64_t limit, uint64_t state_at,
+                           uint64_t* bytes);
 /* Evicts in the policy's order until so many bytes are freed, or all that may go is gone. `freed`
  * may be null. */
 int marconi_evict(marconi_cache* cache, uint64_t bytes, uint64_t* freed);

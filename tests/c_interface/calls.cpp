@@ -315,7 +315,7 @@ TEST_CASE("KV in place is in the engine's own memory") {
     CHECK(bytes == pool.size());
     auto const longer = counting(11);
     REQUIRE(marconi_obtainable_for(with.cache, pool.size(), &nobody, longer.data(), longer.size(),
-                                   MARCONI_ALL_BUT_ONE, &bytes) == MARCONI_OK);
+                                   MARCONI_ALL_BUT_ONE, 0, &bytes) == MARCONI_OK);
     CHECK(bytes == pool.size() - 3 * 256); // beside the blocks that it would resume from
     REQUIRE(marconi_evict(with.cache, pool.size(), &bytes) == MARCONI_OK);
     CHECK(bytes == 4 * 256); // three blocks, a checkpoint

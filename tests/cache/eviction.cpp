@@ -412,6 +412,10 @@ TEST_CASE("what can be had for a request does not count what it will resume from
     auto const stale = cache.match({}, chat + numbered(4, 9));
     cache.clear();
     CHECK(cache.obtainable(all, stale) == all);
+    small_cache other{room_for(models[model], 20, 4)};
+    serve(other, chat);
+    CHECK_THROWS_AS(cache.obtainable(all, other.match({}, chat + numbered(4, 9))),
+                    contract_violation);
 }
 
 TEST_CASE("evict frees at least what was asked for, and says how much") {

@@ -284,6 +284,19 @@ TEST_CASE("KV in the lease's own pages is published even if no state finds room"
     CHECK(committed(18, {20, 40}) == 2);
 }
 
+TEST_CASE("and so is what of a sequence lies in such pages") {
+    small_cache cache{room_for(hybrid(), 3, 4)};
+    auto const lease = acquire(cache, numbered(1, 11));
+    REQUIRE(cache.reserve(lease, 8_tokens) == 8_tokens);
+    auto const states = states_at({10});
+    // Room for a third block, or for the state.
+    auto const outcome = cache.commit(lease, numbered(1, 10), {.checkpoints = states});
+    CHECK(outcome.position == 8_tokens);
+    CHECK(outcome.declined_tokens == 2_tokens);
+    CHECK(outcome.declined_checkpoints == 1);
+    CHECK_SOUND(cache);
+}
+
 TEST_CASE("reserved pages are adopted, and indices handed out never change") {
     small_cache cache{room_for(hybrid(), 100, 4)};
     auto lease = acquire(cache, text("0123456789abcdef"));

@@ -80,6 +80,19 @@ TEST_CASE("sliding-window attention: the same FLOPs, its KV in the checkpoint") 
             .shape_cost(width_100);
     CHECK(narrow.states[0].grouped_bytes_per_window_token == 16 + 10);
     CHECK(narrow.flops_per_pair == (64 + 40) / 2);
+
+    layer_cost const apart = sliding_window_attention{.heads = 4,
+                                                      .kv_heads = 2,
+                                                      .head_dim = 8,
+                                                      .value_dim = 5,
+                                                      .window = 7,
+                                                      .keys_apart = true}
+                                 .shape_cost(width_100);
+    REQUIRE(apart.states.size() == 2);
+    CHECK(apart.states[0].grouped_bytes_per_window_token == 16);
+    CHECK(apart.states[1].grouped_bytes_per_window_token == 10);
+    CHECK(apart.states[1].window == 7);
+    CHECK(apart.flops_per_token == narrow.flops_per_token);
 }
 
 TEST_CASE("retained tokens: a part of the checkpoint, attended to at every token") {

@@ -110,21 +110,24 @@ private:
     [[nodiscard]] std::uint64_t pages_needed(std::uint32_t end, std::size_t count) const {
         return fresh_blocks(end) + state_pages(count);
     }
+    /// Where the pages end that the lease has reserved, as far as they go on from what is known:
+    /// tokens up to there take no room.
+    [[nodiscard]] std::uint32_t end_of_reserved() const {
+        if (!lease_.in_place || !lease_.owns_block(known_ / block_)) return known_;
+        return std::min(end_, lease_.end_block() * block_);
+    }
     /// Cuts what will be stored to what `available` pages hold: up to the last checkpoint that
-    /// fits, or to any token where resuming needs no checkpoint. Tokens in pages that the lease has
-    /// already take no room.
+    /// fits, or to any token where resuming needs no checkpoint; in any case what lies in pages
+    /// that the lease has reserved.
     void shrink_to(std::uint64_t available) {
         if (pages_needed(end_, taken_) <= available) return;
-        if (entries_.has_kv() && fresh_blocks(end_) == 0) {
-            while (taken_ > 0 && state_pages(taken_) > available)
-                --taken_;
-            return;
-        }
         if (entries_.needs_checkpoint()) {
-            if (end_ == end_with(taken_) && taken_ > 0) --taken_;
-            while (taken_ > 0 && pages_needed(end_with(taken_), taken_) > available)
+            std::uint32_t const kept = end_of_reserved();
+            auto const end = [&] { return std::max(end_with(taken_), kept); };
+            if (end_ == end() && taken_ > 0) --taken_;
+            while (taken_ > 0 && pages_needed(end(), taken_) > available)
                 --taken_;
-            end_ = end_with(taken_);
+            end_ = end();
             return;
         }
         std::uint32_t fits = known_;

@@ -113,8 +113,8 @@ public:
     [[nodiscard]] scope_occupancy holds(scope const& in) const {
         return beside_readers([&](Cache const& c) { return c.holds(in); });
     }
-    [[nodiscard]] byte_count obtainable(byte_count wanted, auto const&... by_whom) const {
-        return beside_readers([&](Cache const& c) { return c.obtainable(wanted, by_whom...); });
+    [[nodiscard]] byte_count obtainable(byte_count wanted, match_result const& by_whom = {}) const {
+        return beside_readers([&](Cache const& c) { return c.obtainable(wanted, by_whom); });
     }
 
     /// Its layout and its memory, which stay as they are; the rest of it is the cache's business.

@@ -60,11 +60,12 @@ template <class Entries>
         auto const& n = tree[id];
         bool const checkpoint_stays = n.payload.checkpoint_pins != 0 || children > 1;
         if (entries.has_checkpoint(id) && checkpoint_stays) hold(entries.checkpoint(id).pages());
-        bool const pinned = n.payload.kv_pins != 0 || id == more.node;
+        bool const cut = id == more.node && more.depth != n.depth; // its upper half is pinned
+        bool const pinned = n.payload.kv_pins != 0 || (id == more.node && !cut);
         bool const merges = !checkpoint_stays && !pinned;
-        auto own = entries.pages(n);
-        if (id == more.node && n.payload.kv_pins == 0 && children == 0 && !own.empty())
-            own = own.first(divide_up(more.depth, block) - n.start() / block);
+        auto const own = entries.pages(n);
+        if (cut && !own.empty()) hold(own.first(divide_up(more.depth, block) - n.start() / block));
+        if (cut && merges && children == 0) continue; // the lower half may go
         hold(merges && n.depth % block != 0 && !own.empty() ? own.first(own.size() - 1) : own);
     }
     return count;

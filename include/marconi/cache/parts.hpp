@@ -61,15 +61,17 @@ public:
     /// Less than `wanted`: just so many. `wanted` or more: at least so many. Counts even what a
     /// policy keeps for good, by an infinite score. Evicts nothing. O(1); where free pages and
     /// those that the candidates would free are fewer than wanted, O(leases * depth + pages held).
-    [[nodiscard]] byte_count obtainable(byte_count wanted) const {
+    ///
+    /// With a match: as if its request were open already, and had let its checkpoint go. That is
+    /// what is left for it, to decide whether to admit it. Throws contract_violation for a match by
+    /// another cache.
+    [[nodiscard]] byte_count obtainable(byte_count wanted, match_result const& by_whom = {}) const {
         auto const use = threads_.reading("obtainable");
-        return obtainable_beside(wanted, {});
-    }
-    /// The same as if that match's request were open already, and had let its checkpoint go: what
-    /// is left for it, to decide whether to admit it.
-    [[nodiscard]] byte_count obtainable(byte_count wanted, match_result const& by_whom) const {
-        auto const use = threads_.reading("obtainable");
-        return obtainable_beside(wanted, pinned_by(entries_, by_whom));
+        if (by_whom.resumable != token_count{} && by_whom.cache != identity_)
+            throw contract_violation{"obtainable: the match was not made by this cache"};
+        byte_count const page = store().layout().page_bytes();
+        std::uint64_t const pages = divide_up(wanted.value(), page.value());
+        return page * obtainable_pages(entries_, leases_, pages, pinned_by(entries_, by_whom));
     }
 
     /// Evicts in the policy's order until this many bytes are freed, or nothing more may go.
@@ -148,12 +150,6 @@ protected:
     std::uint64_t identity_ = random_seed();
 
 private:
-    [[nodiscard]] byte_count obtainable_beside(byte_count wanted, pin_to_come more) const {
-        byte_count const page = store().layout().page_bytes();
-        std::uint64_t const pages = divide_up(wanted.value(), page.value());
-        return page * obtainable_pages(entries_, leases_, pages, more);
-    }
-
     std::uint64_t peak_pages_ = 0;
 };
 

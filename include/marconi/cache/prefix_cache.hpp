@@ -124,7 +124,7 @@ public:
 
     /// Adds writable pages for the first `tokens` tokens of the sequence, evicting if need be.
     /// Returns how many of these have pages: if there is no room for all, fewer, and then nothing
-    /// was evicted. Take the block table again, write KV from the lease's position on, and commit
+    /// was evicted (but see obtainable()). Take the block table again, write KV from the lease's position on, and commit
     /// with an empty kv view: all tokens committed are taken to be in the pages. O(new pages), and
     /// room as for commit(). Throws invalid_argument outside [position, 2^31), contract_violation
     /// after let_go_kv().

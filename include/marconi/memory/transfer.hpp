@@ -93,8 +93,8 @@ inline void check_strides(kv_view const& engine, token_count begin, token_count 
     bool const paged = engine.block_tokens != 0;
     std::uint64_t const tokens =
         paged ? engine.block_tokens : std::max<std::uint64_t>((end - begin).value(), 2);
-    std::uint64_t blocks = paged ? 2 : 1;
-    if (paged && !strides.blocks_outermost())
+    std::uint64_t blocks = paged && engine.pool_blocks != 1 ? 2 : 1;
+    if (blocks != 1 && !strides.blocks_outermost())
         blocks = std::max(blocks, blocks_spanned(engine, begin, end));
     if (strides.overlap(row, engine.layers[layer].heads, tokens, blocks))
         throw invalid_argument{"kv_view: the rows of layer " + std::to_string(layer) +

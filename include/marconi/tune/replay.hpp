@@ -63,11 +63,12 @@ template <class Cache>
     return cache.holds().metadata + byte_count{cache.store().pages().bytes()};
 }
 
-/// Whether a commit of `size` tokens ends where one can resume: at a state that it brings, or where
-/// the request itself resumed.
+/// Whether a commit of `size` tokens ends where the cache can resume: at a state that it brings, or
+/// at the one that the request resumed by.
 [[nodiscard]] inline bool ends_resumable(cache::lease_record const& lease, token_count size,
                                          std::span<cache::captured_state const> states) {
-    return lease.resume_at == size || (!states.empty() && states.back().position == size);
+    bool const resumed_there = lease.resume_at == size && !lease.by_own_state;
+    return resumed_there || (!states.empty() && states.back().position == size);
 }
 
 /// Positions at which an engine that does all the plan asks for captures the state of a sequence of

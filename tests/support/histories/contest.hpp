@@ -266,6 +266,7 @@ private:
         agree_on(p.plan.captures.at == rule.at, "the positions to capture");
         agree("tail", p.plan.captures.tail, rule.tail);
         agree("every", p.plan.captures.every.value(), rule.every.value());
+        if (tally_.steps % 4 == 0) compare_obtainable(m, r);
         tally_.note_if(r.matched == 0, place::miss);
         tally_.note_if(r.matched > usable, place::match_lost_past_limit);
         tally_.note_if(usable > r.resumable, place::match_lost_without_checkpoint);
@@ -274,6 +275,18 @@ private:
         tally_.note_if(rule.tail && !rule.at.empty(), place::branch_named);
         tally_.note_if(r.by_own_state, place::match_by_own_state);
         plans_.insert_or_assign(c.plan, std::move(p));
+    }
+
+    /// What is left for a request is what can be had once it is open, and has let its checkpoint
+    /// go.
+    void compare_obtainable(marconi::cache::match_result const& m, reference::match const& r) {
+        reference::cache after = right_;
+        constexpr int one_more = -1;
+        if (!after.acquire(one_more, r, 1)) return;
+        after.let_go_checkpoint(one_more);
+        byte_count const all = cache_.holds().capacity;
+        byte_count const page = right_.layout->page_bytes();
+        agree("obtainable for the request", cache_.obtainable(all, m) / page, after.obtainable());
     }
 
     void acquire(call const& c) {

@@ -32,6 +32,8 @@ public:
     cache(marconi::memory::page_layout const& cut, std::uint64_t pages, rules by)
         : committing{cut, pages, by.eviction}, rules_{by} {}
 
+    using committing::obtainable;
+
     std::uint64_t peak = 0;
 
     /// One that lets others in while it copies can be seen to hold what it fills.

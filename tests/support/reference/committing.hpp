@@ -146,13 +146,13 @@ private:
         std::uint64_t room = available();
         if (pages_needed(l, w, w.end, taken) > room) room = obtainable();
         if (pages_needed(l, w, w.end, taken) > room) {
-            if (has_kv() && fresh_blocks(l, w, w.end) == 0) {
-                while (pages_needed(l, w, w.end, taken) > room)
-                    --taken;
-                w.arrivals.resize(taken);
-            } else if (needs_checkpoint()) {
-                for (w.end = end_with(taken); pages_needed(l, w, w.end, taken) > room;)
-                    w.end = end_with(--taken);
+            if (needs_checkpoint()) {
+                std::uint32_t kept = w.known;
+                while (l.in_place && has_kv() && kept < wished && l.owns(kept / block()))
+                    ++kept;
+                for (w.end = std::max(kept, end_with(taken));
+                     pages_needed(l, w, w.end, taken) > room;)
+                    w.end = std::max(kept, end_with(--taken));
                 w.arrivals.resize(taken);
             } else {
                 while (pages_needed(l, w, w.end, 0) > room)

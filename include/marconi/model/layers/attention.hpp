@@ -66,13 +66,20 @@ struct sliding_window_attention {
     std::uint64_t head_dim = 0;
     std::uint64_t value_dim = 0; ///< elements of a head's value; 0: head_dim
     std::uint64_t window = 0;    ///< tokens
+    bool keys_apart = false;     ///< K and V in tensors of their own: two pieces of state, not one
 
     [[nodiscard]] layer_cost shape_cost(dimensions const& around) const {
         layer_cost result = attention().shape_cost(around);
-        std::uint64_t const bytes =
-            checked_sum(result.kv.key_bytes, result.kv.value_bytes, "bytes per window token");
-        result.states = {
-            {.grouped_bytes_per_window_token = bytes, .window = window, .groups = kv_heads}};
+        std::uint64_t const keys = result.kv.key_bytes, values = result.kv.value_bytes;
+        auto const rows_of = [&](std::uint64_t bytes) {
+            return state_cost{
+                .grouped_bytes_per_window_token = bytes, .window = window, .groups = kv_heads};
+        };
+        std::uint64_t const both = checked_sum(keys, values, "bytes per window token");
+        if (keys_apart)
+            result.states = {rows_of(keys), rows_of(values)};
+        else
+            result.states = {rows_of(both)};
         result.kv = {};
         result.window = window;
         return result;
