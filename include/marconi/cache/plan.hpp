@@ -28,8 +28,8 @@ struct match_options {
     std::optional<token_count> answer_from = {};
     /// Where the engine has the recurrent state of these tokens itself: of a request from which
     /// this one forks, or which comes back. If the KV up to there is here, within the limit, and no
-    /// checkpoint lies deeper, the request resumes there, and there is no state to restore. (Where a
-    /// model has no KV, the cache knows no tokens past its last checkpoint.)
+    /// checkpoint lies deeper, the request resumes there, and there is no state to restore. (Where
+    /// a model has no KV, the cache knows no tokens past its last checkpoint.)
     std::optional<token_count> state_at = {};
 };
 

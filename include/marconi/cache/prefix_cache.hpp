@@ -123,11 +123,11 @@ public:
     }
 
     /// Adds writable pages for the first `tokens` tokens of the sequence, evicting if need be.
-    /// Returns how many of these have pages: if there is no room for all, fewer, and then nothing
-    /// was evicted (but see obtainable()). Take the block table again, write KV from the lease's position on, and commit
-    /// with an empty kv view: all tokens committed are taken to be in the pages. O(new pages), and
-    /// room as for commit(). Throws invalid_argument outside [position, 2^31), contract_violation
-    /// after let_go_kv().
+    /// Returns how many of these have pages: if there is no room for all, fewer, and nothing was
+    /// evicted unless a policy keeps something for good. Take the block table again, write KV from
+    /// the lease's position on, and commit with an empty kv view: all tokens committed are taken to
+    /// be in the pages. O(new pages), and room as for commit(). Throws invalid_argument outside
+    /// [position, 2^31), contract_violation after let_go_kv().
     token_count reserve(lease const& held, token_count tokens, stream const& on = base::unnamed()) {
         auto const use = threads_.writing("reserve");
         lease_record& r = record_of(held);
