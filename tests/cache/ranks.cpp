@@ -443,7 +443,7 @@ TEST_CASE("a rank keeps no view of a window once it has the next one") {
     std::vector<std::byte*> pieces{rows.data()};
     std::vector<marconi::memory::window_strides> windows{{.row = 8, .block = 24}};
     std::vector<std::int32_t> table;
-    auto const in_blocks = [&](token_count position) {
+    auto const rows_in_blocks = [&](token_count position) {
         table = position == 5_tokens ? std::vector<std::int32_t>{2, 0}
                                      : std::vector<std::int32_t>{1, 2, 0};
         return state_view{pieces, windows, table, 3, 3};
@@ -452,7 +452,7 @@ TEST_CASE("a rank keeps no view of a window once it has the next one") {
                      .layout = memory.store().layout().fingerprint(),
                      .what = copy_order::action::save,
                      .states = {{5_tokens, {page_id{0}}}, {7_tokens, {page_id{1}}}}};
-    memory.carry_out(order, {}, in_blocks);
+    memory.carry_out(order, {}, rows_in_blocks);
 
     std::vector<std::byte> found(32);
     std::byte* const to = found.data();

@@ -211,7 +211,7 @@ struct engine_state {
             block_ = order == window_order::ring
                          ? std::max(block_, static_cast<std::uint32_t>(piece.window))
                          : 3;
-        std::uint64_t const blocks = position_ / block_ + 1;
+        std::uint64_t const blocks = order == window_order::one_run ? 1 : position_ / block_ + 1;
         blocks_.resize(blocks);
         if (order != window_order::ring) {
             std::iota(blocks_.begin(), blocks_.end(), 0);

@@ -384,6 +384,9 @@ TEST_CASE("views of windows that do not fit are refused") {
     std::vector<std::int32_t> const ring{-1, 0, 0};
     windows[0] = {.row = 8};
     CHECK_NOTHROW(memory::check_view({pieces, windows, ring, 4}, position, layout));
+    CHECK_THROWS_WITH(
+        memory::check_view({pieces, windows, std::vector<std::int32_t>(4), 3}, position, layout),
+        "number of rows in a ring is 3; expected at least the window, 4");
 
     view.block_tokens = 0;
     says("block_tokens of the state_view is 0; expected at least 1, since it has blocks");

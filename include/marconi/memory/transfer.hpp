@@ -154,6 +154,8 @@ inline void check_window(state_view const& engine, token_count position, std::si
         std::uint64_t const last = (position.value() - 1) / engine.block_tokens;
         for (std::uint64_t b = (position.value() - rows) / engine.block_tokens; b < last; ++b)
             several = several || engine.blocks[b] != engine.blocks[last];
+        MARCONI_EXPECT(several || rows <= engine.block_tokens, "number of rows in a ring",
+                       engine.block_tokens, "at least the window, " + std::to_string(rows));
     }
     if (strides.overlap(row, 1, paged ? engine.block_tokens : 2, several ? 2 : 1))
         throw invalid_argument{"state_view: the rows of piece " + std::to_string(piece) +
