@@ -48,7 +48,7 @@ trace_tally for_each_trace(options const& chosen, std::ostream& err,
     for (source const& from : all) {
         std::string which;
         if (all.size() > 1)
-            which = " of trace " + std::to_string(&from - &all.front() + 1) + " of " +
+            which = "trace " + std::to_string(&from - &all.front() + 1) + " of " +
                     std::to_string(all.size());
         auto const fails = [&](std::string const& why) {
             ++tally.failed;

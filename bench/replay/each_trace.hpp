@@ -18,7 +18,7 @@ struct trace_tally {
 };
 
 /// Calls `use` with one trace after another: several at once might not fit in memory. It is also
-/// told which one that is, " of trace 2 of 3", or nothing if there is only one. If one cannot be
+/// told which one that is, "trace 2 of 3", or nothing if there is only one. If one cannot be
 /// read or made, or `use` throws an exception for it, `err` is told and the next one follows.
 [[nodiscard]] trace_tally
 for_each_trace(options const& chosen, std::ostream& err,

@@ -17,17 +17,7 @@ json_line::json_line(line_source const& source, std::string_view text) : source_
     if (values > line_source::most_values)
         fail("holds " + std::to_string(values) + " values or more; expected at most " +
              std::to_string(line_source::most_values));
-    // For the parser the text ends at a zero byte.
-    std::size_t const zero = text.find('\0');
-    if (zero != std::string_view::npos) fail_at(zero + 1, text.size());
-    try {
-        object_ = json::parse(text.begin(), text.end());
-    } catch (json::parse_error const& e) {
-        if (e.byte > text.size()) fail("is not JSON: it ends early");
-        fail_at(e.byte, text.size());
-    } catch (json::exception const&) {
-        fail("is not JSON: a number in it is out of range");
-    }
+    object_ = parse_json(text, [&](std::string const& problem) { fail(problem); });
     if (!object_.is_object()) fail("is " + describe(object_) + "; expected a JSON object");
 }
 
@@ -60,10 +50,6 @@ void json_line::append(char const* field, std::int32_t most, std::vector<std::in
 
 void json_line::fail(char const* field, std::string const& got, std::string const& expected) const {
     fail(std::string{"field '"} + field + "': is " + got + "; expected " + expected);
-}
-
-void json_line::fail_at(std::size_t byte, std::size_t size) const {
-    fail("is not JSON: error at byte " + std::to_string(byte) + " of " + std::to_string(size));
 }
 
 void json_line::fail(std::string const& problem) const {

@@ -38,7 +38,6 @@ public:
     [[noreturn]] void fail(std::string const& problem) const;
 
 private:
-    [[noreturn]] void fail_at(std::size_t byte, std::size_t size) const;
     [[nodiscard]] nlohmann::json const& at(char const* field, std::string const& expected) const;
     [[nodiscard]] nlohmann::json const& array(char const* field) const;
 

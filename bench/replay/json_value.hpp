@@ -4,10 +4,33 @@
 
 #include <nlohmann/json.hpp>
 
+#include <cstddef>
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 namespace marconi::replay {
+
+/// The value that a text is. If it is none, calls fail(what is wrong with it), which must throw.
+template <class Fail>
+[[nodiscard]] nlohmann::json parse_json(std::string_view text, Fail&& fail) {
+    auto const fail_at = [&](std::size_t byte) {
+        fail("is not JSON: error at byte " + std::to_string(byte) + " of " +
+             std::to_string(text.size()));
+    };
+    // For the parser the text ends at a zero byte.
+    std::size_t const zero = text.find('\0');
+    if (zero != std::string_view::npos) fail_at(zero + 1);
+    try {
+        return nlohmann::json::parse(text.begin(), text.end());
+    } catch (nlohmann::json::parse_error const& e) {
+        if (e.byte > text.size()) fail("is not JSON: it ends early");
+        fail_at(e.byte);
+    } catch (nlohmann::json::exception const&) {
+        fail("is not JSON: a number in it is out of range");
+    }
+    return {};
+}
 
 /// What a value is, in few words: it may be a gigabyte, or nested a million deep.
 [[nodiscard]] inline std::string describe(nlohmann::json const& value) {

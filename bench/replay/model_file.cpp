@@ -86,16 +86,7 @@ json parsed(std::string const& path) {
     if (file.bad()) fail("cannot be read");
     if (text.empty()) fail("is empty; expected a JSON object");
     if (text.size() > most_text) fail("is longer than 1 MiB");
-    try {
-        return json::parse(text);
-    } catch (json::parse_error const& e) {
-        fail(e.byte > text.size() ? "is not JSON: it ends early"
-                                  : "is not JSON: error at byte " + std::to_string(e.byte) +
-                                        " of " + std::to_string(text.size()));
-    } catch (json::exception const&) {
-        fail("is not JSON: a number in it is out of range");
-    }
-    return {};
+    return parse_json(text, fail);
 }
 
 } // namespace

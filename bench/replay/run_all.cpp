@@ -90,7 +90,7 @@ std::vector<result> run_all(trace const& requests, options const& chosen,
     std::size_t const runs =
         chosen.capacities.size() * chosen.policies.size() + (has_shares(chosen) ? 1 : 0);
     progress shown{std::cerr, progress::is_terminal(), runs * requests.requests.size(),
-                   "requests" + which};
+                   which.empty() ? "requests" : "requests of " + which};
     byte_count infinite;
     if (has_shares(chosen)) { // of the same size, whatever else is chosen
         options plain = chosen;

@@ -18,7 +18,7 @@ void check_caches(options const& chosen);
 /// One trace through all caches that the options name, `chosen.jobs` at a time; results of policies
 /// without a limit, then in the order of capacities, then policies. Also throws invalid_argument if
 /// a share of what an infinite cache would hold is less than a page. Progress is shown on a
-/// terminal, as so many "requests" with `which` behind it.
+/// terminal; `which` says of which trace, if there are several.
 [[nodiscard]] std::vector<result> run_all(trace const& requests, options const& chosen,
                                           std::string const& which = "");
 

@@ -9,6 +9,7 @@
 #include <marconi/memory/layout.hpp>
 #include <marconi/memory/places.hpp>
 #include <marconi/memory/transfer.hpp>
+#include <marconi/memory/view_checks.hpp>
 
 #include <support/catch.hpp>
 

@@ -3,6 +3,7 @@
 #include <marconi/memory/host_store.hpp>
 #include <marconi/memory/tensors.hpp>
 #include <marconi/memory/transfer.hpp>
+#include <marconi/memory/view_checks.hpp>
 
 #include <support/catch.hpp>
 

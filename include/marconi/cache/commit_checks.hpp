@@ -7,6 +7,7 @@
 #include <marconi/core/types.hpp>
 #include <marconi/memory/concepts.hpp>
 #include <marconi/memory/transfer.hpp>
+#include <marconi/memory/view_checks.hpp>
 
 #include <algorithm>
 #include <cstdint>

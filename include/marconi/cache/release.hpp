@@ -22,12 +22,13 @@ void close_checkpoint(Entries& entries, lease_record& lease) noexcept {
 
 /// Whether giving back the first of the lease's pages, and those that it replaced, will leave a
 /// page to one owner that is not on the lease's path. It seldom does: that spares looking for the
-/// owner off the path, among any number of siblings. `replaced` ascends. O(nodes and pages of the
-/// path from the lease's first block on, times log of the pages replaced).
+/// owner off the path, among any number of siblings. Puts the pages replaced in order. O(nodes and
+/// pages of the path from the lease's first block on, times log of the pages replaced).
 template <class Entries>
-[[nodiscard]] bool leaves_owner_off_path(Entries const& entries, lease_record const& lease,
-                                         std::span<page_id const> first,
-                                         std::span<page_id const> replaced) {
+[[nodiscard]] bool leaves_owner_off_path(Entries const& entries, lease_record& lease,
+                                         std::span<page_id const> first) {
+    auto& replaced = lease.replaced;
+    std::ranges::sort(replaced);
     auto const& tree = entries.tree();
     auto const& pool = entries.store().pages();
     std::uint32_t const block = entries.store().layout().block_tokens();
@@ -58,9 +59,7 @@ template <class Entries, class Streams>
 void close_kv(Entries& entries, Streams& streams, lease_record& lease, lease_id id) noexcept {
     stop_if_committing(lease);
     streams.let_go(entries, lease, id);
-    std::ranges::sort(lease.replaced);
-    bool const off_path =
-        lease.kv_pinned && leaves_owner_off_path(entries, lease, lease.pages, lease.replaced);
+    bool const off_path = lease.kv_pinned && leaves_owner_off_path(entries, lease, lease.pages);
     entries.store().pages().release(lease.pages);
     entries.store().pages().release(lease.replaced);
     if (lease.kv_pinned && !(lease.pages.empty() && lease.replaced.empty()))
@@ -84,8 +83,7 @@ byte_count drop_whole_blocks(Entries& entries, Streams& streams, lease_record& l
         std::min<std::size_t>(whole - std::min(first, whole), lease.pages.size()));
     if (!lease.kv_pinned || (dropped.empty() && lease.replaced.empty())) return {};
     streams.let_go(entries, lease, id);
-    std::ranges::sort(lease.replaced);
-    bool const off_path = leaves_owner_off_path(entries, lease, dropped, lease.replaced);
+    bool const off_path = leaves_owner_off_path(entries, lease, dropped);
     std::uint64_t const used = pool.used();
     pool.release(dropped);
     pool.release(lease.replaced);

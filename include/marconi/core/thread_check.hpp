@@ -24,8 +24,8 @@ class thread_check_if {
         char const* call;
         bool inside = false;
     };
-    struct unknown {
-        unknown(thread_check_if const&, long, char const*) {}
+    struct unchecked {
+        unchecked(thread_check_if const&, long, char const*) {}
     };
 
 public:
@@ -57,7 +57,7 @@ public:
         use(thread_check_if const& of, long step, char const* call) : call_{of, step, call} {
             enter();
         }
-        MARCONI_NO_UNIQUE_ADDRESS std::conditional_t<Checks, under_way, unknown> call_;
+        MARCONI_NO_UNIQUE_ADDRESS std::conditional_t<Checks, under_way, unchecked> call_;
     };
 
     [[nodiscard]] use reading(char const* call) const { return calling(call, false); }

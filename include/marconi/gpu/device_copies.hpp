@@ -10,6 +10,7 @@
 #include <marconi/memory/host_copy.hpp>
 #include <marconi/memory/layout.hpp>
 #include <marconi/memory/transfer.hpp>
+#include <marconi/memory/view_checks.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -53,7 +54,6 @@ public:
     void copy(direction way, memory::transfer const& t, memory::page_layout const& layout,
               std::uint64_t touched, stream_ref on) {
         memory::check(t, layout);
-        memory::check_reach(t, layout);
         job_tables const tables{t, layout};
         if (tables.bytes() == 0) return;
         turn const mine{*this, touched, on};

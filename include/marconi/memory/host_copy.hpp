@@ -8,6 +8,7 @@
 #include <marconi/memory/places.hpp>
 #include <marconi/memory/state_places.hpp>
 #include <marconi/memory/transfer.hpp>
+#include <marconi/memory/view_checks.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -61,7 +62,6 @@ inline void copy_checkpoint(direction way, std::byte* arena, page_layout const& 
 /// All of a transfer, views checked first.
 inline void copy(direction way, std::byte* arena, page_layout const& layout, transfer const& t) {
     check(t, layout);
-    check_reach(t, layout);
     if (t.kv.begin != t.kv.end) copy_kv(way, arena, layout, t.kv);
     for (checkpoint_transfer const& c : t.checkpoints)
         copy_checkpoint(way, arena, layout, c);

@@ -8,8 +8,6 @@
 //     engine   base + block * block_stride + slot * token_stride + head * head_stride
 
 #include <marconi/core/config.hpp>
-#include <marconi/core/error.hpp>
-#include <marconi/core/units.hpp>
 #include <marconi/memory/divider.hpp>
 #include <marconi/memory/layout.hpp>
 #include <marconi/memory/row_strides.hpp>
@@ -19,7 +17,6 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <string>
 
 namespace marconi::memory {
 
@@ -132,19 +129,6 @@ struct kv_range {
             .first_block = static_cast<std::uint32_t>(t.begin.value() / layout.block_tokens()),
             .engine_blocks = t.engine.blocks.empty() ? nullptr : t.engine.blocks.data(),
             .engine_block_tokens = divider{std::max(t.engine.block_tokens, 1u)}};
-}
-
-/// Copies compute within a page in 32 bits, and within a checkpoint in 256-byte units in 32 bits:
-/// pages of 4 GiB or more, and checkpoints of 1 TiB or more, throw size_overflow.
-inline void check_reach(transfer const& t, page_layout const& layout) {
-    auto const limit = [](std::uint64_t bytes, int bits, char const* what) {
-        if (bytes >> bits != 0)
-            throw size_overflow{"a copy: " + std::string{what} + " of " + std::to_string(bytes) +
-                                " bytes; the limit is 2^" + std::to_string(bits)};
-    };
-    limit(layout.page_bytes().value(), 32, "pages");
-    for (checkpoint_transfer const& c : t.checkpoints)
-        limit(layout.checkpoint_bytes(c.position).value(), 40, "a checkpoint");
 }
 
 /// Calls visit(part) for the keys and the values of each layer that has any.

@@ -30,6 +30,11 @@ struct row_strides {
                       row * engine.block_tokens)};
     }
 
+    /// Those of a window's rows.
+    [[nodiscard]] static row_strides of(window_strides const& given, std::uint64_t row) {
+        return {given.row != 0 ? given.row : static_cast<std::ptrdiff_t>(row), 0, given.block};
+    }
+
     /// Whether blocks lie further apart than what else there is several of.
     [[nodiscard]] bool blocks_outermost() const {
         return size(block) >= std::max(size(token), size(head));

@@ -9,6 +9,7 @@
 #include <marconi/memory/divider.hpp>
 #include <marconi/memory/layout.hpp>
 #include <marconi/memory/places.hpp>
+#include <marconi/memory/row_strides.hpp>
 #include <marconi/memory/transfer.hpp>
 #include <marconi/memory/views.hpp>
 
@@ -64,11 +65,10 @@ locate(state_part const& part, page_divider const& cut, std::uint64_t at) {
 template <class Visit>
 void each_run(checkpoint_transfer const& t, std::size_t piece, std::uint64_t window,
               std::uint64_t row, std::uint64_t offset, Visit&& visit) {
-    window_strides const& strides = t.engine.windows[piece];
+    row_strides const strides = row_strides::of(t.engine.windows[piece], row);
     std::uint64_t const end = t.position.value();
     std::uint32_t const tokens = t.engine.block_tokens;
-    std::ptrdiff_t const apart = strides.row ? strides.row : static_cast<std::ptrdiff_t>(row);
-    bool const dense = apart == static_cast<std::ptrdiff_t>(row);
+    bool const dense = strides.token == static_cast<std::ptrdiff_t>(row);
     for (std::uint64_t at = end - std::min(end, window); at < end;) {
         std::byte* engine = t.engine.pieces[piece];
         std::uint64_t slot = at, left = end - at;
@@ -78,7 +78,7 @@ void each_run(checkpoint_transfer const& t, std::size_t piece, std::uint64_t win
             left = std::min(left, tokens - slot);
         }
         std::uint64_t const rows = dense ? left : 1;
-        engine += static_cast<std::ptrdiff_t>(slot) * apart;
+        engine += static_cast<std::ptrdiff_t>(slot) * strides.token;
         visit(state_part{.engine = engine,
                          .bytes = rows * row,
                          .offset = offset,

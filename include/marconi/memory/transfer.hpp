@@ -4,17 +4,11 @@
 
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
-#include <marconi/memory/layout.hpp>
-#include <marconi/memory/row_strides.hpp>
 #include <marconi/memory/views.hpp>
 
-#include <algorithm>
 #include <cstddef>
-#include <cstdint>
-#include <limits>
 #include <span>
 #include <string>
-#include <type_traits>
 
 namespace marconi::memory {
 
@@ -44,154 +38,6 @@ struct transfer {
 
 inline void expect_count(std::size_t found, std::size_t wanted, char const* what) {
     if (found != wanted) throw_invalid(what, found, std::to_string(wanted));
-}
-
-/// The engine's blocks, as a kv_view or a state_view (`View`) names them, must hold tokens
-/// [begin, end), of which there is at least one.
-template <class View>
-void check_engine_blocks(View const& engine, token_count begin, token_count end) {
-    auto const of_view = [](char const* what) {
-        return std::string{what} + (std::is_same_v<View, kv_view> ? "kv_view" : "state_view");
-    };
-    if (engine.block_tokens == 0) {
-        MARCONI_EXPECT(engine.blocks.empty(), of_view("block_tokens of the "), 0,
-                       "at least 1, since it has blocks");
-        return;
-    }
-    std::uint64_t const last = (end.value() - 1) / engine.block_tokens;
-    MARCONI_EXPECT(last < engine.blocks.size(), of_view("number of blocks in the "),
-                   engine.blocks.size(),
-                   "at least " + std::to_string(last + 1) + ", for " + std::to_string(end.value()) +
-                       " tokens");
-    std::int64_t const limit =
-        engine.pool_blocks ? engine.pool_blocks : std::numeric_limits<std::int64_t>::max();
-    for (std::uint64_t b = begin.value() / engine.block_tokens; b <= last; ++b) {
-        MARCONI_EXPECT(engine.blocks[b] >= 0, of_view("a block of the "), engine.blocks[b],
-                       "0 or more, where its tokens are copied");
-        MARCONI_EXPECT(engine.blocks[b] < limit, of_view("a block of the "), engine.blocks[b],
-                       "less than pool_blocks, " + std::to_string(limit));
-    }
-}
-
-/// How many blocks lie from the first to the last of an engine's pool that tokens [begin, end) are
-/// in, in the pool's order. O(blocks), unless the view says how large the pool is.
-[[nodiscard]] inline std::uint64_t blocks_spanned(kv_view const& engine, token_count begin,
-                                                  token_count end) {
-    if (engine.pool_blocks != 0) return engine.pool_blocks;
-    std::uint64_t const first = begin.value() / engine.block_tokens;
-    std::uint64_t const last = (end.value() - 1) / engine.block_tokens;
-    auto const [least, most] = std::ranges::minmax(engine.blocks.subspan(first, last + 1 - first));
-    return static_cast<std::uint64_t>(std::int64_t{most} - least) + 1;
-}
-
-/// Rows of a layer that the engine has must not overlap: those of two tokens, and of two blocks, at
-/// least. Precondition: check_engine_blocks().
-inline void check_strides(kv_view const& engine, token_count begin, token_count end,
-                          std::size_t layer, kv_kind kind, std::uint64_t row) {
-    if (row == 0) return;
-    row_strides const strides = row_strides::of(kind, engine, layer, row);
-    bool const paged = engine.block_tokens != 0;
-    std::uint64_t const tokens =
-        paged ? engine.block_tokens : std::max<std::uint64_t>((end - begin).value(), 2);
-    std::uint64_t blocks = paged && engine.pool_blocks != 1 ? 2 : 1;
-    if (blocks != 1 && !strides.blocks_outermost())
-        blocks = std::max(blocks, blocks_spanned(engine, begin, end));
-    if (strides.overlap(row, engine.layers[layer].heads, tokens, blocks))
-        throw invalid_argument{"kv_view: the rows of layer " + std::to_string(layer) +
-                               " overlap: a stride, which is in bytes, is less than what lies "
-                               "within it"};
-}
-
-inline void check_layers(kv_view const& engine, page_layout const& layout) {
-    auto const& layers = layout.model().kv_layers;
-    expect_count(engine.layers.size(), layers.size(), "number of layers in the kv_view");
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-        kv_layer_view const& view = engine.layers[i];
-        if ((layers[i].key_bytes && !view.key) || (layers[i].value_bytes && !view.value))
-            throw invalid_argument{"kv_view: layer " + std::to_string(i) + " has a null pointer"};
-        if (view.heads == 0 || layers[i].key_bytes % view.heads != 0 ||
-            layers[i].value_bytes % view.heads != 0)
-            throw invalid_argument{"kv_view: the keys and values of layer " + std::to_string(i) +
-                                   " do not part into " + std::to_string(view.heads) +
-                                   " equal heads"};
-        if (engine.block_tokens == 0 && (view.key_block_stride || view.value_block_stride))
-            throw invalid_argument{"kv_view: layer " + std::to_string(i) +
-                                   " has a block stride, and the view no blocks"};
-    }
-}
-
-/// Throws invalid_argument unless a view of the KV of tokens [begin, end) fits the layout.
-inline void check_view(kv_view const& engine, token_count begin, token_count end,
-                       page_layout const& layout) {
-    check_layers(engine, layout);
-    check_engine_blocks(engine, begin, end);
-    auto const& layers = layout.model().kv_layers;
-    for (std::size_t i = 0; i < layers.size(); ++i) {
-        check_strides(engine, begin, end, i, kv_kind::key, layers[i].key_bytes);
-        check_strides(engine, begin, end, i, kv_kind::value, layers[i].value_bytes);
-    }
-}
-/// Throws invalid_argument unless the rows of a window are all that a piece consists of, and lie
-/// apart, and the last of them before `position` are in the engine's blocks.
-inline void check_window(state_view const& engine, token_count position, std::size_t piece,
-                         page_layout const& layout) {
-    state_piece const& of = layout.model().state_pieces[piece];
-    MARCONI_EXPECT(of.fixed_bytes == 0, "a piece with window_strides", "more than a window's rows",
-                   "a window's rows alone");
-    std::uint64_t const rows = std::min(position.value(), of.window);
-    std::uint64_t const row = of.bytes_per_window_token;
-    if (rows == 0 || row == 0) return;
-    check_engine_blocks(engine, position - token_count{rows}, position);
-    window_strides const& given = engine.windows[piece];
-    bool const paged = engine.block_tokens != 0;
-    MARCONI_EXPECT(paged || given.block == 0, "block stride of a window", given.block,
-                   "0, since the state_view has no blocks");
-    row_strides const strides{.token = given.row ? given.row : static_cast<std::ptrdiff_t>(row),
-                              .head = 0,
-                              .block = given.block};
-    bool several = false; // a ring has one block only, at any distance from itself
-    if (paged) {
-        std::uint64_t const last = (position.value() - 1) / engine.block_tokens;
-        for (std::uint64_t b = (position.value() - rows) / engine.block_tokens; b < last; ++b)
-            several = several || engine.blocks[b] != engine.blocks[last];
-        MARCONI_EXPECT(several || rows <= engine.block_tokens, "number of rows in a ring",
-                       engine.block_tokens, "at least the window, " + std::to_string(rows));
-    }
-    if (strides.overlap(row, 1, paged ? engine.block_tokens : 2, several ? 2 : 1))
-        throw invalid_argument{"state_view: the rows of piece " + std::to_string(piece) +
-                               " overlap: a stride, which is in bytes, is less than what lies "
-                               "within it"};
-}
-
-/// Throws invalid_argument unless a view of the state at a position fits the layout.
-inline void check_view(state_view const& engine, token_count position, page_layout const& layout) {
-    expect_count(engine.pieces.size(), layout.model().state_pieces.size(),
-                 "number of pieces in the state_view");
-    for (std::byte* piece : engine.pieces)
-        if (!piece) throw invalid_argument{"state_view: a piece is a null pointer"};
-    if (engine.windows.empty()) return;
-    expect_count(engine.windows.size(), engine.pieces.size(),
-                 "number of window_strides in the state_view");
-    for (std::size_t p = 0; p < engine.pieces.size(); ++p)
-        if (engine.windows[p].by_position()) check_window(engine, position, p, layout);
-}
-
-/// Throws invalid_argument unless the engine's views fit the layout and the pages fit the ranges.
-inline void check(transfer const& t, page_layout const& layout) {
-    MARCONI_EXPECT(t.kv.begin <= t.kv.end, "begin of the KV", t.kv.begin.value(),
-                   "at most its end, " + std::to_string(t.kv.end.value()));
-    if (t.kv.begin != t.kv.end) {
-        MARCONI_EXPECT(t.kv.end.value() <= most_tokens, "end of the KV", t.kv.end.value(),
-                       "less than 2^31 tokens");
-        expect_count(t.kv.pages.size(), layout.blocks_touched(t.kv.begin.value(), t.kv.end.value()),
-                     "number of pages for the KV");
-        check_view(t.kv.engine, t.kv.begin, t.kv.end, layout);
-    }
-    for (checkpoint_transfer const& c : t.checkpoints) {
-        expect_count(c.pages.size(), layout.checkpoint_pages(c.position),
-                     "number of pages for the checkpoint");
-        check_view(c.engine, c.position, layout);
-    }
 }
 
 } // namespace marconi::memory
