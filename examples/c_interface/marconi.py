@@ -116,7 +116,12 @@ KvView = _record("KvView", [
     ("layers", POINTER(KvLayerView)), ("layer_count", c_size_t),
     ("blocks", POINTER(c_int32)), ("block_count", c_size_t),
     *_counts("block_tokens pool_blocks")])
-Captured = _record("Captured", [("position", c_uint64), ("state", POINTER(c_void_p))])
+WindowStrides = _record("WindowStrides", [("row", c_ssize_t), ("block", c_ssize_t)])
+StateView = _record("StateView", [
+    ("pieces", POINTER(c_void_p)), ("piece_count", c_size_t), ("windows", POINTER(WindowStrides)),
+    ("blocks", POINTER(c_int32)), ("block_count", c_size_t),
+    *_counts("block_tokens pool_blocks")])
+Captured = _record("Captured", [("position", c_uint64), ("state", StateView)])
 Outcome = _record("Outcome", _counts(
     "position stored_tokens declined_tokens stored_checkpoints known_checkpoints"
     " declined_checkpoints evicted_entries evicted_bytes"))
@@ -149,7 +154,7 @@ _CAN_FAIL = {
     "match": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, POINTER(MatchResult)],
     "open": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, c_double, c_uint64, c_uint64,
              POINTER(_LEASE)],
-    "restore": [_LEASE, POINTER(KvView), POINTER(c_void_p), c_uint64, _STREAM],
+    "restore": [_LEASE, POINTER(KvView), POINTER(StateView), c_uint64, _STREAM],
     "reserve": [_LEASE, c_uint64, _STREAM, POINTER(c_uint64)],
     "unreserve": [_LEASE, c_uint64],
     "block_table": [_LEASE, c_size_t, POINTER(c_uint32), c_size_t, POINTER(c_size_t)],
@@ -338,6 +343,7 @@ class Cache(_Handle):
         self._rows = [(layer.bytes.key_bytes, layer.bytes.value_bytes) for layer in self.layers]
         self.state_pieces = [self._read("describe_state", StatePiece, i)
                              for i in range(self.pages.state_piece_count)]
+        self._sizes = [piece._values() for piece in self.state_pieces]
 
     def _read(self, what, kind, *arguments):
         found = kind()
@@ -376,6 +382,25 @@ class Cache(_Handle):
                       blocks=ctypes.cast(first, POINTER(c_int32)), block_count=count,
                       block_tokens=layers.block_tokens, pool_blocks=layers.pool_blocks)
         view.kept, view.rows = (layers, first), self._rows
+        return view
+
+    def state_view(self, pieces, windows=None, blocks=None, block_tokens=0, pool_blocks=0):
+        """A view of one request's state, as restore and commit take it: an address for each state
+        piece. Where the engine keeps windows by position: for each piece (row stride, block stride)
+        in bytes, both 0 if it is in one run, and the block table of the rows, in int32, as in
+        kv_view(). tensors.py makes these of tensors."""
+        if not isinstance(pieces, (list, tuple)):  # the contents of a tensor are no addresses
+            raise TypeError(f"state is a {type(pieces).__name__}; expected a list of addresses")
+        _expect_one_each(pieces, self.state_pieces, "addresses of state pieces")
+        pieces = _array(c_void_p, map(operator.index, pieces))
+        if windows is not None:
+            _expect_one_each(windows, self.state_pieces, "strides of state pieces")
+            windows = _records(WindowStrides, windows)
+        first, count = _int32s(blocks, "blocks") if blocks is not None else (None, 0)
+        view = StateView(pieces=ctypes.cast(pieces, POINTER(c_void_p)), piece_count=len(pieces),
+                         windows=windows, blocks=ctypes.cast(first, POINTER(c_int32)),
+                         block_count=count, block_tokens=block_tokens, pool_blocks=pool_blocks)
+        view.kept, view.sizes = (pieces, windows, first), self._sizes
         return view
 
     def _layers_in_pages(self):
@@ -462,10 +487,10 @@ class Cache(_Handle):
 
 
 class Lease(_Handle):
-    """What Cache.open() gives. `state` is a list of addresses, one for each state piece, or None
-    where the request resumes by the engine's own state; `kv` is what Cache.kv_view() makes, or what
-    it takes if there are no blocks, or None in place; on a device a `stream` is
-    torch.cuda.Stream.cuda_stream."""
+    """What Cache.open() gives. `state` is a list of addresses, one for each state piece, or what
+    Cache.state_view() makes, or None where the request resumes by the engine's own state; `kv` is
+    what Cache.kv_view() makes, or what it takes if there are no blocks, or None in place; on a
+    device a `stream` is torch.cuda.Stream.cuda_stream."""
 
     def __init__(self, library, cache, handle):
         self._library, self._cache, self._handle = library, cache, handle
@@ -532,7 +557,8 @@ class Lease(_Handle):
     def commit(self, tokens, captured=(), kv=None, stream=None):
         """`captured`: (position, state) for each copy, ascending."""
         first, count = _int32s(tokens, "tokens")
-        copies = _records(Captured, ((at, self._state(state)) for at, state in captured))
+        states = [(at, self._state(state) or StateView()) for at, state in captured]
+        copies = _records(Captured, states)
         outcome = Outcome()
         self._library.marconi_commit(self._opened(), first, count, self._view(kv), copies,
                                      len(copies), _stream(stream), byref(outcome))
@@ -565,13 +591,14 @@ class Lease(_Handle):
             raise Error(INVALID_ARGUMENT, "lease is closed")
         return self._handle
 
-    def _state(self, addresses):
-        if addresses is None:
+    def _state(self, state):
+        if state is None:
             return None
-        if not isinstance(addresses, (list, tuple)):  # the contents of a tensor are no addresses
-            raise TypeError(f"state is a {type(addresses).__name__}; expected a list of addresses")
-        _expect_one_each(addresses, self._cache.state_pieces, "addresses of state pieces")
-        return ctypes.cast(_array(c_void_p, map(operator.index, addresses)), POINTER(c_void_p))
+        view = state if isinstance(state, StateView) else self._cache.state_view(state)
+        if getattr(view, "sizes", "unknown") != self._cache._sizes:
+            raise Error(INVALID_ARGUMENT, "a view of a state of other pieces; expected one of"
+                                          f" {self._cache.state_pieces}")
+        return view
 
     def _view(self, kv):
         if kv is None:

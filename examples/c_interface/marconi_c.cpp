@@ -178,18 +178,28 @@ public:
                 .pool_blocks = narrow(view->pool_blocks, "pool_blocks of the kv view")};
     }
 
-    /// The states of some copies, or of the one that is restored to.
+    memory::state_view state(marconi_state_view const& view) {
+        MARCONI_EXPECT(view.piece_count == model_.state_pieces.size(), "piece_count",
+                       view.piece_count, std::to_string(model_.state_pieces.size()));
+        std::size_t const first = pieces_.size(), first_window = windows_.size();
+        for (void* piece : array(view.pieces, view.piece_count, "pieces of the state view"))
+            pieces_.push_back(static_cast<std::byte*>(piece));
+        if (view.windows)
+            for (marconi_window_strides const& window : std::span{view.windows, view.piece_count})
+                windows_.push_back({.row = window.row, .block = window.block});
+        return {.pieces = std::span{pieces_}.subspan(first),
+                .windows = std::span{windows_}.subspan(first_window),
+                .blocks = array(view.blocks, view.block_count, "blocks of the state view"),
+                .block_tokens = narrow(view.block_tokens, "block_tokens of the state view"),
+                .pool_blocks = narrow(view.pool_blocks, "pool_blocks of the state view")};
+    }
     std::vector<captured_state> states(std::span<marconi_captured const> copies) {
-        std::size_t const each = model_.state_pieces.size();
-        pieces_.reserve(copies.size() * each); // the views point into it
+        std::size_t const most = copies.size() * model_.state_pieces.size();
+        pieces_.reserve(most); // the views point into these
+        windows_.reserve(most);
         std::vector<captured_state> all;
-        for (marconi_captured const& copy : copies) {
-            auto const begin = pieces_.size();
-            for (void* piece : array(copy.state, each, "state"))
-                pieces_.push_back(static_cast<std::byte*>(piece));
-            all.push_back({.position = token_count{copy.position},
-                           .state = {std::span{pieces_}.subspan(begin)}});
-        }
+        for (marconi_captured const& copy : copies)
+            all.push_back({.position = token_count{copy.position}, .state = state(copy.state)});
         return all;
     }
 
@@ -197,6 +207,7 @@ private:
     footprint const& model_;
     std::vector<memory::kv_layer_view> layers_;
     std::vector<std::byte*> pieces_;
+    std::vector<memory::window_strides> windows_;
 };
 
 } // namespace
@@ -308,14 +319,12 @@ int marconi_should_capture(marconi_lease const* lease, uint64_t position, int la
     return lease && lease->inner.should_capture(token_count{position}, last != 0);
 }
 
-int marconi_restore(marconi_lease const* lease, marconi_kv_view const* kv, void* const* state,
-                    uint64_t from, void* stream) {
+int marconi_restore(marconi_lease const* lease, marconi_kv_view const* kv,
+                    marconi_state_view const* state, uint64_t from, void* stream) {
     return guarded([&] {
         marconi_lease const& held = needed(lease, "lease");
         views_of views{held.owner};
-        memory::state_view to;
-        marconi_captured const place{marconi_resume_at(lease), state};
-        if (state) to = views.states({&place, 1}).front().state;
+        memory::state_view const to = state ? views.state(*state) : memory::state_view{};
         held.cache().restore(held.inner, views.kv(kv), to, pages_place::stream_of(stream),
                              token_count{from});
     });

@@ -61,8 +61,7 @@ typedef struct marconi_kv_layer {
 } marconi_kv_layer;
 
 /* A tensor of per-position state: bytes that are always there, then a row for each of the last
- * min(position, window) tokens, oldest first and without a gap. No more of it is read or written.
- */
+ * min(position, window) tokens, oldest first. No more of it is read or written. */
 typedef struct marconi_state_piece {
     uint64_t fixed_bytes, window, bytes_per_window_token;
 } marconi_state_piece;
@@ -218,12 +217,34 @@ typedef struct marconi_kv_view {
     uint64_t pool_blocks;  /* how many it has, to refuse numbers past them; 0: unchecked */
 } marconi_kv_view;
 
-/* Copies the state at resume_at() to state[i], one for each state piece, and, unless `kv` is null,
- * the KV of tokens [from, resume_at()): `from` is for an engine that has the rows before it, as
- * when a second cache in slower memory completes what a first one had. `state` is null where the
- * request resumes by the engine's own state. Writes nothing if there is nothing to resume. */
-int marconi_restore(marconi_lease const* lease, marconi_kv_view const* kv, void* const* state,
-                    uint64_t from, void* stream);
+/* How far apart the rows of a window are, where an engine keeps them by position, in bytes: token
+ * t's row is at piece + block * (block's stride) + slot * (row's). Both 0: it is in one run. */
+typedef struct marconi_window_strides {
+    ptrdiff_t row, block;
+} marconi_window_strides;
+
+/* The engine's own state of one request: where each state piece is. A piece that is in one run has
+ * its fixed bytes, then its window's rows, oldest first and without a gap.
+ *
+ * An engine that keeps windows in blocks says how their rows lie (`windows`, or null if none are so
+ * kept), and gives the block table of these rows, as in a marconi_kv_view, of which only the
+ * window's blocks are looked at. Without blocks, rows lie by position in one piece. A ring of R
+ * rows, R at least the window, is a table whose blocks of R tokens are all the same one. */
+typedef struct marconi_state_view {
+    void* const* pieces;
+    size_t piece_count;
+    marconi_window_strides const* windows; /* one for each piece */
+    int32_t const* blocks;
+    size_t block_count;
+    uint64_t block_tokens, pool_blocks;
+} marconi_state_view;
+
+/* Copies the state at resume_at() and, unless `kv` is null, the KV of tokens [from, resume_at()):
+ * `from` is for an engine that has the rows before it, as when a second cache in slower memory
+ * completes what a first one had. `state` is null where the request resumes by the engine's own
+ * state. Writes nothing if there is nothing to resume. */
+int marconi_restore(marconi_lease const* lease, marconi_kv_view const* kv,
+                    marconi_state_view const* state, uint64_t from, void* stream);
 
 /* In place: gets pages for the request's first `tokens` tokens; `covered` says for how many. If
  * there is no room for all, nothing is evicted. */
@@ -241,10 +262,10 @@ int marconi_used_on(marconi_lease* lease, void* stream);
  * `freed`, in bytes, may be null. */
 int marconi_deduplicate(marconi_lease* lease, uint64_t* freed);
 
-/* A copy of the state at one position: state[i] is its piece i. */
+/* A copy of the state at one position. */
 typedef struct marconi_captured {
     uint64_t position;
-    void* const* state;
+    marconi_state_view state;
 } marconi_captured;
 
 typedef struct marconi_outcome {

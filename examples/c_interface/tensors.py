@@ -6,6 +6,10 @@ they are for as long as what is made of them is used.
                                  "block token head size")
     slots = tensors.StateSlots(cache, [ssm_states, conv_states])
     lease.restore(slots[request.slot], cache.kv_view(layers, request.block_table))
+
+    swa = [tensors.Window(kv[i], "block token head size") for kv in swa_caches for i in (0, 1)]
+    slots = tensors.StateSlots(cache, [ssm_states, conv_states, *swa])
+    lease.restore(slots.view(request.slot, request.swa_block_table), ...)
 """
 
 import marconi
@@ -77,41 +81,98 @@ def _layer_view(names, both, layer):
     return marconi.KvLayerView(**members)
 
 
+class Window:
+    """A tensor in which an engine keeps the rows of sliding windows by position, in blocks, with
+    its dimensions named in order: "block token head size", say. A row has all heads in one run.
+
+    A ring of R rows for each slot is one, too: blocks of R tokens, of which the block table names
+    the slot's for every R positions, [slot] * -(-position // R)."""
+
+    def __init__(self, tensor, dimensions):
+        _expect_tensor(tensor)
+        names = dimensions.split()
+        if names not in (["block", "token", "size"], ["block", "token", "head", "size"]):
+            _refuse(f"dimensions are {dimensions!r}; expected 'block token size' or"
+                    " 'block token head size'")
+        if len(tensor.shape) != len(names):
+            _refuse(f"a window's tensor has shape {tuple(tensor.shape)}; expected {dimensions!r}")
+        element = tensor.element_size()
+        self.address = tensor.data_ptr()
+        self.row_bytes = _run_of(tensor, 2, "rows") * element
+        self.strides = (tensor.stride()[1] * element, tensor.stride()[0] * element)
+        self.pool_blocks, self.block_tokens = tensor.shape[:2]
+
+
 class StateSlots:
-    """Made from tensors [slots, ...], one for each state piece: slots[i] is what restore and commit
-    take as the state of the request in slot i."""
+    """Made from tensors, one for each state piece: a tensor [slots, ...], or the Window of a piece
+    that is one. slots[i] is what restore and commit take as the state of the request in slot i, or,
+    where there are windows, slots.view(i, blocks), with the block table of the windows' rows."""
 
     def __init__(self, cache, tensors):
+        self._cache = cache
         if len(tensors) != len(cache.state_pieces):
             _refuse(f"{len(tensors)} tensors of states; expected {len(cache.state_pieces)}")
+        windows = [tensor for tensor in tensors if isinstance(tensor, Window)]
         for tensor, piece in zip(tensors, cache.state_pieces):
-            _expect_tensor(tensor)
-            _expect_slots_of(
-                piece.fixed_bytes + piece.window * piece.bytes_per_window_token, tensor)
-        counts = {tensor.shape[0] for tensor in tensors}
+            if isinstance(tensor, Window):
+                _expect_window(piece, tensor)
+            else:
+                _expect_slots_of(piece.fixed_bytes + piece.window * piece.bytes_per_window_token,
+                                 tensor)
+        counts = {tensor.shape[0] for tensor in tensors if not isinstance(tensor, Window)}
         if len(counts) > 1:
             _refuse(f"tensors differ in their number of slots: {sorted(counts)}")
-        self._count = counts.pop() if counts else 0
-        self._places = [(tensor.data_ptr(), tensor.stride()[0] * tensor.element_size())
+        self._count = counts.pop() if counts else None  # windows alone have no slots
+        self._places = [(tensor.address, 0) if isinstance(tensor, Window) else
+                        (tensor.data_ptr(), tensor.stride()[0] * tensor.element_size())
                         for tensor in tensors]
+        self._windows = [tensor.strides if isinstance(tensor, Window) else (0, 0)
+                         for tensor in tensors] if windows else None
+        shapes = {(window.block_tokens, window.pool_blocks) for window in windows} or {(0, 0)}
+        if len(shapes) != 1:
+            _refuse(f"windows differ in the size or number of blocks: {sorted(shapes)}")
+        self._shape = shapes.pop()
 
     def __len__(self):
-        return self._count
+        return self._count or 0
 
     def __getitem__(self, slot):
-        if self._places and not 0 <= slot < self._count:
+        if self._windows:
+            _refuse("windows are in blocks; expected view(slot, blocks)")
+        return self._addresses(slot)
+
+    def view(self, slot, blocks):
+        return self._cache.state_view(self._addresses(slot), self._windows, blocks, *self._shape)
+
+    def _addresses(self, slot):
+        if self._count is not None and not 0 <= slot < self._count:
             raise IndexError(f"slot {slot} of {self._count}")
         return [base + slot * stride for base, stride in self._places]
 
 
-def _expect_slots_of(wanted, tensor):
-    """A slot is in one piece, and as large as the state."""
+def _run_of(tensor, first, what):
+    """How many elements the dimensions from `first` on have, without gaps."""
     elements = 1
-    for size, stride in reversed(list(zip(tensor.shape, tensor.stride()))[1:]):
+    for size, stride in reversed(list(zip(tensor.shape, tensor.stride()))[first:]):
         if size != 1 and stride != elements:
-            _refuse(f"slots of shape {tuple(tensor.shape)} and strides {tuple(tensor.stride())}"
+            _refuse(f"{what} of shape {tuple(tensor.shape)} and strides {tuple(tensor.stride())}"
                     " have gaps inside")
         elements *= size
+    return elements
+
+
+def _expect_window(piece, window):
+    if piece.fixed_bytes != 0:
+        _refuse(f"a window for a piece of {piece.fixed_bytes} fixed bytes; expected rows alone")
+    if window.row_bytes != piece.bytes_per_window_token:
+        _refuse(f"a window's row has {window.row_bytes} bytes;"
+                f" expected {piece.bytes_per_window_token}")
+
+
+def _expect_slots_of(wanted, tensor):
+    """A slot is in one piece, and as large as the state."""
+    _expect_tensor(tensor)
+    elements = _run_of(tensor, 1, "slots")
     if elements * tensor.element_size() != wanted:
         _refuse(f"a slot has {elements} elements of {tensor.element_size()} bytes;"
                 f" expected {wanted} bytes")

@@ -76,7 +76,7 @@ class SameAsTheHeader(unittest.TestCase):
 
     def test_records(self):
         found = re.findall(r"typedef struct (marconi_\w+) \{(.*?)\} \1;", self.header, re.DOTALL)
-        self.assertEqual(len(found), 17)
+        self.assertEqual(len(found), 19)
         for name, members in found:
             expected = [one for line in members.split(";") if line.strip()
                         for one in self.declared(line)]
@@ -285,6 +285,53 @@ class Binding(unittest.TestCase):
             tensor = FakeTensor(memory, 0, shape, strides)
             self.refuses(lambda t=tensor: tensors.StateSlots(self.cache, [t]), words)
         self.refuses(lambda: tensors.StateSlots(self.cache, []), "0 tensors of states")
+
+    def test_windows_in_blocks_of_tensors(self):
+        with marconi.Cache(LOADED, state_pieces=[(16, 0, 0), (0, 4, 8)], flops_per_token=1.0,
+                           capacity=1 << 16) as cache:
+            states = (ctypes.c_uint32 * 16)(*range(1, 17))
+            rows = (ctypes.c_uint32 * 60)(*range(100, 160))
+            slots = FakeTensor(states, 0, (4, 4), (4, 1))
+            # five blocks of three tokens, rows of two heads; 36 to 38 in the third, 39 in the first
+            window = tensors.Window(FakeTensor(rows, 0, (5, 3, 2, 1), (12, 4, 1, 1)),
+                                    "block token head size")
+            by_blocks = tensors.StateSlots(cache, [slots, window])
+            self.assertEqual(len(by_blocks), 4)
+            table = [9] * 12 + [2, 0]
+            with cache.open(range(40)) as lease:
+                lease.commit(range(40), [(40, by_blocks.view(1, table))])
+            ring = (ctypes.c_uint32 * 24)()  # of six rows for each of two slots
+            rings = tensors.StateSlots(cache, [slots, tensors.Window(
+                FakeTensor(ring, 0, (2, 6, 2), (12, 2, 1)), "block token size")])
+            with cache.open(range(50)) as lease:
+                lease.restore(rings.view(3, [1] * -(-lease.resume_at // 6)))
+                self.refuses(lambda: lease.restore(by_blocks.view(1, [9] * 14)),
+                             "a block of the state_view is 9; expected less than pool_blocks, 5")
+                self.refuses(lambda: lease.restore(by_blocks.view(1, [2] * 13)),
+                             "number of blocks in the state_view is 13")
+                self.refuses(lambda: by_blocks[1], "expected view(slot, blocks)")
+                self.assertRaises(IndexError, lambda: by_blocks.view(4, table))
+                other = self.cache.state_view(self.at)
+                self.refuses(lambda: lease.restore(other), "a state of other pieces")
+                self.refuses(lambda: cache.state_view([1, 2], [(8, 0)]),
+                             "1 strides of state pieces; expected 2")
+            self.assertEqual(states[12:], [5, 6, 7, 8])
+            expected = [0] * 24
+            for token, first in ((36, 124), (37, 128), (38, 132), (39, 100)):
+                at = 12 + token % 6 * 2
+                expected[at:at + 2] = [first, first + 1]
+            self.assertEqual(ring[:], expected)
+            for made, words in (
+                    (lambda t: tensors.Window(t, "token size"), "dimensions are 'token size'"),
+                    (lambda t: tensors.Window(t, "block token size"), "expected 'block token size'"),
+                    (lambda t: tensors.StateSlots(cache, [window, window]), "16 fixed bytes"),
+                    (lambda t: tensors.StateSlots(cache, [slots, tensors.Window(
+                        FakeTensor(rows, 0, (5, 3, 1), (12, 4, 1)), "block token size")]),
+                     "row has 4 bytes; expected 8"),
+                    (lambda t: tensors.Window(FakeTensor(rows, 0, (5, 3, 2, 1), (12, 4, 2, 1)),
+                                              "block token head size"), "gaps inside")):
+                self.refuses(lambda m=made: m(FakeTensor(rows, 0, (5, 3, 2, 1), (12, 4, 1, 1))),
+                             words)
 
     def test_from_one_cache_into_pages_of_another(self):
         self.store(40)

@@ -5,6 +5,7 @@
 
 #include <support/catch.hpp>
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -80,6 +81,10 @@ struct engine_memory {
           .value_stride = 16}}};
     marconi_kv_view view{.layers = layers.data(), .layer_count = layers.size()};
     std::array<void*, 2> pieces{state.data(), state.data() + 16};
+
+    [[nodiscard]] marconi_state_view states() const {
+        return {.pieces = pieces.data(), .piece_count = pieces.size()};
+    }
 };
 
 /// In place without an engine's own KV.
@@ -89,13 +94,14 @@ int commit(marconi_lease* lease, std::vector<std::int32_t> const& tokens, engine
                           captured.data(), captured.size(), nullptr, outcome);
 }
 int restore(marconi_lease const* lease, engine_memory& to, std::uint64_t from = 0) {
-    return marconi_restore(lease, &to.view, to.pieces.data(), from, nullptr);
+    marconi_state_view const states = to.states();
+    return marconi_restore(lease, &to.view, &states, from, nullptr);
 }
 
 /// A request of `count` tokens that brings the state at one position.
 void store(opened const& with, engine_memory const& brought, std::size_t count, std::uint64_t at) {
     marconi_lease* lease = with.open(counting(count));
-    marconi_captured const there{at, brought.pieces.data()};
+    marconi_captured const there{at, brought.states()};
     REQUIRE(commit(lease, counting(count), &brought, {there}) == MARCONI_OK);
     marconi_close(lease);
 }
@@ -113,7 +119,7 @@ TEST_CASE("KV and states come back as they were committed") {
     CHECK(marconi_resume_at(first) == 0);
     CHECK(marconi_should_capture(first, 40, /*last=*/1) == 1);
     CHECK(marconi_should_capture(first, 17, 0) == 0);
-    marconi_captured const end{40, brought.pieces.data()};
+    marconi_captured const end{40, brought.states()};
     marconi_outcome outcome{};
     REQUIRE(commit(first, tokens, &brought, {end}, &outcome) == MARCONI_OK);
     CHECK(outcome.position == 40);
@@ -178,7 +184,8 @@ TEST_CASE("KV is where an engine with blocks, or with heads apart, has it") {
                          .block_tokens = 8};
     marconi_lease* next = with.open(counting(50));
     engine_memory found;
-    REQUIRE(marconi_restore(next, &view, found.pieces.data(), 3, nullptr) == MARCONI_OK);
+    marconi_state_view const states = found.states();
+    REQUIRE(marconi_restore(next, &view, &states, 3, nullptr) == MARCONI_OK);
     std::size_t wrong = 0;
     for (std::size_t layer = 0; layer < 2; ++layer)
         for (std::size_t t = 0; t < 40; ++t)
@@ -191,8 +198,7 @@ TEST_CASE("KV is where an engine with blocks, or with heads apart, has it") {
     CHECK(wrong == 0);
 
     auto const refused = [&] {
-        CHECK(marconi_restore(next, &view, found.pieces.data(), 0, nullptr) ==
-              MARCONI_INVALID_ARGUMENT);
+        CHECK(marconi_restore(next, &view, &states, 0, nullptr) == MARCONI_INVALID_ARGUMENT);
         return last_error();
     };
     view.block_count = 4;
@@ -237,6 +243,69 @@ TEST_CASE("a scheduler looks before it admits, and leaves no trace") {
     REQUIRE(marconi_read_stats(with.cache, &stats) == MARCONI_OK);
     CHECK(stats.requests == 1);
     CHECK(stats.leases == 0);
+}
+
+TEST_CASE("windows are read and written where the engine keeps their rows") {
+    opened const with;
+    engine_memory const brought{7};
+    marconi_state_view from = brought.states();
+    // The last four of 40 rows of 4 bytes, in blocks of three tokens: 36 to 38 in one, 39 in
+    // another.
+    std::array<unsigned char, 5 * 12> paged{};
+    std::array<void*, 2> paged_pieces{brought.pieces[0], paged.data()};
+    std::array<marconi_window_strides, 2> dense{{{0, 0}, {4, 12}}};
+    std::array<std::int32_t, 14> table{};
+    table[12] = 4;
+    table[13] = 1;
+    std::copy_n(brought.state.begin() + 16, 12, paged.begin() + 4 * 12);
+    std::copy_n(brought.state.begin() + 28, 4, paged.begin() + 12);
+    from.pieces = paged_pieces.data();
+    from.windows = dense.data();
+    from.blocks = table.data();
+    from.block_count = table.size();
+    from.block_tokens = 3;
+    from.pool_blocks = 5;
+    marconi_lease* lease = with.open(counting(40));
+    REQUIRE(commit(lease, counting(40), &brought, {{40, from}}) == MARCONI_OK);
+    marconi_close(lease);
+
+    lease = with.open(counting(50));
+    engine_memory found;
+    REQUIRE(restore(lease, found) == MARCONI_OK);
+    CHECK(found.state == brought.state);
+
+    // A ring of five rows, eight bytes apart: token t is in row t % 5.
+    std::array<unsigned char, 40> ring{};
+    std::array<void*, 2> ring_pieces{found.pieces[0], ring.data()};
+    std::array<marconi_window_strides, 2> const apart{{{0, 0}, {8, 0}}};
+    std::array<std::int32_t, 8> const round{};
+    marconi_state_view to{.pieces = ring_pieces.data(),
+                          .piece_count = 2,
+                          .windows = apart.data(),
+                          .blocks = round.data(),
+                          .block_count = round.size(),
+                          .block_tokens = 5};
+    REQUIRE(marconi_restore(lease, nullptr, &to, 0, nullptr) == MARCONI_OK);
+    for (std::size_t t = 36; t < 40; ++t)
+        for (std::size_t byte = 0; byte < 4; ++byte)
+            CHECK(ring[t % 5 * 8 + byte] == brought.state[16 + (t - 36) * 4 + byte]);
+
+    auto const refused = [&] {
+        CHECK(marconi_restore(lease, nullptr, &to, 0, nullptr) == MARCONI_INVALID_ARGUMENT);
+        return last_error();
+    };
+    to.block_count = 7;
+    CHECK(refused().find("number of blocks in the state_view is 7") == 0);
+    to.blocks = nullptr;
+    CHECK(refused() == "blocks of the state view is null");
+    to.blocks = round.data();
+    to.block_count = 8;
+    to.block_tokens = (std::uint64_t{1} << 32) + 5;
+    CHECK(refused().find("block_tokens of the state view is 4294967301") == 0);
+    to.block_tokens = 5;
+    to.piece_count = 1;
+    CHECK(refused() == "piece_count is 1; expected 2");
+    marconi_close(lease);
 }
 
 TEST_CASE("where prompts part, the prefill is asked for the state") {
@@ -295,7 +364,7 @@ TEST_CASE("KV in place is in the engine's own memory") {
     std::size_t const row = table[2] * pages.page_bytes + place.key_offset + 1 * 8; // token 9
     std::memset(pool.data() + row, 0xAB, 8);
     engine_memory const brought{7};
-    marconi_captured const end{10, brought.pieces.data()};
+    marconi_captured const end{10, brought.states()};
     REQUIRE(commit(lease, tokens, nullptr, {end}) == MARCONI_OK);
     marconi_let_go_checkpoint(lease);
     marconi_let_go_kv(lease);
@@ -433,14 +502,15 @@ TEST_CASE("a call that does not fit those before it is a contract's violation") 
     CHECK(marconi_destroy(with.cache) == MARCONI_CONTRACT_VIOLATION);
     CHECK(last_error() == "marconi_destroy: leases are open");
 
-    marconi_captured const end{40, brought.pieces.data()};
+    marconi_captured const end{40, brought.states()};
     REQUIRE(commit(lease, tokens, &brought, {end}) == MARCONI_OK);
     CHECK(commit(lease, counting(30), &brought) == MARCONI_INVALID_ARGUMENT);
     CHECK_FALSE(last_error().empty());
-    marconi_captured const late{41, brought.pieces.data()};
+    marconi_captured const late{41, brought.states()};
     CHECK(commit(lease, tokens, &brought, {late}) != MARCONI_OK);
-    marconi_captured const nowhere{40, nullptr};
-    CHECK(commit(lease, tokens, &brought, {nowhere}) == MARCONI_INVALID_ARGUMENT);
+    for (marconi_captured const nowhere : {marconi_captured{40, {}}, {40, {nullptr, 2}}})
+        CHECK(commit(lease, tokens, &brought, {nowhere}) == MARCONI_INVALID_ARGUMENT);
+    CHECK(last_error() == "pieces of the state view is null");
     marconi_close(lease);
 
     lease = with.open(counting(41));
@@ -493,7 +563,7 @@ TEST_CASE("what was learned is told") {
         std::vector<std::int32_t> tokens(90);
         std::iota(tokens.begin(), tokens.end(), first);
         marconi_lease* lease = with.open(tokens);
-        marconi_captured const end{80, brought.pieces.data()};
+        marconi_captured const end{80, brought.states()};
         if (marconi_resume_at(lease) < 80)
             REQUIRE(commit(lease, tokens, &brought, {end}) == MARCONI_OK);
         else
@@ -572,7 +642,7 @@ TEST_CASE("events wait until they are taken") {
         auto tokens = counting(20);
         tokens.push_back(-1);
         marconi_lease* lease = with.open(tokens, {}, 20);
-        marconi_captured const end{21, brought.pieces.data()};
+        marconi_captured const end{21, brought.states()};
         REQUIRE(commit(lease, tokens, &brought, {end}) == MARCONI_OK);
         marconi_close(lease);
         auto const forked = take();

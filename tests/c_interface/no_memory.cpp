@@ -47,7 +47,7 @@ public:
         if (answer == MARCONI_OK)
             answer = marconi_reserve(lease, tokens_.size(), nullptr, &covered);
         std::array<void*, 1> const state{state_.data()};
-        marconi_captured const end{covered, state.data()};
+        marconi_captured const end{covered, {.pieces = state.data(), .piece_count = 1}};
         if (answer == MARCONI_OK)
             answer = marconi_commit(lease, tokens_.data(), covered, nullptr, &end, 1, nullptr,
                                     &outcome_);

@@ -59,8 +59,9 @@ public:
         on_a_device& memory = served_.emplace_back();
         marconi_kv_layer_view const layer{.key = memory.rows.data()};
         marconi_kv_view const kv{.layers = &layer, .layer_count = 1};
-        void* const state = &memory.state;
+        void* const place = &memory.state;
         void* const copy = &memory.copy;
+        marconi_state_view const state{.pieces = &place, .piece_count = 1};
 
         marconi_scope const nobody{};
         marconi_lease* lease = nullptr;
@@ -68,7 +69,7 @@ public:
                              MARCONI_AFTER_ALL, 0, &lease) == MARCONI_OK);
         REQUIRE(marconi_restore(lease, &kv, &state, 0, on) == MARCONI_OK);
         prefill(memory, tokens, marconi_resume_at(lease), on);
-        marconi_captured const end{tokens.size(), &copy};
+        marconi_captured const end{tokens.size(), {.pieces = &copy, .piece_count = 1}};
         REQUIRE(marconi_commit(lease, tokens.data(), tokens.size(), &kv, &end, 1, on, nullptr) ==
                 MARCONI_OK);
         marconi_close(lease);
