@@ -129,8 +129,8 @@ Holdings = _record("Holdings", _counts("tokens kv_bytes checkpoint_bytes nodes c
 Stats = _record("Stats", [
     *_counts("requests hits tokens_asked tokens_matched tokens_resumed"),
     ("flops_asked", c_double), ("flops_saved", c_double),
-    *_counts("commits declined_commits evictions cleared capacity_bytes used_bytes kv_bytes"
-             " checkpoint_bytes nodes checkpoints leases")])
+    *_counts("commits declined_commits short_reserves evictions cleared capacity_bytes used_bytes"
+             " kv_bytes checkpoint_bytes nodes checkpoints leases")])
 Learning = _record("Learning", [
     ("requests", c_uint64),
     *((name, c_double) for name in "flops_asked shadow_saved odds_saved gdsf_saved".split()),

@@ -462,6 +462,7 @@ int marconi_read_stats(marconi_cache const* cache, marconi_stats* found) {
                                                .flops_saved = did.flops_saved.value(),
                                                .commits = did.commits,
                                                .declined_commits = did.declined_commits,
+                                               .short_reserves = did.short_reserves,
                                                .evictions = did.evictions(),
                                                .cleared = did.evictions(eviction_reason::clear),
                                                .capacity_bytes = has.capacity.value(),

@@ -315,8 +315,8 @@ typedef struct marconi_stats {
     uint64_t requests, hits;
     uint64_t tokens_asked, tokens_matched, tokens_resumed;
     double flops_asked, flops_saved;
-    uint64_t commits, declined_commits;
-    uint64_t evictions, cleared; /* of these, by marconi_clear() */
+    uint64_t commits, declined_commits, short_reserves; /* the latter two for want of room */
+    uint64_t evictions, cleared;                        /* of these, by marconi_clear() */
     uint64_t capacity_bytes, used_bytes, kv_bytes, checkpoint_bytes; /* now */
     uint64_t nodes, checkpoints, leases;
 } marconi_stats;

@@ -356,6 +356,11 @@ TEST_CASE("KV in place is in the engine's own memory") {
     std::uint64_t covered = 0;
     REQUIRE(marconi_reserve(lease, 20, nullptr, &covered) == MARCONI_OK);
     CHECK(covered == 20);
+    REQUIRE(marconi_reserve(lease, 100'000, nullptr, &covered) == MARCONI_OK);
+    CHECK(covered < 100'000);
+    marconi_stats stats{};
+    REQUIRE(marconi_read_stats(with.cache, &stats) == MARCONI_OK);
+    CHECK(stats.short_reserves == 1);
     REQUIRE(marconi_unreserve(lease, 10) == MARCONI_OK);
     std::array<std::uint32_t, 8> table{};
     std::size_t count = 0;

@@ -97,9 +97,11 @@ TEST_CASE("a reservation covers what was asked for, or what there is room for") 
     CHECK(cache.block_table(lease).size() == 3);
     CHECK(cache.reserve(lease, 41_tokens) == 40_tokens);
     CHECK(pages_used(cache) == 10);
+    CHECK(cache.stats().short_reserves == 1);
     CHECK(cache.reserve(lease, 41_tokens) == 40_tokens);
     auto const other = acquire(cache, text("other"));
     CHECK(cache.reserve(other, 5_tokens) == 0_tokens);
+    CHECK(cache.stats().short_reserves == 3);
     CHECK_SOUND(cache);
 }
 

@@ -130,8 +130,10 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
     loan.keep();
     if (!lease.pages.empty())
         lease.in_place = true; // it may write the tail of its last commit, too
-    return std::max(lease.position,
-                    std::min(until, (first + static_cast<std::uint32_t>(wanted)) * block));
+    auto const end = (first + static_cast<std::uint32_t>(wanted)) * block;
+    std::uint32_t const covered = std::max(lease.position, std::min(until, end));
+    entries.counts().short_reserves += covered < until;
+    return covered;
 }
 
 /// How many blocks hold the first `tokens` tokens and what the lease published.

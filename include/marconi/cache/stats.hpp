@@ -27,6 +27,7 @@ struct counters {
 
     std::uint64_t commits = 0;
     std::uint64_t declined_commits = 0; ///< that could not store all they brought, for lack of room
+    std::uint64_t short_reserves = 0;   ///< that covered fewer tokens than asked
     token_count tokens_stored;
     std::uint64_t checkpoints_stored = 0;
 
@@ -61,6 +62,7 @@ struct counters {
         flops_saved -= earlier.flops_saved;
         commits -= earlier.commits;
         declined_commits -= earlier.declined_commits;
+        short_reserves -= earlier.short_reserves;
         tokens_stored -= earlier.tokens_stored;
         checkpoints_stored -= earlier.checkpoints_stored;
         for (std::size_t i = 0; i < eviction_reasons; ++i) {

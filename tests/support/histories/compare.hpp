@@ -203,6 +203,7 @@ private:
         agree("FLOPs saved in all", c.flops_saved.value(), r.flops_saved.value());
         agree("commits", c.commits, r.commits);
         agree("declined commits", c.declined_commits, r.declined_commits);
+        agree("short reserves", c.short_reserves, r.short_reserves);
         agree("tokens stored", c.tokens_stored.value(), r.tokens_stored.value());
         agree("checkpoints stored", c.checkpoints_stored, r.checkpoints_stored);
         for (std::size_t i = 0; i < marconi::cache::eviction_reasons; ++i) {

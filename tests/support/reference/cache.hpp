@@ -155,6 +155,7 @@ public:
         lease& l = leases.at(slot);
         std::uint32_t covered = tokens;
         if (has_kv()) covered = reserve_pages(l, tokens);
+        counts.short_reserves += covered < tokens;
         peak = std::max(peak, used());
         return covered;
     }
