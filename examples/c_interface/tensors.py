@@ -84,6 +84,7 @@ def _layer_view(names, both, layer):
 class Window:
     """A tensor in which an engine keeps the rows of sliding windows by position, in blocks, with
     its dimensions named in order: "block token head size", say. A row has all heads in one run.
+    In head-major blocks each head is a state piece of its own: k[:, head], "block token size".
 
     A ring of R rows for each slot is one, too: blocks of R tokens, of which the block table names
     the slot's for every R positions, [slot] * -(-position // R)."""

@@ -333,6 +333,20 @@ class Binding(unittest.TestCase):
                 self.refuses(lambda m=made: m(FakeTensor(rows, 0, (5, 3, 2, 1), (12, 4, 1, 1))),
                              words)
 
+    def test_windows_in_head_major_blocks(self):
+        with marconi.Cache(LOADED, state_pieces=[(0, 3, 4)] * 2, flops_per_token=1.0,
+                           capacity=1 << 16) as cache:
+            rows = (ctypes.c_uint32 * 24)(*range(100, 124))  # [block 4, head 2, token 3]
+            by_head = tensors.StateSlots(cache, [tensors.Window(
+                FakeTensor(rows, 3 * head, (4, 3, 1), (6, 1, 1)), "block token size")
+                for head in (0, 1)])
+            with cache.open(range(8)) as lease:
+                lease.commit(range(8), [(8, by_head.view(0, [9, 3, 1]))])
+            heads = (ctypes.c_uint32 * 6)()
+            with cache.open(range(9)) as lease:
+                lease.restore([ctypes.addressof(heads), ctypes.addressof(heads) + 12])
+            self.assertEqual(heads[:], [120, 106, 107, 123, 109, 110])  # tokens 5, 6 and 7
+
     def test_from_one_cache_into_pages_of_another(self):
         self.store(40)
         with marconi.Cache(LOADED, **MODEL, block_tokens=4) as fast:

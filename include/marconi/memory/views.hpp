@@ -49,7 +49,8 @@ struct kv_view {
 };
 
 /// How far apart a window's rows are in an engine that keeps them by position, in bytes: token t's
-/// row is at piece + block * block_stride + slot * row_stride, in a kv_view's manner.
+/// row is at piece + block * block_stride + slot * row_stride, in a kv_view's manner. (Where a
+/// row's heads lie apart, each head is a state piece of its own.)
 struct window_strides {
     std::ptrdiff_t row = 0;   ///< 0: dense
     std::ptrdiff_t block = 0; ///< both 0: this piece is in one run
