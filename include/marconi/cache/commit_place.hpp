@@ -1,6 +1,6 @@
 #pragma once
 
-#include <marconi/cache/commit_size.hpp>
+#include <marconi/cache/commit_arrivals.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/core/units.hpp>
 #include <marconi/index/paths.hpp>
@@ -13,40 +13,23 @@
 
 namespace marconi::cache {
 
-/// The middle of a commit: which pages and which segment the new tokens [known_, end_) go to, and
-/// the nodes that they become.
-template <class Entries, token Token>
-class placed_commit : public sized_commit<Entries, Token> {
-    using base = sized_commit<Entries, Token>;
-
+/// Which pages and which segment the new tokens [known, end) of a commit go to, and the nodes that
+/// they become. `Work` is a commit_work.
+template <class Work>
+class commit_place {
 public:
-    using base::base;
+    explicit commit_place(Work& work) : w_{work} {}
 
-protected:
-    using base::arrivals_;
-    using base::attachment_;
-    using base::block_;
-    using base::end_;
-    using base::entries_;
-    using base::known_;
-    using base::lease_;
-    using base::outcome_;
-    using base::store_;
-    using base::surplus_;
-    using base::taken_;
-    using base::tokens_;
-    using base::tree_;
-
-    /// The page of each block of [known_, end_): the lease's where it has one, else a fresh one.
+    /// The page of each block of [known, end): the lease's where it has one, else a fresh one.
     [[nodiscard]] std::span<page_id const> block_pages(std::span<page_id const> fresh) {
-        if (end_ == known_ || !entries_.has_kv()) return {};
-        if (lease_.pages.empty()) return fresh;
+        if (w_.end == w_.known || !w_.entries.has_kv()) return {};
+        if (w_.lease.pages.empty()) return fresh;
         std::size_t used = 0;
-        auto const last = static_cast<std::uint32_t>(divide_up(end_, block_));
-        pages_.reserve(last - known_ / block_);
-        for (std::uint32_t b = known_ / block_; b < last; ++b)
-            pages_.push_back(lease_.owns_block(b) ? lease_.pages[b - lease_.first_block]
-                                                  : fresh[used++]);
+        auto const last = static_cast<std::uint32_t>(divide_up(w_.end, w_.block));
+        pages_.reserve(last - w_.known / w_.block);
+        for (std::uint32_t b = w_.known / w_.block; b < last; ++b)
+            pages_.push_back(w_.lease.owns_block(b) ? w_.lease.pages[b - w_.lease.first_block]
+                                                    : fresh[used++]);
         return pages_;
     }
     /// `pages`, which begin with that of block `first`, without those of blocks whose tokens others
@@ -54,83 +37,86 @@ protected:
     [[nodiscard]] std::span<page_id const> without_known(std::uint32_t first,
                                                          std::span<page_id const> pages) {
         std::size_t const known =
-            known_ == end_ ? pages.size()
-                           : std::min<std::size_t>(pages.size(), known_ / block_ - first);
+            w_.known == w_.end ? pages.size()
+                               : std::min<std::size_t>(pages.size(), w_.known / w_.block - first);
         for (page_id const page : pages.first(known))
-            if (!lease_.owns_block(first++)) surplus_.push_back(page);
+            if (!w_.lease.owns_block(first++)) w_.surplus.push_back(page);
         return pages.subspan(known);
     }
 
-    /// Where the tokens of [known_, end_) go: behind the attachment's own, if these end their
+    /// Where the tokens of [known, end) go: behind the attachment's own, if these end their
     /// segment and the block that both touch can be one page; else into a segment of their own.
     struct new_edge {
         index::segment_id segment;
         bool extends = false;
     };
     [[nodiscard]] new_edge place_tokens(std::span<page_id const> blocks) {
-        if (end_ == known_) return {};
-        auto const& n = tree_[attachment_];
-        if (!n.is_root() && tree_.paths().ends_at(n.segment, known_) && can_take_block(blocks)) {
-            tree_.paths().reserve_extension(n.segment, end_);
+        if (w_.end == w_.known) return {};
+        auto const& n = w_.tree[w_.attachment];
+        if (!n.is_root() && w_.tree.paths().ends_at(n.segment, w_.known) &&
+            can_take_block(blocks)) {
+            w_.tree.paths().reserve_extension(n.segment, w_.end);
             return {n.segment, true};
         }
-        return {tree_.paths().create(known_, tokens_.subspan(known_, end_ - known_))};
+        return {w_.tree.paths().create(w_.known, w_.tokens.subspan(w_.known, w_.end - w_.known))};
     }
 
     void publish_kv(new_edge const& edge, std::span<page_id const> blocks) noexcept {
-        std::uint32_t const first_block = known_ / block_;
+        std::uint32_t const first_block = w_.known / w_.block;
         if (edge.extends) extend_attachment(blocks);
         if (!blocks.empty())
             std::copy(blocks.begin(), blocks.end(),
-                      tree_.paths()
+                      w_.tree.paths()
                           .pages(edge.segment, first_block,
                                  first_block + static_cast<std::uint32_t>(blocks.size()))
                           .begin());
-        std::uint32_t begin = known_;
+        std::uint32_t begin = w_.known;
         auto const add = [&](std::uint32_t end) {
             if (!blocks.empty()) own_blocks(begin, end, blocks);
-            attachment_ = entries_.add(attachment_, edge.segment, end,
-                                       begin == known_ && !edge.extends, lease_.weight, lease_.in);
+            w_.attachment =
+                w_.entries.add(w_.attachment, edge.segment, end, begin == w_.known && !edge.extends,
+                               w_.lease.weight, w_.lease.in);
             begin = end;
         };
-        for (std::size_t i = 0; i < taken_; ++i)
-            if (arrivals_[i].position > known_) add(arrivals_[i].position);
-        if (end_ > begin) add(end_);
-        outcome_.stored_tokens = token_count{end_ - known_};
+        for (arrival const& a : w_.arrivals.taken())
+            if (a.position > w_.known) add(a.position);
+        if (w_.end > begin) add(w_.end);
+        w_.outcome.stored_tokens = token_count{w_.end - w_.known};
     }
 
 private:
     /// The attachment's page of the block that the new tokens begin inside; none if they begin at a
     /// block's start.
     [[nodiscard]] page_id page_gone_on_in(std::span<page_id const> blocks) const {
-        if (blocks.empty() || known_ % block_ == 0) return {};
-        return entries_.page_of_block(tree_[attachment_], known_ / block_);
+        if (blocks.empty() || w_.known % w_.block == 0) return {};
+        return w_.entries.page_of_block(w_.tree[w_.attachment], w_.known / w_.block);
     }
     /// Whether the attachment can take over the new tokens' page of its last block, which begins
     /// with the same tokens. Not where somebody else may be reading the page that it has.
     [[nodiscard]] bool can_take_block(std::span<page_id const> blocks) const {
         page_id const own = page_gone_on_in(blocks);
         if (!own || own == blocks.front()) return true;
-        auto const ours = std::count(lease_.replaced.begin(), lease_.replaced.end(), own);
-        return tree_[attachment_].payload.kv_pins == (stands_at_attachment() ? 2u : 1u) &&
-               store_.pages().owners(own) == static_cast<std::uint32_t>(1 + ours);
+        auto const ours = std::count(w_.lease.replaced.begin(), w_.lease.replaced.end(), own);
+        return w_.tree[w_.attachment].payload.kv_pins == (stands_at_attachment() ? 2u : 1u) &&
+               w_.store.pages().owners(own) == static_cast<std::uint32_t>(1 + ours);
     }
     /// Whether the lease itself pins the attachment, beside the pin of this commit.
     [[nodiscard]] bool stands_at_attachment() const {
-        return lease_.kv_pinned && lease_.node == attachment_;
+        return w_.lease.kv_pinned && w_.lease.node == w_.attachment;
     }
 
     /// Appends the tokens to the attachment's segment. If they go on inside its last block, it
     /// takes over their page; tables handed out to this lease may still name its old one.
     void extend_attachment(std::span<page_id const> blocks) noexcept {
         page_id const old = page_gone_on_in(blocks);
-        tree_.paths().extend(tree_[attachment_].segment, tokens_.subspan(known_, end_ - known_));
+        w_.tree.paths().extend(w_.tree[w_.attachment].segment,
+                               w_.tokens.subspan(w_.known, w_.end - w_.known));
         if (!old || old == blocks.front()) return;
-        store_.pages().share(blocks.front());
-        if (stands_at_attachment() && store_.pages().owners(old) == 1)
-            lease_.replaced.push_back(old);
+        w_.store.pages().share(blocks.front());
+        if (stands_at_attachment() && w_.store.pages().owners(old) == 1)
+            w_.lease.replaced.push_back(old);
         else
-            store_.pages().release(old);
+            w_.store.pages().release(old);
     }
 
     /// Counts a reference to the page of each block of [begin, end) for the node that will hold it.
@@ -138,16 +124,17 @@ private:
     void own_blocks(std::uint32_t begin, std::uint32_t end,
                     std::span<page_id const> blocks) noexcept {
         auto const share = [&](std::uint32_t b) {
-            store_.pages().share(blocks[b - known_ / block_]);
+            w_.store.pages().share(blocks[b - w_.known / w_.block]);
         };
-        std::uint32_t first = begin / block_;
-        if (begin != known_ && begin % block_ != 0) share(first++); // the node above has it too
-        auto const last = static_cast<std::uint32_t>(divide_up(end, block_));
-        for (std::uint32_t b = std::max(first, lease_.first_block);
-             b < std::min(last, lease_.end_block()); ++b)
+        std::uint32_t first = begin / w_.block;
+        if (begin != w_.known && begin % w_.block != 0) share(first++); // the node above has it too
+        auto const last = static_cast<std::uint32_t>(divide_up(end, w_.block));
+        for (std::uint32_t b = std::max(first, w_.lease.first_block);
+             b < std::min(last, w_.lease.end_block()); ++b)
             share(b);
     }
 
+    Work& w_;
     std::vector<page_id> pages_; ///< of the new tokens' blocks, where some are the lease's
 };
 

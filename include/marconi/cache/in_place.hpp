@@ -9,7 +9,6 @@
 #include <marconi/core/types.hpp>
 #include <marconi/core/units.hpp>
 #include <marconi/memory/concepts.hpp>
-#include <marconi/memory/transfer.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -53,29 +52,6 @@ template <class Entries>
     std::ranges::copy(std::span{lease.pages}.subspan(own - lease.first_block),
                       std::span{table}.subspan(own - first).begin());
     return table;
-}
-
-/// A lease that has reserved pages, but commits a copy, also gets what others published up to
-/// `known` in its own pages, which its block table names: from its position to the one returned.
-[[nodiscard]] inline std::uint32_t known_until(lease_record const& lease, std::uint32_t known,
-                                               std::uint32_t block) {
-    if (!lease.in_place) return lease.position;
-    return std::max(lease.position, std::min(known, lease.end_block() * block));
-}
-template <class Entries, class Stream>
-void save_known(Entries& entries, lease_record const& lease, std::uint32_t known,
-                memory::kv_view kv, Stream const& stream) {
-    std::uint32_t const block = entries.store().layout().block_tokens();
-    std::uint32_t const end = known_until(lease, known, block);
-    if (kv.layers.empty() || lease.position == end) return;
-    std::size_t const first = lease.position / block;
-    auto const pages =
-        std::span{lease.pages}.subspan(first - lease.first_block, divide_up(end, block) - first);
-    memory::kv_transfer const work{.begin = token_count{lease.position},
-                                   .end = token_count{end},
-                                   .pages = pages,
-                                   .engine = kv};
-    entries.store().save(memory::transfer{.kv = work, .checkpoints = {}}, stream);
 }
 
 inline void check_reserve(lease_record const& lease, token_count tokens) {
