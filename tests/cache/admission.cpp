@@ -196,6 +196,21 @@ TEST_CASE("always names every so many tokens") {
     CHECK(acquire(cache, numbered(1, 24)).should_capture(24_tokens)); // the prompt's last
 }
 
+TEST_CASE("of every so many tokens a plan names those on the grid, in time for a few") {
+    counting_cache<policy::lru, policy::always> cache{
+        room_for(hybrid(), 1000), {.checkpoint_grid = 6_tokens}, policy::always{.every = 4_tokens}};
+    auto const ask = [&](std::size_t tokens, std::uint64_t every) {
+        cache.admission().every = token_count{every};
+        return positions(cache.plan(cache.match({}, numbered(1, tokens))).captures.at);
+    };
+    CHECK(ask(40, 4) == named{12, 24, 36});
+    CHECK(ask(40, 7) == named{});
+    CHECK(ask(43, 7) == named{42});
+    CHECK(ask(40, 18) == named{18, 36});
+    CHECK(ask(40, ~0ull) == named{});
+    CHECK(ask(40, ~0ull / 2 + 1) == named{});
+}
+
 namespace {
 
 /// Names whatever it is told to, sensible or not.

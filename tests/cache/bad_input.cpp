@@ -132,8 +132,9 @@ TEST_CASE("FLOPs of 0 or more, and finite") {
         return invalid([&] { memory::ledger_store{model, 1_GiB}; });
     };
     double const infinite = std::numeric_limits<double>::infinity();
-    CHECK(refused({.per_token = -1}) ==
-          "flops.per_token is -1.000000; expected 0 or more, and finite");
+    CHECK(refused({.per_token = -1}) == "flops.per_token is -1; expected 0 or more, and finite");
+    CHECK(refused({.per_token = -1e-9}) ==
+          "flops.per_token is -1e-09; expected 0 or more, and finite");
     CHECK(refused({.per_pair = infinite}).find("flops.per_pair is inf") == 0);
     CHECK(refused({.per_pair = 1e300}).find("flops of the longest sequence is inf") == 0);
     CHECK(refused({.per_token = 1e192}).find("; expected at most 1e200") != std::string::npos);
@@ -341,7 +342,7 @@ TEST_CASE("views that fit the model, in a commit") {
     }
     SECTION("a piece's pointer") {
         b.pieces[1][1] = nullptr;
-        CHECK(refused(b.engine.kv(), b.captured) == "state_view: a piece is a null pointer");
+        CHECK(refused(b.engine.kv(), b.captured) == "state_view: piece 1 is a null pointer");
     }
     b = brought{engine_model(), tokens, {5, 10}};
     auto const outcome =

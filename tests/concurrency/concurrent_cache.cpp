@@ -291,6 +291,50 @@ int others_call(interrupted_cache& cache, footprint const& model, sequence const
 
 } // namespace
 
+TEST_CASE("it is made of what a prefix_cache is made of") {
+    footprint const model = support::hybrid_model();
+    cache::concurrent_cache cache{memory::host_store{model, 1_MiB}, {.checkpoint_grid = 7_tokens}};
+    cache.beside_readers([](auto const& of) { CHECK(of.options().checkpoint_grid == 7_tokens); });
+    cache::concurrent_cache<tune::learning_cache<memory::host_store>> const learns{
+        memory::host_store{model, 1_MiB},
+        {.checkpoint_grid = 8_tokens},
+        tune::learning_options{.shadow_multiple = 2}};
+    CHECK(learns.holds().used == 0_B);
+}
+
+namespace {
+
+/// Asks another lease what acquire() decided, in the middle of a commit.
+struct asks_a_lease {
+    std::function<void()>* ask;
+    void observe(cache::event<std::int32_t> const&) noexcept { (*ask)(); }
+};
+using asked_cache = cache::concurrent_cache<
+    cache::prefix_cache<memory::ledger_store, policy::branch_and_tail, policy::lru, asks_a_lease>>;
+
+} // namespace
+
+TEST_CASE("what a lease was given is told without waiting for other calls") {
+    std::function<void()> ask = [] {};
+    asked_cache cache{memory::ledger_store{support::hybrid_model(), 1_MiB},
+                      {},
+                      policy::branch_and_tail{},
+                      policy::lru{},
+                      asks_a_lease{&ask}};
+    sequence const prompt{1, 2, 3, 4};
+    auto const one = cache.open({}, prompt), other = cache.open({.tenant = 1}, prompt);
+    int asked = 0;
+    ask = [&] {
+        CHECK(other.resume_at() == 0_tokens);
+        CHECK(other.capture_at().empty());
+        CHECK(other.should_capture(4_tokens, true));
+        ++asked;
+    };
+    (void)cache.commit(one, prompt);
+    CHECK(asked > 0);
+    ask = [] {};
+}
+
 TEST_CASE("while one restores, others change the cache") {
     footprint const model = support::hybrid_model();
     interrupted_store store{model, byte_count{1 << 14}, {.block_tokens = 4_tokens}};

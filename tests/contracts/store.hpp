@@ -324,7 +324,7 @@ inline std::vector<spoiled> all_spoiled() {
          [](auto&, auto& pieces, auto&, auto&, auto&) { pieces.pop_back(); }},
         {"number of pieces in the state_view is 5; expected 4",
          [](auto&, auto& pieces, auto&, auto&, auto&) { pieces.push_back(pieces[0]); }},
-        {"state_view: a piece is a null pointer",
+        {"state_view: piece 3 is a null pointer",
          [](auto&, auto& pieces, auto&, auto&, auto&) { pieces.back() = nullptr; }},
     };
 }

@@ -145,7 +145,7 @@ private:
         cache_.restore(r.lease, r.in_place ? marconi::memory::kv_view{} : slot->kv(), slot->state(),
                        on(r));
         check_restored(r);
-        read_in_place(r);
+        read_in_place(r, /*named=*/r.in_place);
     }
 
     /// The request goes on on another stream, behind what it has enqueued.
@@ -163,6 +163,7 @@ private:
             to = std::max(
                 r.done, std::min(to, static_cast<std::size_t>(
                                          cache_.reserve(r.lease, token_count{to}, on(r)).value())));
+            if (below(4) == 0) read_in_place(r, /*named=*/true);
             write_in_place(r, r.done, to);
             if (below(3) == 0) draft(r, to);
         } else {
@@ -198,9 +199,10 @@ private:
         write_in_place(r, from, std::max(from, covered));
         cache_.unreserve(r.lease, token_count{from});
     }
-    void read_in_place(request& r) {
+    /// `named`: restore or reserve has named its stream since the last commit.
+    void read_in_place(request& r, bool named = false) {
         if (!r.in_place && !r.reads_too) return;
-        r.lease.used_on(on(r));
+        if (!named || below(2) == 0) r.lease.used_on(on(r));
         check_in_place(r,
                        r.in_place ? r.done : static_cast<std::size_t>(r.lease.position().value()));
     }

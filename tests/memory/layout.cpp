@@ -113,6 +113,18 @@ TEST_CASE("page_layout: a checkpoint grows until its windows are full") {
     CHECK(layout.model().checkpoint_bytes(8_tokens) == 197_B); // without padding
 }
 
+TEST_CASE("page_layout: a checkpoint has all pieces, those of equal sizes, too") {
+    page_layout const layout{state_model({{.fixed_bytes = 100},
+                                          {.window = 2, .bytes_per_window_token = 7},
+                                          {.fixed_bytes = 100},
+                                          {.window = 2, .bytes_per_window_token = 7},
+                                          {.fixed_bytes = 100}}),
+                             {.page_bytes = 256_B}};
+    CHECK(layout.checkpoint_bytes(0_tokens) == 336_B); // three times 112
+    CHECK(layout.checkpoint_bytes(1_tokens) == 368_B); // and twice 16
+    CHECK(layout.checkpoint_bytes(9_tokens) == 368_B);
+}
+
 TEST_CASE("page_layout: an attention-only model has checkpoints of nothing") {
     page_layout const layout{kv_model({{2, 2}}), {}};
     CHECK(layout.checkpoint_bytes(100_tokens) == 0_B);
@@ -127,6 +139,9 @@ TEST_CASE("page_layout: options out of range throw and say what is allowed") {
     CHECK(what({}) == "footprint is empty; expected a model with KV, or checkpoints, or both");
     CHECK(what(kv_model({{0, 0}})) ==
           "footprint is empty; expected a model with KV, or checkpoints, or both");
+    for (state_piece const nothing : {state_piece{}, {.bytes_per_window_token = 8}, {.window = 8}})
+        CHECK(what(state_model({nothing, nothing})) ==
+              "bytes of a checkpoint is 0; expected more than 0, where there is no KV");
     for (std::uint64_t const bytes : {0u, 1u, 255u, 257u, 1000u})
         CHECK(what(state_model({{.fixed_bytes = 8}}), {.page_bytes = byte_count{bytes}}) ==
               "page_bytes is " + std::to_string(bytes) +

@@ -66,16 +66,11 @@ TEST_CASE("a tournament's first nodes may have large ids") {
     CHECK_FALSE(index.contains(node_id{1'000'001}));
 }
 
-TEST_CASE("a tournament that was moved from is empty, and can be used again") {
+TEST_CASE("a tournament can be copied and moved") {
     tournament_index<int> index;
     index.insert(node_id{9}, 5);
     tournament_index<int> const copy = index;
     tournament_index<int> const moved = std::move(index);
     CHECK(*moved.top() == node_id{9});
     CHECK(*copy.top() == node_id{9});
-    CHECK(index.size() == 0);
-    CHECK_FALSE(index.top());
-    index.insert(node_id{3}, 7);
-    CHECK(index.size() == 1);
-    CHECK(*index.top() == node_id{3});
 }

@@ -29,11 +29,9 @@ public:
     candidates(Store store, Eviction eviction)
         : store_{std::move(store)},
           eviction_{std::move(eviction)},
-          tree_{store_.layout().block_tokens(), store_.layout().model().has_kv()},
+          tree_{store_.layout().block_tokens(), store_.layout().has_kv()},
           checkpoints_{std::min(store_.layout().checkpoint_pages(token_count{most_tokens}),
-                                store_.pages().capacity())},
-          has_kv_{store_.layout().model().has_kv()},
-          needs_checkpoint_{store_.layout().model().has_checkpoints()} {}
+                                store_.pages().capacity())} {}
 
     [[nodiscard]] Store& store() { return store_; }
     [[nodiscard]] Store const& store() const { return store_; }
@@ -46,8 +44,10 @@ public:
     void set_clock(tick now) { now_ = now; }
 
     /// Whether resuming needs a checkpoint; whether blocks have pages.
-    [[nodiscard]] bool needs_checkpoint() const { return needs_checkpoint_; }
-    [[nodiscard]] bool has_kv() const { return has_kv_; }
+    [[nodiscard]] bool needs_checkpoint() const {
+        return store_.layout().model().has_checkpoints();
+    }
+    [[nodiscard]] bool has_kv() const { return store_.layout().has_kv(); }
     [[nodiscard]] bool has_checkpoint(node_id id) const {
         return bool{tree_[id].payload.checkpoint};
     }
@@ -57,7 +57,7 @@ public:
 
     /// Pages of the blocks that a node's edge touches; none for a model without KV.
     [[nodiscard]] std::span<page_id const> pages(node_type const& n) const {
-        if (!has_kv_ || n.length == 0) return {};
+        if (!has_kv() || n.length == 0) return {};
         return tree_.paths().pages(n.segment, n.start() / block(), (n.depth - 1) / block() + 1);
     }
 
@@ -111,10 +111,13 @@ public:
     }
 
     [[nodiscard]] policy::candidate_facts facts(node_type const& n) const {
-        std::uint32_t const above = needs_checkpoint_ ? n.payload.resume_above : n.start();
-        bool const saves = !needs_checkpoint_ || n.payload.checkpoint;
+        return facts(n, pages_freed(n));
+    }
+    [[nodiscard]] policy::candidate_facts facts(node_type const& n, std::uint32_t freed) const {
+        std::uint32_t const above = needs_checkpoint() ? n.payload.resume_above : n.start();
+        bool const saves = !needs_checkpoint() || n.payload.checkpoint;
         byte_count const page = store_.layout().page_bytes();
-        return {.bytes_freed = page * pages_freed(n),
+        return {.bytes_freed = page * freed,
                 .flops_saved = saves ? store_.layout().model().flops.between(token_count{above},
                                                                              token_count{n.depth})
                                      : flop_count{},
@@ -133,7 +136,8 @@ public:
     void rerank(node_id id) noexcept {
         node_type& n = tree_[id];
         if (!is_candidate(n)) return unrank(id);
-        policy::candidate_facts const known = facts(n);
+        std::uint32_t const freed = pages_freed(n);
+        policy::candidate_facts const known = facts(n, freed);
         bool const fresh = n.payload.ranked_pages == entry_type::unranked;
         if (fresh) {
             try {
@@ -146,8 +150,8 @@ public:
             eviction_.update(id, n.payload.history, known);
             candidate_pages_ -= n.payload.ranked_pages;
         }
-        n.payload.ranked_pages = static_cast<std::uint32_t>(known.bytes_freed / known.page_bytes);
-        candidate_pages_ += n.payload.ranked_pages;
+        n.payload.ranked_pages = freed;
+        candidate_pages_ += freed;
     }
 
     /// Takes a node that is about to go, or is no candidate any more, out of the policy's index.
@@ -207,8 +211,6 @@ private:
         if (unranked_candidates_) throw std::bad_alloc{};
     }
 
-    bool has_kv_;
-    bool needs_checkpoint_;
     std::uint64_t candidate_pages_ = 0;
     bool unranked_candidates_ = false;
 };

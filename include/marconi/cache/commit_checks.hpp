@@ -93,12 +93,15 @@ void check_commit(Entries const& entries, lease_record const& lease, std::span<T
     check_continuation(entries, lease, tokens);
 }
 
-/// What the store will read must fit its layout: the KV of tokens [from, end), and every state.
+/// What the store will read must fit its layout: the KV of tokens [from, end), and every state. A
+/// view's layers must even if nothing is copied, so that a wrong one shows before it matters.
 template <class Store>
 void check_views(Store const& store, token_count from, token_count end, computed const& brought) {
     if constexpr (memory::reads_views<Store>) {
-        if (!brought.kv.layers.empty() && store.layout().model().has_kv() && from < end)
-            memory::check_view(brought.kv, from, end, store.layout());
+        if (!brought.kv.layers.empty() && store.layout().has_kv()) {
+            memory::check_layers(brought.kv, store.layout());
+            if (from < end) memory::check_view(brought.kv, from, end, store.layout());
+        }
         for (captured_state const& c : brought.checkpoints)
             memory::check_view(c.state, c.position, store.layout());
     }

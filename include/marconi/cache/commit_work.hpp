@@ -26,8 +26,8 @@ struct commit_work {
     using store_type = std::remove_cvref_t<decltype(std::declval<Entries&>().store())>;
 
     commit_work(Entries& in, lease_table const& all_leases, lease_record& of,
-                std::span<TokenType const> sequence, computed const& what)
-        : entries{in}, leases{all_leases}, lease{of}, tokens{sequence}, brought{what} {}
+                std::span<TokenType const> so_far, computed const& what)
+        : entries{in}, leases{all_leases}, lease{of}, tokens{so_far}, brought{what} {}
 
     Entries& entries;
     typename Entries::tree_type& tree = entries.tree();
@@ -51,9 +51,9 @@ struct commit_work {
         node_id const root = tree.find_root(lease.in);
         return {root ? root : tree.make_root(lease.in), 0};
     }
-    /// Follows the sequence, or its first tokens, from `from` as far as it is stored.
-    node_id follow(index::location from, std::span<TokenType const> sequence) {
-        index::location const at = tree.walk(from, sequence, [](node_id) {});
+    /// Follows all tokens, or the first ones, from `from` as far as they are stored.
+    node_id follow(index::location from, std::span<TokenType const> first_ones) {
+        index::location const at = tree.walk(from, first_ones, [](node_id) {});
         known = at.depth;
         return attachment = at.node;
     }

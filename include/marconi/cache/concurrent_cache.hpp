@@ -38,9 +38,10 @@ public:
     class lease;
 
     /// Takes what the cache's constructor takes.
-    template <class... Arguments>
-    explicit concurrent_cache(Arguments&&... arguments)
-        : cache_{std::forward<Arguments>(arguments)...} {}
+    template <class... More>
+    explicit concurrent_cache(typename Cache::store_type store, cache_options options = {},
+                              More&&... more)
+        : cache_{std::move(store), options, std::forward<More>(more)...} {}
 
     [[nodiscard]] match_result match(scope const& in, std::span<token_type const> prompt,
                                      match_options options = {}) const {
@@ -62,9 +63,10 @@ public:
 
     void restore(lease const& l, memory::kv_view kv, memory::state_view state,
                  stream const& on = Cache::unnamed(), token_count from = {}) const {
-        if constexpr (copies_unlocked) {
-            std::shared_lock held{mutex_};
-            cache_.restore(l.inner_, kv, state, on, from, until_copying{held});
+        if constexpr (copies_unlocked<typename Cache::store_type>) {
+            beside_readers([&](Cache const& c) {
+                return c.prepare_restore(l.inner_, kv, state, from);
+            }).copy(store());
         } else {
             std::unique_lock const held{mutex_}; // an ordered store notes who waits for whom
             cache_.restore(l.inner_, kv, state, on, from);
@@ -85,7 +87,7 @@ public:
     commit_outcome commit(lease const& l, std::span<token_type const> tokens,
                           computed const& brought = {}, stream const& on = Cache::unnamed()) {
         std::unique_lock held{mutex_};
-        if constexpr (copies_unlocked)
+        if constexpr (copies_unlocked<typename Cache::store_type>)
             return cache_.commit(l.inner_, tokens, brought, on, without_lock{held});
         else
             return cache_.commit(l.inner_, tokens, brought, on);
@@ -134,9 +136,6 @@ public:
     }
 
 private:
-    static constexpr bool copies_unlocked =
-        relocking<without_lock<std::unique_lock<fair_shared_mutex>>, typename Cache::store_type>;
-
     mutable fair_shared_mutex mutex_;
     Cache cache_;
 };
@@ -147,14 +146,10 @@ class concurrent_cache<Cache>::lease {
 public:
     /// Holds nothing.
     lease() = default;
-    lease(lease&& other) noexcept
-        : of_{std::exchange(other.of_, nullptr)}, inner_{std::move(other.inner_)} {}
-    lease& operator=(lease&& other) noexcept {
-        if (this != &other) {
-            release();
-            of_ = std::exchange(other.of_, nullptr);
-            inner_ = std::move(other.inner_);
-        }
+    lease(lease&&) noexcept = default;
+    lease& operator=(lease other) noexcept {
+        std::swap(of_, other.of_);
+        std::swap(inner_, other.inner_);
         return *this;
     }
     ~lease() { release(); }
@@ -162,18 +157,14 @@ public:
     [[nodiscard]] explicit operator bool() const { return bool{inner_}; }
     [[nodiscard]] bool stale() const { return inner_.stale(); }
 
-    [[nodiscard]] token_count resume_at() const {
-        return read([](auto const& l) { return l.resume_at(); });
-    }
+    [[nodiscard]] token_count resume_at() const { return inner_.resume_at(); }
     [[nodiscard]] token_count position() const {
         return read([](auto const& l) { return l.position(); });
     }
     /// Valid while the lease lives.
-    [[nodiscard]] std::span<token_count const> capture_at() const {
-        return read([](auto const& l) { return l.capture_at(); });
-    }
+    [[nodiscard]] std::span<token_count const> capture_at() const { return inner_.capture_at(); }
     [[nodiscard]] bool should_capture(token_count position, bool last = false) const {
-        return read([=](auto const& l) { return l.should_capture(position, last); });
+        return inner_.should_capture(position, last);
     }
     void used_on(stream const& on) const {
         change([&](auto& l) { l.used_on(on); }, inner_);
@@ -187,34 +178,32 @@ public:
     }
     void release() noexcept {
         change([](auto& l) { l.release(); }, inner_);
-        of_ = nullptr;
     }
 
 private:
     friend concurrent_cache;
-    lease(concurrent_cache& of, typename Cache::lease inner)
-        : of_{inner ? &of : nullptr}, inner_{std::move(inner)} {}
+    lease(concurrent_cache& of, typename Cache::lease inner) : of_{&of}, inner_{std::move(inner)} {}
 
     template <class Read>
     auto read(Read&& what) const {
         std::shared_lock<fair_shared_mutex> held;
-        if (of_) held = std::shared_lock{of_->mutex_};
+        if (inner_) held = std::shared_lock{of_->mutex_};
         return what(inner_);
     }
     template <class Change, class Inner>
     void change(Change&& what, Inner& inner) const {
         std::unique_lock<fair_shared_mutex> held;
-        if (of_) held = std::unique_lock{of_->mutex_};
+        if (inner_) held = std::unique_lock{of_->mutex_};
         what(inner);
     }
 
-    concurrent_cache* of_ = nullptr;
+    concurrent_cache* of_ = nullptr; ///< whose lock to take while there is an inner lease
     typename Cache::lease inner_;
 };
 
 /// concurrent_cache cache{store, options}: holds what prefix_cache{store, options} would be.
 template <memory::store Store, class... More>
-concurrent_cache(Store, More...)
-    -> concurrent_cache<decltype(prefix_cache{std::declval<Store>(), std::declval<More>()...})>;
+concurrent_cache(Store, cache_options = {}, More...) -> concurrent_cache<decltype(prefix_cache{
+    std::declval<Store>(), cache_options{}, std::declval<More>()...})>;
 
 } // namespace marconi::cache

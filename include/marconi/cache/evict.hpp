@@ -19,56 +19,89 @@ struct pin_to_come {
     std::uint32_t depth = 0;
 };
 
+/// Nodes on the paths of pinned nodes, and how many of each one's children are such nodes.
+template <class Tree>
+class pinned_paths {
+public:
+    explicit pinned_paths(Tree const& tree) : tree_{tree} {}
+
+    void add(node_id end) {
+        std::uint32_t from_below = 0;
+        for (node_id id = end; !tree_[id].is_root(); id = tree_[id].parent) {
+            auto const [at, fresh] = children_.try_emplace(id.value(), 0u);
+            at->second += from_below;
+            if (!fresh) return; // so is what lies above
+            from_below = 1;
+        }
+    }
+    [[nodiscard]] auto const& nodes() const { return children_; }
+
+private:
+    Tree const& tree_;
+    std::unordered_map<std::uint32_t, std::uint32_t> children_;
+};
+
+/// Counts pages, each once.
+class page_count {
+public:
+    explicit page_count(std::uint64_t pages) : seen_(pages) {}
+    void add(std::span<page_id const> pages) {
+        for (page_id const page : pages) {
+            count_ += !seen_[page.value()];
+            seen_[page.value()] = true;
+        }
+    }
+    [[nodiscard]] std::uint64_t count() const { return count_; }
+
+private:
+    std::vector<bool> seen_;
+    std::uint64_t count_ = 0;
+};
+
+/// Adds the pages of a node on pinned paths that stay if all goes that may.
+template <class Entries>
+void add_staying(page_count& staying, Entries const& entries, node_id id, std::uint32_t children,
+                 pin_to_come more) {
+    auto const& n = entries.tree()[id];
+    std::uint32_t const block = entries.store().layout().block_tokens();
+    auto const own = entries.pages(n);
+    bool const keeps_checkpoint = n.payload.checkpoint_pins != 0 || children > 1;
+    bool pinned = n.payload.kv_pins != 0;
+    if (keeps_checkpoint && entries.has_checkpoint(id)) staying.add(entries.checkpoint(id).pages());
+    if (id == more.node && more.depth == n.depth) {
+        pinned = true;
+    } else if (id == more.node) { // it will be cut there, and its upper half pinned
+        if (!own.empty()) staying.add(own.first(divide_up(more.depth, block) - n.start() / block));
+        if (!pinned && !keeps_checkpoint && children == 0) return; // the lower half may go
+    }
+    // Without a pin and its checkpoint it merges into its one child, whose page of a block that
+    // both touch is kept.
+    bool const merges = !pinned && !keeps_checkpoint;
+    bool const drops_last = merges && n.depth % block != 0 && !own.empty();
+    staying.add(own.first(own.size() - drops_last));
+}
+
 /// Pages that no eviction can free: KV on the paths of pinned nodes, except duplicates that a merge
 /// drops; checkpoints that are pinned, or stand where such paths part; and what leases own.
 /// O(leases * depth + pages found).
 template <class Entries>
 [[nodiscard]] std::uint64_t locked_pages(Entries const& entries, lease_table const& leases,
                                          pin_to_come more = {}) {
-    auto const& tree = entries.tree();
-    std::uint32_t const block = entries.store().layout().block_tokens();
-    std::unordered_map<std::uint32_t, std::uint32_t> locked; // by node: number of locked children
-    auto const lock_path = [&](node_id id) {
-        std::uint32_t from_below = 0;
-        for (; !tree[id].is_root(); id = tree[id].parent) {
-            auto const [at, fresh] = locked.try_emplace(id.value(), 0u);
-            at->second += from_below;
-            if (!fresh) break;
-            from_below = 1;
-        }
-    };
-    std::vector<bool> held(entries.store().pages().touched());
-    std::uint64_t count = 0;
-    auto const hold = [&](std::span<page_id const> pages) {
-        for (page_id const page : pages) {
-            count += !held[page.value()];
-            held[page.value()] = true;
-        }
-    };
+    pinned_paths paths{entries.tree()};
+    page_count locked{entries.store().pages().touched()};
     for (std::uint32_t i = 0; i < leases.slots(); ++i) {
         if (!leases.live(lease_id{i})) continue;
         lease_record const& lease = leases[lease_id{i}];
-        if (lease.kv_pinned) lock_path(lease.node);
-        if (lease.checkpoint_node) lock_path(lease.checkpoint_node);
-        if (lease.committing) lock_path(lease.committing);
+        if (lease.kv_pinned) paths.add(lease.node);
+        if (lease.checkpoint_node) paths.add(lease.checkpoint_node);
+        if (lease.committing) paths.add(lease.committing);
         for (auto const* const owned : {&lease.pages, &lease.replaced, &lease.filling})
-            hold(*owned);
+            locked.add(*owned);
     }
-    if (more.node) lock_path(more.node);
-    for (auto const& [number, children] : locked) {
-        node_id const id{number};
-        auto const& n = tree[id];
-        bool const checkpoint_stays = n.payload.checkpoint_pins != 0 || children > 1;
-        if (entries.has_checkpoint(id) && checkpoint_stays) hold(entries.checkpoint(id).pages());
-        bool const cut = id == more.node && more.depth != n.depth; // its upper half is pinned
-        bool const pinned = n.payload.kv_pins != 0 || (id == more.node && !cut);
-        bool const merges = !checkpoint_stays && !pinned;
-        auto const own = entries.pages(n);
-        if (cut && !own.empty()) hold(own.first(divide_up(more.depth, block) - n.start() / block));
-        if (cut && merges && children == 0) continue; // the lower half may go
-        hold(merges && n.depth % block != 0 && !own.empty() ? own.first(own.size() - 1) : own);
-    }
-    return count;
+    if (more.node) paths.add(more.node);
+    for (auto const& [number, children] : paths.nodes())
+        add_staying(locked, entries, node_id{number}, children, more);
+    return locked.count();
 }
 
 /// How many pages can be had at all, by evicting everything that may go. May be an underestimate if

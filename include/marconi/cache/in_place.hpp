@@ -29,12 +29,16 @@ template <class Entries>
     std::size_t const end = std::max<std::size_t>(divide_up(tokens, block), first);
     std::vector<page_id> table(end - first);
     auto const& tree = entries.tree();
-    for (node_id id = bottom; tree[id].depth > first * block; id = tree[id].parent) {
+    std::size_t left = end; // blocks before it are still to be filled in
+    for (node_id id = bottom; left > first && tree[id].depth > 0; id = tree[id].parent) {
         auto const own = entries.pages(tree[id]);
         std::size_t const own_first = tree[id].start() / block;
-        std::size_t const own_end = std::min(end, own_first + own.size());
-        for (std::size_t b = std::max(first, own_first); b < own_end; ++b)
-            if (!table[b - first]) table[b - first] = own[b - own_first];
+        std::size_t const begin = std::max(first, own_first);
+        std::size_t const own_end = std::min(left, own_first + own.size());
+        if (begin >= own_end) continue; // it ends in a block that a node below touches, too
+        std::ranges::copy(own.subspan(begin - own_first, own_end - begin),
+                          table.begin() + static_cast<std::ptrdiff_t>(begin - first));
+        left = begin;
     }
     return table;
 }
@@ -54,19 +58,36 @@ template <class Entries>
     return table;
 }
 
-inline void check_reserve(lease_record const& lease, token_count tokens) {
+[[nodiscard]] inline std::uint32_t check_reserve(lease_record const& lease, token_count tokens) {
     MARCONI_EXPECT(
         tokens.value() >= lease.position && tokens.value() <= most_tokens, "tokens", tokens.value(),
         "at least the lease's position, " + std::to_string(lease.position) + ", less than 2^31");
     if (!lease.kv_pinned && lease.position != 0)
         throw contract_violation{"reserve: the lease has let go of its KV"};
+    return static_cast<std::uint32_t>(tokens.value());
+}
+
+/// Makes room for `wanted` pages if that is possible, and else evicts nothing (unless a policy
+/// keeps something for good). How many of them there are.
+template <class Entries>
+[[nodiscard]] std::uint64_t room_for_reserve(Entries& entries, lease_table const& leases,
+                                             std::uint64_t wanted) {
+    auto const& pool = entries.store().pages();
+    bool const possible =
+        wanted <= pool.available() || wanted <= obtainable_pages(entries, leases, wanted);
+    if (possible && make_room(entries, wanted, eviction_reason::reserve)) return wanted;
+    return std::min(wanted, pool.available());
 }
 
 /// Gives a lease writable pages for the first `until` tokens, or, where there is no room for all of
-/// them, for as many as are free; returns how many of these tokens have pages. If the lease stands
-/// inside a block that others share, copies the block first; the lease keeps the old page until it
-/// is released or deduplicated. The lease also shares what other requests, or a copying commit,
-/// published past its own pages, so that these have no gap.
+/// them, for as many as are free; returns how many of these tokens have pages:
+///
+///     block           own pages  | from: published since | fresh: new pages
+///     lease.pages     has them   | shares the path's     | gets them
+///
+/// The lease shares what other requests, or a copying commit, published past its own pages, so that
+/// these have no gap. If it stands inside the first fresh block, it copies that one first, and
+/// keeps the old page until it is released or deduplicated.
 template <class Entries, class Stream>
 std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_record& lease,
                             std::uint32_t until, Stream const& stream) {
@@ -74,40 +95,38 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
     auto& pool = entries.store().pages();
     std::uint32_t const block = entries.store().layout().block_tokens();
     std::uint32_t const standing = lease.position / block;
-    std::uint32_t const own_end = lease.pages.empty() ? standing : lease.end_block();
-    std::uint32_t const first = std::max(standing, own_end);
-    auto const last = static_cast<std::uint32_t>(divide_up(until, block));
-    std::uint64_t wanted = last > first ? last - first : 0;
-    if (wanted > pool.available() && (wanted > obtainable_pages(entries, leases, wanted) ||
-                                      !make_room(entries, wanted, eviction_reason::reserve)))
-        wanted = std::min(wanted, pool.available());
+    std::uint32_t const from = lease.pages.empty() ? standing : lease.end_block();
+    std::uint32_t const fresh = std::max(standing, from);
+    std::uint64_t const end = std::max<std::uint64_t>(divide_up(until, block), fresh);
+    std::uint64_t const count = room_for_reserve(entries, leases, end - fresh);
+    bool const inside_fresh = count > 0 && std::uint64_t{fresh} * block < lease.position;
 
-    reserve_more(lease.pages, (first - own_end) + wanted);
+    std::vector<page_id> path; // of blocks `from` and on
+    if (inside_fresh || from < fresh) path = path_pages(entries, lease.node, lease.position, from);
+    reserve_more(lease.pages, (fresh - from) + count);
     reserve_more(lease.replaced, 1);
-    std::vector<page_id> fresh;
-    page_loan loan{pool, fresh, wanted};
+    std::vector<page_id> pages;
+    page_loan loan{pool, pages, count};
     if constexpr (memory::ordered_store<std::remove_cvref_t<decltype(entries.store())>>)
-        if (wanted > 0) entries.store().admit_writer(fresh, stream);
-    bool const copies = wanted > 0 && first * block < lease.position;
-    std::vector<page_id> path;
-    if (copies || own_end < first) path = path_pages(entries, lease.node, lease.position, own_end);
-    if (copies) entries.store().copy_block(path.back(), fresh.front(), stream);
+        if (count > 0) entries.store().admit_writer(pages, stream);
+    if (inside_fresh) entries.store().copy_block(path.back(), pages.front(), stream);
 
     // Nothing from here on can fail.
-    auto const share = [&](page_id page, std::vector<page_id>& with) {
-        pool.share(page);
-        with.push_back(page);
-    };
-    for (std::uint32_t b = own_end; b < first; ++b)
-        share(path[b - own_end], lease.pages);
-    if (copies) share(path.back(), lease.replaced);
-    if (lease.pages.empty()) lease.first_block = first;
-    lease.pages.insert(lease.pages.end(), fresh.begin(), fresh.end()); // there is room
+    if (lease.pages.empty()) lease.first_block = fresh;
+    for (page_id const shared : std::span{path}.first(fresh - from)) {
+        pool.share(shared);
+        lease.pages.push_back(shared);
+    }
+    if (inside_fresh) {
+        pool.share(path.back());
+        lease.replaced.push_back(path.back());
+    }
+    lease.pages.insert(lease.pages.end(), pages.begin(), pages.end()); // there is room
     loan.keep();
     if (!lease.pages.empty())
         lease.in_place = true; // it may write the tail of its last commit, too
-    auto const end = (first + static_cast<std::uint32_t>(wanted)) * block;
-    std::uint32_t const covered = std::max(lease.position, std::min(until, end));
+    std::uint64_t const reached = std::min<std::uint64_t>(until, (fresh + count) * block);
+    std::uint32_t const covered = std::max(lease.position, static_cast<std::uint32_t>(reached));
     entries.counts().short_reserves += covered < until;
     return covered;
 }

@@ -98,19 +98,22 @@ inline void stop_if_committing(lease_record const& lease) noexcept {
 }
 
 /// A request's hold on the cache: what it resumes from cannot go while the lease lives. Move-only;
-/// dropping it gives back everything but what was committed. It must not outlive its cache.
+/// dropping it gives back everything but what was committed. It must not outlive its cache. What
+/// acquire() decided (resume_at, capture_at, should_capture) may be asked for beside any call on
+/// other leases; the rest are calls of the cache.
 template <class Cache>
 class basic_lease {
 public:
     /// Holds nothing.
     basic_lease() = default;
     basic_lease(basic_lease&& other) noexcept
-        : cache_{std::exchange(other.cache_, nullptr)}, id_{other.id_} {}
+        : cache_{std::exchange(other.cache_, nullptr)}, id_{other.id_}, record_{other.record_} {}
     basic_lease& operator=(basic_lease&& other) noexcept {
         if (this != &other) {
             release();
             cache_ = std::exchange(other.cache_, nullptr);
             id_ = other.id_;
+            record_ = other.record_;
         }
         return *this;
     }
@@ -125,7 +128,11 @@ public:
     [[nodiscard]] token_count resume_at() const { return record().resume_at; }
     /// Tokens published so far on this request's path. Once the KV was let go they may be evicted:
     /// the next commit begins with what is still there, and this may be less after it.
-    [[nodiscard]] token_count position() const { return token_count{record().position}; }
+    [[nodiscard]] token_count position() const {
+        lease_record const& r = record();
+        auto const use = cache_->threads_.reading("a lease's position");
+        return token_count{r.position};
+    }
     /// Positions within the prompt where the prefill is to copy the recurrent state, ascending. The
     /// tail is not among them, nor is what lies past the match's limit: ask should_capture().
     [[nodiscard]] std::span<token_count const> capture_at() const { return record().captures.at; }
@@ -140,7 +147,8 @@ public:
     /// `stream`: call it after taking a block table and before reading it there. The stream waits
     /// (on the device) for writes of these pages still in flight elsewhere; whoever gets the pages
     /// after this lease waits for the stream's work up to then. Streams named in restore (with no
-    /// kv view) and reserve need no call. `stream` must live as long as the lease. O(blocks).
+    /// kv view) and reserve since the last commit or deduplicate need no call. `stream` must live
+    /// as long as the lease. O(blocks).
     template <class Stream>
     void used_on(Stream const& stream) const {
         (void)record();
@@ -162,15 +170,16 @@ public:
 
 private:
     friend Cache;
-    basic_lease(Cache& cache, lease_id id) : cache_{&cache}, id_{id} {}
+    basic_lease(Cache& cache, lease_id id, lease_record const& record)
+        : cache_{&cache}, id_{id}, record_{&record} {}
     [[nodiscard]] lease_record const& record() const {
         if (!cache_) throw contract_violation{"the lease is empty: stale, released or moved from"};
-        auto const use = cache_->threads_.reading("a lease's function");
-        return cache_->record(*this);
+        return *record_;
     }
 
     Cache* cache_ = nullptr;
     lease_id id_;
+    lease_record const* record_ = nullptr; ///< does not move
 };
 
 } // namespace marconi::cache

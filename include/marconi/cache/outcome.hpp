@@ -32,7 +32,8 @@ struct commit_outcome {
     token_count stored_tokens;   ///< of these, new
     token_count declined_tokens; ///< left out, for lack of room
     std::uint32_t stored_checkpoints = 0;
-    std::uint32_t known_checkpoints = 0; ///< were stored already
+    std::uint32_t known_checkpoints = 0; ///< were stored already, and are still
+    /// Left out for lack of room; or stored already, and evicted to make room for the others.
     std::uint32_t declined_checkpoints = 0;
     std::uint64_t evicted_entries = 0; ///< to make room
     byte_count evicted_bytes;

@@ -58,20 +58,20 @@ public:
         return count_scope(entries_, in);
     }
     /// Bytes that a reserve or a commit could have now: free ones, and those that no lease holds.
-    /// Less than `wanted`: just so many. `wanted` or more: at least so many. Counts even what a
-    /// policy keeps for good, by an infinite score. Evicts nothing. O(1); where free pages and
-    /// those that the candidates would free are fewer than wanted, O(leases * depth + pages held).
+    /// Exact if it is less than `wanted`, else a lower bound. Counts even what a policy keeps for
+    /// good, by an infinite score. Evicts nothing. O(1); where free pages and those that the
+    /// candidates would free are fewer than wanted, O(leases * depth + pages held).
     ///
     /// With a match: as if its request were open already, and had let its checkpoint go. That is
     /// what is left for it, to decide whether to admit it. Throws contract_violation for a match by
     /// another cache.
-    [[nodiscard]] byte_count obtainable(byte_count wanted, match_result const& by_whom = {}) const {
+    [[nodiscard]] byte_count obtainable(byte_count wanted, match_result const& request = {}) const {
         auto const use = threads_.reading("obtainable");
-        if (by_whom.resumable != token_count{} && by_whom.cache != identity_)
+        if (request.resumable != token_count{} && request.cache != identity_)
             throw contract_violation{"obtainable: the match was not made by this cache"};
         byte_count const page = store().layout().page_bytes();
         std::uint64_t const pages = divide_up(wanted.value(), page.value());
-        return page * obtainable_pages(entries_, leases_, pages, pinned_by(entries_, by_whom));
+        return page * obtainable_pages(entries_, leases_, pages, pinned_by(entries_, request));
     }
 
     /// Evicts in the policy's order until this many bytes are freed, or nothing more may go.

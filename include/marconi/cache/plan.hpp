@@ -23,7 +23,8 @@ struct match_options {
     /// own. The library's eviction policies multiply compute saved per byte by it; lru ignores it.
     double weight = 1;
     /// Where the answer begins, if the tokens include some of it: the length of the prompt, of a
-    /// request that comes back after a preemption. By default it is still to come, after them all.
+    /// request that comes back after a preemption. By default it is still to come, after them all
+    /// (as it is if this lies past them).
     /// States past it lie in the answer, and branch_and_tail::before_answer counts from it.
     std::optional<token_count> answer_from = {};
     /// Where the engine has the recurrent state of these tokens itself: of a request from which

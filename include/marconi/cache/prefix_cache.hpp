@@ -32,11 +32,11 @@ namespace marconi::cache {
 ///     match ──► plan ──► acquire ──► restore ──►  prefill + decode  ──► commit ──► release
 ///     const     value    lease       copies        (the engine's)        publish    unpin
 ///
-/// One thread at a time may call anything, leases' functions included. match() and the other const
-/// functions may run beside each other, but nothing beside a call that is not const (or, on a store
-/// with streams, restore() and used_on()): debug builds end the program if calls do.
-/// concurrent_cache takes calls from any thread; under a lock of your own, without_lock releases it
-/// while restore() and commit() copy. Does not move; must outlive its leases, or the program ends.
+/// One thread at a time may call anything. match() and the other const functions may run beside
+/// each other, but nothing beside a call that is not const (or, with streams, restore() and
+/// used_on()): debug builds end the program if calls do. concurrent_cache takes calls from any
+/// thread; to copy outside a lock of your own, see unlocked.hpp. Does not move; must outlive its
+/// leases, or the program ends. See parts.hpp for stats, holds, evict, and more.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           policy::eviction_policy Eviction = policy::gdsf, class Observer = no_observer,
           token Token = std::int32_t>
@@ -60,15 +60,15 @@ public:
     ~prefix_cache() { stop_if_leased(leases_); }
 
     /// How much of a prompt is here. Changes nothing: no split, no recency, no allocation. O(tokens
-    /// + depth). Throws invalid_argument for a limit, weight or size out of range.
+    /// + depth). Throws invalid_argument for a size or an option out of range.
     [[nodiscard]] match_result match(scope const& in, std::span<Token const> prompt,
                                      match_options options = {}) const {
         auto const use = threads_.reading("match");
         return find_match(entries_, in, prompt, options, identity_);
     }
 
-    /// Decides where the engine is to capture the recurrent state, before it prefills. Throws what
-    /// the admission policy throws.
+    /// Decides where the engine is to capture the recurrent state, before it prefills.
+    /// O(positions), and what the admission policy takes; throws what that throws.
     [[nodiscard]] request_plan plan(match_result const& match) const {
         auto const use = threads_.reading("plan");
         return {match, decide_captures(entries_, admission_, options_, match)};
@@ -90,7 +90,7 @@ public:
         lease_id const id = leases_.allocate();
         leases_[id] = std::move(opened);
         count_request(entries_, plan.match);
-        return lease{*this, id};
+        return lease{*this, id, leases_[id]};
     }
     /// match, plan and acquire as one: never stale.
     [[nodiscard]] lease open(scope const& in, std::span<Token const> prompt,
@@ -103,15 +103,18 @@ public:
     /// reads KV in place passes an empty kv view: the checkpoint alone is copied, for the model to
     /// overwrite. Throws invalid_argument if an argument does not fit, contract_violation if the
     /// lease has let go of what is asked for.
-    template <unlocking<Store> Unlocked = copy_at_once>
     void restore(lease const& held, memory::kv_view kv, memory::state_view state,
-                 stream const& on = base::unnamed(), token_count from = {},
-                 Unlocked const& unlocked = {}) const {
-        auto use = threads_.calling("restore", memory::ordered_store<Store>);
+                 stream const& on = base::unnamed(), token_count from = {}) const {
+        auto const use = threads_.calling("restore", memory::ordered_store<Store>);
         streams_.note_restore(entries_, record(held), held.id_, kv, on);
-        restoration const found{entries_, record(held), from, kv, state};
-        if constexpr (lets_others_in<Unlocked>) use.leave();
-        unlocked([&] { found.copy(this->store(), on); });
+        restoration{entries_, record(held), from, kv, state}.copy(this->store(), on);
+    }
+    /// restore() in two steps, so that other calls may come beside the copy: see unlocked.hpp.
+    [[nodiscard]] restoration
+    prepare_restore(lease const& held, memory::kv_view kv, memory::state_view state,
+                    token_count from = {}) const requires copies_unlocked<Store> {
+        auto const use = threads_.reading("prepare_restore");
+        return {entries_, record(held), from, kv, state};
     }
 
     /// The page of every block that the lease can read or has reserved, from block `first` on.
@@ -131,9 +134,8 @@ public:
     token_count reserve(lease const& held, token_count tokens, stream const& on = base::unnamed()) {
         auto const use = threads_.writing("reserve");
         lease_record& r = record_of(held);
-        check_reserve(r, tokens);
+        std::uint32_t const until = check_reserve(r, tokens);
         streams_.note_reserve(entries_, r, held.id_, on);
-        auto const until = static_cast<std::uint32_t>(tokens.value());
         token_count const covered{reserve_pages(entries_, leases_, r, until, on)};
         this->note_peak();
         return covered;
@@ -165,7 +167,7 @@ public:
     /// lease (the last 64 tokens before it are compared). Then, and if a copy throws, only the
     /// clock has changed, victims have gone, and an edge may have been split and merged again.
     /// O(new tokens + depth), O(log N) a victim, O(depth + pages held) a lease if room is short.
-    template <relocking<Store> Unlocked = copy_at_once>
+    template <unlocking<Store> Unlocked = copy_at_once>
     commit_outcome commit(lease const& held, std::span<Token const> tokens,
                           computed const& brought = {}, stream const& on = base::unnamed(),
                           Unlocked const& unlocked = {}) {
@@ -185,10 +187,8 @@ protected:
     using base::threads_;
 
     [[nodiscard]] lease_record const& record(lease const& l) const {
-        if (l.cache_ != this)
-            throw contract_violation{l ? "the lease is of another cache"
-                                       : "the lease is empty: stale, released or moved from"};
-        return leases_[l.id_];
+        if (l && l.cache_ != this) throw contract_violation{"the lease is of another cache"};
+        return l.record();
     }
 
 private:

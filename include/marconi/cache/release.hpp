@@ -6,6 +6,7 @@
 #include <marconi/core/types.hpp>
 
 #include <algorithm>
+#include <cassert>
 #include <cstddef>
 #include <cstdint>
 #include <iterator>
@@ -35,9 +36,9 @@ template <class Entries>
     auto const with_one_more = [&](page_id page) { return pool.owners(page) == 2; };
     auto left = std::ranges::count_if(first, with_one_more) +
                 std::ranges::count_if(replaced, with_one_more);
-    auto const times_replaced = [&](page_id page) {
-        auto const [begin, end] = std::equal_range(replaced.begin(), replaced.end(), page);
-        return end - begin;
+    assert(std::ranges::adjacent_find(replaced) == replaced.end());
+    auto const was_replaced = [&](page_id page) {
+        return std::binary_search(replaced.begin(), replaced.end(), page);
     };
     auto const given_back = [&](std::uint32_t at, page_id page) {
         return at >= lease.first_block && at - lease.first_block < first.size() &&
@@ -48,7 +49,7 @@ template <class Entries>
         auto const& n = tree[id];
         std::uint32_t at = n.start() / block;
         for (page_id const page : entries.pages(n)) {
-            if (with_one_more(page)) left -= given_back(at, page) + times_replaced(page);
+            if (with_one_more(page)) left -= given_back(at, page) || was_replaced(page);
             ++at;
         }
     }

@@ -16,6 +16,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <numeric>
 #include <span>
 #include <string>
 #include <vector>
@@ -89,6 +90,16 @@ inline void keep_passed(std::vector<token_count>& at, match_result const& match)
     at.erase(std::unique(at.begin(), at.end()), at.end());
 }
 
+/// Adds the positions up to `end`, and from about `begin` on, that are multiples of both numbers.
+inline void add_multiples(std::vector<token_count>& to, std::uint64_t of, std::uint64_t and_of,
+                          std::uint64_t begin, std::uint64_t end) {
+    std::uint64_t const ratio = and_of / std::gcd(of, and_of);
+    if (of > end || ratio > end / of) return; // the first common multiple lies past it
+    std::uint64_t const step = of * ratio;
+    for (std::uint64_t at = begin / step * step; at <= end; at += step)
+        to.push_back(token_count{at});
+}
+
 /// Asks the admission policy, and keeps what the engine can do.
 template <class Entries, class Admission>
 [[nodiscard]] policy::capture_rule
@@ -104,10 +115,9 @@ decide_captures(Entries const& entries, Admission const& admission, cache_option
                               .answer_from = match.answer_from,
                               .block_tokens = token_count{entries.store().layout().block_tokens()},
                               .checkpoint_grid = grid});
-    if (std::uint64_t const step = rule.every.value())
-        for (std::uint64_t at = match.resumable.value() / step * step; at <= match.limit.value();
-             at += step)
-            rule.at.push_back(token_count{at});
+    if (rule.every > token_count{})
+        add_multiples(rule.at, rule.every.value(), grid.value(), match.resumable.value(),
+                      match.limit.value());
     std::erase_if(rule.at, [&](token_count at) { return at.value() % grid.value() != 0; });
     keep_passed(rule.at, match);
     return rule;

@@ -17,7 +17,7 @@ struct counters {
     std::uint64_t requests = 0;  ///< leases acquired
     std::uint64_t hits = 0;      ///< of these, with something to resume from
     std::uint64_t stale = 0;     ///< acquisitions refused: match again
-    std::uint64_t abandoned = 0; ///< leases that ended, and never committed a token
+    std::uint64_t abandoned = 0; ///< leases that ended, and brought no token to any commit
 
     token_count tokens_asked;   ///< prompt tokens of the requests
     token_count tokens_matched; ///< whose KV was in the cache

@@ -1,16 +1,20 @@
 #pragma once
 
-// Copying while other threads call the cache, on stores that can (memory::copies_beside_calls).
-// restore() and commit() take an object and call it (a commit only if it copies anything) with a
-// function that copies. Until that function returns, other calls may come, on other leases:
+// Copying while other threads call the cache, on stores that can (memory::copies_beside_calls):
 //
 //     std::unique_lock held{mutex}; // guards the cache: exclusively, for commit
 //     cache.commit(lease, tokens, computed, stream, without_lock{held});
-//     cache.restore(lease, kv, state, stream, from, until_copying{held}); // held no more
 //
-// What a call was given (tokens, views, states, the lease) must stay as it is until the call
-// returns. An object of your own must hold the lock again when it returns, or throws, into commit.
-// What others published of the sequence meanwhile counts as known.
+//     std::shared_lock held{mutex};
+//     auto const found = cache.prepare_restore(lease, kv, state);
+//     held.unlock();
+//     found.copy(cache.store());
+//
+// A commit calls what it was given, if it copies anything, with a function that copies. Until that
+// returns, or copy() does, other calls may come, on other leases; what the call was given (tokens,
+// views, states, the lease) must stay as it is. An object of your own must hold the lock again when
+// it returns, or throws, into commit. What others published of the sequence meanwhile counts as
+// known.
 
 #include <marconi/core/thread_check.hpp>
 #include <marconi/memory/concepts.hpp>
@@ -48,38 +52,16 @@ private:
     Lock* lock_;
 };
 
-/// For restore() alone, which ends with the copy: lets go of the lock for good.
-template <class Lock>
-class until_copying {
-public:
-    explicit until_copying(Lock& lock) : lock_{&lock} {}
-    template <class Copy>
-    void operator()(Copy const& copy) const {
-        lock_->unlock();
-        copy();
-    }
-
-private:
-    Lock* lock_;
-};
-
 template <class Unlocked>
 inline constexpr bool lets_others_in = !std::same_as<Unlocked, copy_at_once>;
 
-/// What restore() takes on a store: only copy_at_once on an ordered_store.
-template <class Unlocked, class Store>
-concept unlocking = std::same_as<Unlocked, copy_at_once> ||
-    (memory::copies_beside_calls<Store> && !memory::ordered_store<Store> &&
-     std::invocable<Unlocked const&, void (*)()>);
-
-template <class Unlocked>
-inline constexpr bool comes_back = true;
-template <class Lock>
-inline constexpr bool comes_back<until_copying<Lock>> = false;
+template <class Store>
+concept copies_unlocked = memory::copies_beside_calls<Store> && !memory::ordered_store<Store>;
 
 /// What commit() takes.
 template <class Unlocked, class Store>
-concept relocking = unlocking<Unlocked, Store> && comes_back<Unlocked>;
+concept unlocking = std::same_as<Unlocked, copy_at_once> ||
+    (copies_unlocked<Store>&& std::invocable<Unlocked const&, void (*)()>);
 
 /// `unlocked`, but calls first() before it, and leaves `use` for as long as it runs.
 template <class Unlocked, class First>

@@ -3,6 +3,8 @@
 // Failure comes in three tiers. An expected failure (a miss, no room) is a value in a result type.
 // A broken contract throws one of the exceptions below. Destructors never throw.
 
+#include <charconv>
+#include <concepts>
 #include <stdexcept>
 #include <string>
 #include <string_view>
@@ -39,7 +41,10 @@ template <class Value>
                                 std::string_view expectation) {
     std::string text{name};
     text += " is ";
-    if constexpr (requires { std::to_string(value); })
+    if constexpr (std::floating_point<Value>) { // std::to_string(1e-9) is "0.000000"
+        char digits[64];
+        text.append(digits, std::to_chars(digits, digits + sizeof digits, value).ptr);
+    } else if constexpr (requires { std::to_string(value); })
         text += std::to_string(value);
     else
         text += std::string_view{value};

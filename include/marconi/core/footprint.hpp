@@ -31,6 +31,7 @@ struct state_piece {
     [[nodiscard]] constexpr std::uint64_t bytes_at(std::uint64_t position) const {
         return fixed_bytes + bytes_per_window_token * std::min(position, window);
     }
+    friend constexpr bool operator==(state_piece const&, state_piece const&) = default;
 };
 
 /// FLOPs to process the first L tokens, as a sum of terms:

@@ -56,7 +56,7 @@ using flop_count = quantity<struct flop_count_kind, double>;
 /// The cache's logical clock: it advances once at every acquire and every commit.
 using tick = quantity<struct tick_kind, std::uint64_t>;
 
-/// A small index that names something; `none` names nothing.
+/// A small index that names something; one made by default names nothing.
 template <class Kind>
 class identifier {
 public:
@@ -97,6 +97,8 @@ struct scope {
 
 /// The longest sequence: positions are kept in 32 bits.
 inline constexpr std::uint64_t most_tokens = (std::uint64_t{1} << 31) - 1;
+/// Pages that ids can number.
+inline constexpr std::uint64_t most_pages = (std::uint64_t{1} << 32) - 2;
 
 /// What can be a token: compared by its bytes, one per position (a token id, or a hash of an
 /// image patch, say).

@@ -121,13 +121,13 @@ public:
         order_.note_written(work.finish(), pages);
     }
     /// A ticket for what was enqueued on the stream until now. If no event can be had for it, this
-    /// waits on the host until all of it is done.
+    /// waits on the host until all of it is done. A stream that is being captured ends the program.
     [[nodiscard]] ticket mark(std::uint64_t touched, stream_ref on) noexcept {
         try {
             turn const mine{*this, touched, on};
             return order::operation{order_, on}.finish();
         } catch (...) {
-            cuda_events::finish(on, device_);
+            cuda_events::finish_or_stop(on, device_);
             return {};
         }
     }
@@ -168,7 +168,7 @@ private:
     }
     /// A copy whose tables are sent ahead of its launch.
     ticket send(direction way, job_tables const& tables, order::operation& work, stream_ref on) {
-        staging::loan const buffer = staging_.take(tables.bytes(), order_);
+        staging::loan buffer = staging_.take(tables.bytes(), order_);
         copy_job job = tables.write(buffer.host(), arena_);
         job.read_from(buffer.device());
         buffer.send(tables.bytes(), on);
@@ -190,7 +190,7 @@ private:
         std::size_t const lists = from.size_bytes();
         std::optional<staging::loan> buffer; // a single pair goes with the launch
         if (from.size() > 1) {
-            buffer = staging_.take(2 * lists, order_);
+            buffer.emplace(staging_.take(2 * lists, order_));
             std::memcpy(buffer->host(), from.data(), lists);
             std::memcpy(buffer->host() + lists, to.data(), lists);
             buffer->send(2 * lists, on);

@@ -29,9 +29,9 @@ public:
         beside_captures const aside;
         try {
             device_scope const here{device_}; // else a fresh thread starts another device's context
-            (void)cudaFree(memory);
+            take_out(cudaFree(memory));
         } catch (...) {
-            (void)cudaFree(memory);
+            take_out(cudaFree(memory));
         }
     }
 

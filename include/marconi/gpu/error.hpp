@@ -23,7 +23,8 @@ private:
 };
 
 /// Takes the error that a call returned out of the runtime, so that no later call reports it again.
-/// A different error pending there is left for somebody else to find.
+/// A different error that is pending there stays for somebody else to find, unless the call has
+/// replaced it.
 inline void take_out(cudaError_t code) noexcept {
     if (code != cudaSuccess && cudaPeekAtLastError() == code) (void)cudaGetLastError();
 }

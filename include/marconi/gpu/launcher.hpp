@@ -24,12 +24,14 @@ struct inline_tables {
 /// Sizes that kernels exist for. From CUDA 12.1 on, a launch's arguments may take 32,764 bytes.
 inline constexpr std::size_t few_inline_bytes = 3'840;
 inline constexpr std::size_t some_inline_bytes = 14'336;
+inline constexpr std::size_t many_inline_bytes = 22'528;
 inline constexpr std::size_t most_inline_bytes = 32'000;
 
 template <class Visit>
 void each_inline_size(Visit&& visit) {
     visit(std::integral_constant<std::size_t, few_inline_bytes>{});
     visit(std::integral_constant<std::size_t, some_inline_bytes>{});
+    visit(std::integral_constant<std::size_t, many_inline_bytes>{});
     visit(std::integral_constant<std::size_t, most_inline_bytes>{});
 }
 /// Visits the smallest of these that holds `bytes`, at most most_inline_bytes.

@@ -24,7 +24,7 @@ public:
     }
     void deallocate(void* memory, std::size_t) noexcept {
         beside_captures const aside;
-        (void)cudaFreeHost(memory);
+        take_out(cudaFreeHost(memory));
     }
 };
 

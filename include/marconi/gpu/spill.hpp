@@ -20,13 +20,14 @@ namespace marconi::gpu {
 /// An arena of pinned pages, cut as a device store's are. The device itself writes and reads it: a
 /// list of pages goes in one launch. spill() and fetch() return at once. On the device, their
 /// copies and other streams' work on the store's pages wait for each other, as with the store's own
-/// copies; among themselves they keep the order of the calls. The store must outlive this, unmoved.
+/// copies; among themselves they keep the order of the calls. Call these where calls of a cache
+/// that has the store may come. The store must outlive this, unmoved.
 template <launcher Launcher>
 class spill_room {
 public:
     /// As many whole pages as fit in `capacity`. Throws invalid_argument if that is not one,
     /// std::bad_alloc, cuda_error.
-    spill_room(basic_device_store<Launcher>& store, byte_count capacity)
+    spill_room(basic_device_store<Launcher> const& store, byte_count capacity)
         : store_{&store},
           pages_{memory::whole_pages(capacity, store.layout())},
           arena_{pinned_resource{}, pages_.capacity() * store.layout().page_bytes().value()},
@@ -62,10 +63,11 @@ public:
 private:
     static owned_stream stream_of(int device) {
         device_scope const there{device};
+        beside_captures const aside;
         return {};
     }
 
-    basic_device_store<Launcher>* store_;
+    basic_device_store<Launcher> const* store_;
     memory::page_pool pages_;
     memory::arena_memory<pinned_resource> arena_;
     owned_stream on_;

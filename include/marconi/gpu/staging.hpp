@@ -12,43 +12,51 @@
 #include <algorithm>
 #include <bit>
 #include <cstddef>
+#include <optional>
 #include <utility>
 #include <vector>
 
 namespace marconi::gpu {
 
 /// Buffers for the tables of copies: written on the host, sent to the device on the copy's own
-/// stream, reused when the copy is done. If none that is large enough is free, one more is made:
-/// after construction, memory is allocated then and only then.
+/// stream, reused when the copy is done. If none that is large enough is found free, one more is
+/// made: after construction, memory is allocated then and only then.
 class staging {
     struct slot {
         memory::arena_memory<pinned_resource> pinned;
         memory::arena_memory<device_resource> on_device;
         ticket last_use = {};
-        bool taken = false; ///< by a copy that is being enqueued, or failed to be
     };
 
 public:
-    /// A slot on loan to one copy. Unless used_by() is called it is never lent again: the copy
-    /// failed, and some of it may have been enqueued.
+    /// A slot on loan to one copy, the only one at a time.
     class loan {
     public:
-        explicit loan(slot& s) : slot_{&s} { s.taken = true; }
+        explicit loan(slot& s) : slot_{&s} {}
+        loan(loan&& other) noexcept
+            : slot_{other.slot_}, sent_on_{std::exchange(other.sent_on_, std::nullopt)} {}
+        loan& operator=(loan&&) = delete;
+        /// A copy that fails after it sent has no ticket: this waits for its stream on the host.
+        ~loan() {
+            if (sent_on_) cuda_events::finish(*sent_on_);
+        }
         [[nodiscard]] std::byte* host() const { return slot_->pinned.data(); }
         [[nodiscard]] std::byte* device() const { return slot_->on_device.data(); }
 
         /// Copies what was written on the host to the device, ahead of what the stream does next.
-        void send(std::size_t bytes, stream_ref on) const {
+        void send(std::size_t bytes, stream_ref on) {
             check(cudaMemcpyAsync(device(), host(), bytes, cudaMemcpyHostToDevice, on.get()),
                   "cudaMemcpyAsync");
+            sent_on_ = on;
         }
-        void used_by(ticket t) const noexcept {
+        void used_by(ticket t) noexcept {
             slot_->last_use = t;
-            slot_->taken = false;
+            sent_on_.reset();
         }
 
     private:
         slot* slot_;
+        std::optional<stream_ref> sent_on_;
     };
 
     explicit staging(int device) : device_{device} {
@@ -57,24 +65,16 @@ public:
     }
     staging(staging const&) = delete;
     staging& operator=(staging const&) = delete;
-    /// Copies that used a slot are done, by their tickets. A copy that failed has none: since some
-    /// of it may have been enqueued, this waits for all of the device.
-    ~staging() {
-        if (std::ranges::none_of(slots_, &slot::taken)) return;
-        try {
-            beside_captures const aside;
-            device_scope const here{device_};
-            (void)cudaDeviceSynchronize();
-        } catch (...) { // a device that cannot be made current does nothing any more
-        }
-    }
 
-    /// Asks the device about one large enough buffer after another: about those in flight at most.
+    /// Asks the device about a few buffers, those lent longest ago first.
     template <class Order>
     [[nodiscard]] loan take(std::size_t bytes, Order& order) {
-        for (std::size_t seen = 0; seen < slots_.size(); ++seen) {
+        std::size_t asked = 0;
+        for (std::size_t seen = 0; seen < slots_.size() && asked < most_asked; ++seen) {
             slot& s = slots_[turn_++ % slots_.size()];
-            if (!s.taken && bytes <= s.pinned.bytes() && order.done(s.last_use)) return loan{s};
+            if (s.pinned.bytes() < bytes) continue;
+            if (order.done(s.last_use)) return loan{s};
+            ++asked;
         }
         grow(std::max(least_bytes, std::bit_ceil(bytes)));
         return loan{slots_.back()};
@@ -82,7 +82,7 @@ public:
     [[nodiscard]] std::size_t slots() const { return slots_.size(); }
 
 private:
-    static constexpr std::size_t at_first = 4;
+    static constexpr std::size_t at_first = 4, most_asked = 8;
     static constexpr std::size_t least_bytes = 64 << 10;
 
     void grow(std::size_t bytes) {

@@ -6,6 +6,8 @@
 #include <cuda_runtime_api.h>
 
 #include <cstdint>
+#include <cstdio>
+#include <cstdlib>
 #include <utility>
 
 namespace marconi::gpu {
@@ -36,7 +38,7 @@ public:
     }
     /// Does not wait: work on the stream goes on.
     ~owned_stream() {
-        if (handle_) (void)cudaStreamDestroy(handle_);
+        if (handle_) take_out(cudaStreamDestroy(handle_));
     }
     operator stream_ref() const { return {handle_}; }
     [[nodiscard]] cudaStream_t get() const { return handle_; }
@@ -65,7 +67,7 @@ public:
     device_scope(device_scope const&) = delete;
     device_scope& operator=(device_scope const&) = delete;
     ~device_scope() {
-        if (changed_) (void)cudaSetDevice(before_);
+        if (changed_) take_out(cudaSetDevice(before_));
     }
 
 private:
@@ -83,7 +85,7 @@ public:
     ~beside_captures() { exchange(); }
 
 private:
-    void exchange() noexcept { (void)cudaThreadExchangeStreamCaptureMode(&other_); }
+    void exchange() noexcept { take_out(cudaThreadExchangeStreamCaptureMode(&other_)); }
 
     cudaStreamCaptureMode other_ = cudaStreamCaptureModeRelaxed;
 };
@@ -121,7 +123,7 @@ struct cuda_events {
         check(cudaEventCreateWithFlags(&e, cudaEventDisableTiming), "cudaEventCreateWithFlags");
         return e;
     }
-    static void destroy(event e) noexcept { (void)cudaEventDestroy(e); }
+    static void destroy(event e) noexcept { take_out(cudaEventDestroy(e)); }
     static void record(event e, stream s) { check(cudaEventRecord(e, s.get()), "cudaEventRecord"); }
     static void wait(stream s, event e) {
         check(cudaStreamWaitEvent(s.get(), e, 0), "cudaStreamWaitEvent");
@@ -133,21 +135,35 @@ struct cuda_events {
         return code == cudaSuccess;
     }
     /// Waits on the host for all work on the stream: the way out if no event can be had.
-    static void finish(stream s) noexcept {
+    static cudaError_t finish(stream s) noexcept {
         beside_captures const aside;
-        (void)cudaStreamSynchronize(s.get());
+        cudaError_t const code = cudaStreamSynchronize(s.get());
+        take_out(code);
+        return code;
     }
-    /// The same if `device` need not be current: the default stream is the current device's.
-    static void finish(stream s, int device) noexcept {
+    /// The same if `device` need not be current: the default stream is the current device's. Of a
+    /// stream that is being captured nobody could ever tell: this ends the program.
+    static void finish_or_stop(stream s, int device) noexcept {
         try {
             device_scope const here{device};
-            finish(s);
+            if (!refused_for_capture(finish(s))) return;
         } catch (...) { // a device that cannot be made current has nothing to wait for
+            return;
         }
+        std::fputs("marconi: a lease was released, or committed with, while a stream that works on "
+                   "its pages was being captured\n",
+                   stderr);
+        std::abort();
     }
     static void finish(event e) noexcept {
         beside_captures const aside;
-        (void)cudaEventSynchronize(e);
+        take_out(cudaEventSynchronize(e));
+    }
+
+private:
+    static bool refused_for_capture(cudaError_t code) {
+        return code >= cudaErrorStreamCaptureUnsupported &&
+               code <= cudaErrorStreamCaptureWrongThread;
     }
 };
 

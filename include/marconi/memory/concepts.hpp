@@ -26,7 +26,8 @@ concept resource = std::movable<R> && requires(R r, std::size_t bytes, void* mem
 ///   stream            tells a call where its copies belong: a CUDA stream or, for a relay_store,
 ///                     the request; no_stream where there is nothing to tell.
 ///   holds_bytes       false for a store that only counts: save, load and copy_block do nothing and
-///                     views may be empty.
+///                     views may be empty. True if copies are made, here or elsewhere (by the
+///                     ranks of a relay_store).
 ///   reads_views       optional, by default holds_bytes: false where views stand for memory
 ///                     elsewhere (relay_store); if true, a commit checks them as check() does
 ///                     before it evicts anything.

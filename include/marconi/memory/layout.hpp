@@ -10,7 +10,6 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <utility>
 #include <vector>
@@ -37,7 +36,7 @@ struct page_options {
 class page_layout {
 public:
     /// Throws invalid_argument for options or FLOPs out of range, size_overflow for absurd
-    /// footprints.
+    /// footprints: pages of 4 GiB, checkpoints of 1 TiB.
     page_layout(footprint model, page_options options)
         : model_{std::move(model)}, block_tokens_{options.block_tokens.value()} {
         MARCONI_EXPECT(block_tokens_ >= 1 && block_tokens_ <= 256, "block_tokens", block_tokens_,
@@ -51,10 +50,11 @@ public:
             offset = checked_sum(
                 offset, checked_product(layer.value_bytes, block_tokens_, "KV block"), "KV block");
         }
-        MARCONI_EXPECT(model_.has_kv() || model_.has_checkpoints(), "footprint", "empty",
+        has_kv_ = offset != 0;
+        MARCONI_EXPECT(has_kv_ || model_.has_checkpoints(), "footprint", "empty",
                        "a model with KV, or checkpoints, or both");
-        page_bytes_ = model_.has_kv() ? round_up(checked_sum(offset, 255, "KV block") - 255, 256)
-                                      : options.page_bytes.value();
+        page_bytes_ = has_kv_ ? round_up(checked_sum(offset, 255, "KV block") - 255, 256)
+                              : options.page_bytes.value();
         MARCONI_EXPECT(page_bytes_ >= 256 && page_bytes_ % 256 == 0, "page_bytes", page_bytes_,
                        "a multiple of 256, at least 256");
         check_flops();
@@ -66,12 +66,18 @@ public:
             checkpoint = checked_sum(checkpoint, checked_sum(piece.fixed_bytes, window, "window"),
                                      "checkpoint");
             longest_window_ = std::max(longest_window_, piece.window);
+            count_piece(piece);
         }
         full_checkpoint_bytes_ = sum_of_pieces(longest_window_);
+        MARCONI_EXPECT(has_kv_ || sum_of_pieces(1) > 0, "bytes of a checkpoint", 0,
+                       "more than 0, where there is no KV");
+        check_reach();
         fingerprint_ = hash_of_sizes();
     }
 
     [[nodiscard]] footprint const& model() const { return model_; }
+    /// As the model's, in O(1).
+    [[nodiscard]] bool has_kv() const { return has_kv_; }
     [[nodiscard]] std::uint32_t block_tokens() const {
         return static_cast<std::uint32_t>(block_tokens_);
     }
@@ -79,7 +85,7 @@ public:
 
     /// Blocks that tokens [begin, end) touch; 0 for a model without KV.
     [[nodiscard]] std::uint64_t blocks_touched(std::uint64_t begin, std::uint64_t end) const {
-        if (begin == end || !model_.has_kv()) return 0;
+        if (begin == end || !has_kv_) return 0;
         return (end - 1) / block_tokens_ - begin / block_tokens_ + 1;
     }
 
@@ -108,6 +114,16 @@ public:
     static constexpr std::uint64_t piece_alignment = 16;
 
 private:
+    /// Copies compute within a page in 32 bits, and within a checkpoint in 256-byte units in 32.
+    void check_reach() const {
+        auto const limit = [](std::uint64_t bytes, int bits, char const* what) {
+            if (bytes >> bits != 0)
+                throw size_overflow{std::string{what} + " of " + std::to_string(bytes) +
+                                    " bytes; the limit is 2^" + std::to_string(bits)};
+        };
+        limit(page_bytes_, 32, "pages");
+        limit(full_checkpoint_bytes_, 40, "a checkpoint");
+    }
     void check_flops() const {
         auto const expect = [](double flops, char const* name) {
             MARCONI_EXPECT(flops >= 0 && std::isfinite(flops), name, flops,
@@ -138,18 +154,29 @@ private:
     }
     [[nodiscard]] std::uint64_t sum_of_pieces(std::uint64_t position) const {
         std::uint64_t sum = 0;
-        for (state_piece const& piece : model_.state_pieces)
-            sum += round_up(piece.bytes_at(position), piece_alignment);
+        for (auto const& [piece, count] : pieces_)
+            sum += count * round_up(piece.bytes_at(position), piece_alignment);
         return sum;
+    }
+    /// Layers of one kind have equal pieces, so that few sizes are to be added up.
+    void count_piece(state_piece const& piece) {
+        for (auto& [known, count] : pieces_)
+            if (known == piece) {
+                ++count;
+                return;
+            }
+        pieces_.emplace_back(piece, 1);
     }
 
     footprint model_;
     std::uint64_t block_tokens_;
+    bool has_kv_ = false;
     std::uint64_t page_bytes_ = 0;
     std::uint64_t longest_window_ = 0;
     std::uint64_t full_checkpoint_bytes_ = 0;
     std::uint64_t fingerprint_ = 0;
     std::vector<std::uint64_t> key_offsets_, value_offsets_;
+    std::vector<std::pair<state_piece, std::uint64_t>> pieces_; ///< different ones, and how many
 };
 
 /// Pages that fit in `capacity`. Throws invalid_argument if that is not even one, or more than ids
@@ -158,10 +185,9 @@ private:
     MARCONI_EXPECT(capacity >= layout.page_bytes(), "capacity in bytes", capacity.value(),
                    "at least one page of this model, " +
                        std::to_string(layout.page_bytes().value()));
-    std::uint64_t const most = std::numeric_limits<std::uint32_t>::max() - 1;
     std::uint64_t const pages = capacity / layout.page_bytes();
-    MARCONI_EXPECT(pages <= most, "capacity in bytes", capacity.value(),
-                   "at most " + std::to_string(most) + " pages of this model, " +
+    MARCONI_EXPECT(pages <= most_pages, "capacity in bytes", capacity.value(),
+                   "at most " + std::to_string(most_pages) + " pages of this model, " +
                        std::to_string(layout.page_bytes().value()) + " each");
     return pages;
 }

@@ -8,7 +8,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
-#include <limits>
 #include <span>
 #include <string>
 #include <utility>
@@ -33,8 +32,8 @@ public:
 
     /// Throws invalid_argument unless 1 <= capacity < 2^32 - 1.
     explicit page_pool(std::uint64_t capacity) : capacity_{capacity} {
-        MARCONI_EXPECT(capacity >= 1 && capacity < std::numeric_limits<std::uint32_t>::max(),
-                       "capacity in pages", capacity, "1 to 4294967294");
+        MARCONI_EXPECT(capacity >= 1 && capacity <= most_pages, "capacity in pages", capacity,
+                       "1 to " + std::to_string(most_pages));
     }
 
     [[nodiscard]] std::uint64_t capacity() const { return capacity_; }

@@ -13,48 +13,43 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
 #include <string>
 #include <type_traits>
+#include <utility>
 
 namespace marconi::memory {
 
 /// The engine's blocks, as a kv_view or a state_view (`View`) names them, must hold tokens
-/// [begin, end), of which there is at least one.
+/// [begin, end), of which there is at least one. Returns how many of the engine's pool lie from the
+/// first of these blocks to the last, in the pool's order; 0 if the view has no blocks.
 template <class View>
-void check_engine_blocks(View const& engine, token_count begin, token_count end) {
+std::uint64_t check_engine_blocks(View const& engine, token_count begin, token_count end) {
     auto const of_view = [](char const* what) {
         return std::string{what} + (std::is_same_v<View, kv_view> ? "kv_view" : "state_view");
     };
     if (engine.block_tokens == 0) {
         MARCONI_EXPECT(engine.blocks.empty(), of_view("block_tokens of the "), 0,
                        "at least 1, since it has blocks");
-        return;
+        return 0;
     }
+    std::uint64_t const first = begin.value() / engine.block_tokens;
     std::uint64_t const last = (end.value() - 1) / engine.block_tokens;
     MARCONI_EXPECT(last < engine.blocks.size(), of_view("number of blocks in the "),
                    engine.blocks.size(),
                    "at least " + std::to_string(last + 1) + ", for " + std::to_string(end.value()) +
                        " tokens");
-    std::int64_t const limit =
-        engine.pool_blocks ? engine.pool_blocks : std::numeric_limits<std::int64_t>::max();
-    for (std::uint64_t b = begin.value() / engine.block_tokens; b <= last; ++b) {
-        MARCONI_EXPECT(engine.blocks[b] >= 0, of_view("a block of the "), engine.blocks[b],
-                       "0 or more, where its tokens are copied");
-        MARCONI_EXPECT(engine.blocks[b] < limit, of_view("a block of the "), engine.blocks[b],
-                       "less than pool_blocks, " + std::to_string(limit));
+    std::int32_t least = engine.blocks[first], most = least;
+    for (std::int32_t const b : engine.blocks.subspan(first, last + 1 - first)) {
+        least = std::min(least, b);
+        most = std::max(most, b);
     }
-}
-
-/// How many blocks lie from the first to the last of an engine's pool that tokens [begin, end) are
-/// in, in the pool's order. O(blocks), unless the view says how large the pool is.
-[[nodiscard]] inline std::uint64_t blocks_spanned(kv_view const& engine, token_count begin,
-                                                  token_count end) {
-    if (engine.pool_blocks != 0) return engine.pool_blocks;
-    std::uint64_t const first = begin.value() / engine.block_tokens;
-    std::uint64_t const last = (end.value() - 1) / engine.block_tokens;
-    auto const [least, most] = std::ranges::minmax(engine.blocks.subspan(first, last + 1 - first));
-    return static_cast<std::uint64_t>(std::int64_t{most} - least) + 1;
+    MARCONI_EXPECT(least >= 0, of_view("a block of the "), least,
+                   "0 or more, where its tokens are copied");
+    MARCONI_EXPECT(engine.pool_blocks == 0 || std::cmp_less(most, engine.pool_blocks),
+                   of_view("a block of the "), most,
+                   "less than pool_blocks, " + std::to_string(engine.pool_blocks));
+    return engine.pool_blocks != 0 ? engine.pool_blocks
+                                   : static_cast<std::uint64_t>(std::int64_t{most} - least) + 1;
 }
 
 /// Throws invalid_argument, which names the layer or piece.
@@ -65,16 +60,15 @@ void check_engine_blocks(View const& engine, token_count begin, token_count end)
 }
 
 /// Rows of a layer that the engine has must not overlap: those of two tokens, and of two blocks, at
-/// least. `spanned()` is blocks_spanned(). Precondition: check_engine_blocks().
-template <class Spanned>
-void check_strides(kv_view const& engine, std::uint64_t rows, std::size_t layer, kv_kind kind,
-                   std::uint64_t row, Spanned& spanned) {
+/// least. `spanned` is what check_engine_blocks() returned.
+inline void check_strides(kv_view const& engine, std::uint64_t rows, std::size_t layer,
+                          kv_kind kind, std::uint64_t row, std::uint64_t spanned) {
     if (row == 0) return;
     row_strides const strides = row_strides::of(kind, engine, layer, row);
     bool const paged = engine.block_tokens != 0;
     std::uint64_t const tokens = paged ? engine.block_tokens : std::max<std::uint64_t>(rows, 2);
     std::uint64_t blocks = paged && engine.pool_blocks != 1 ? 2 : 1;
-    if (blocks != 1 && !strides.blocks_outermost()) blocks = std::max(blocks, spanned());
+    if (blocks != 1 && !strides.blocks_outermost()) blocks = std::max(blocks, spanned);
     if (strides.overlap(row, engine.layers[layer].heads, tokens, blocks))
         throw_overlap("kv_view: the rows of layer ", layer);
 }
@@ -101,10 +95,7 @@ inline void check_layers(kv_view const& engine, page_layout const& layout) {
 inline void check_view(kv_view const& engine, token_count begin, token_count end,
                        page_layout const& layout) {
     check_layers(engine, layout);
-    check_engine_blocks(engine, begin, end);
-    auto spanned = [&, known = std::uint64_t{0}]() mutable { // one table for all layers
-        return known = known != 0 ? known : blocks_spanned(engine, begin, end);
-    };
+    std::uint64_t const spanned = check_engine_blocks(engine, begin, end);
     auto const& layers = layout.model().kv_layers;
     std::uint64_t const rows = (end - begin).value();
     for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -122,7 +113,7 @@ inline void check_window(state_view const& engine, token_count position, std::si
     std::uint64_t const rows = std::min(position.value(), of.window);
     std::uint64_t const row = of.bytes_per_window_token;
     if (rows == 0 || row == 0) return;
-    check_engine_blocks(engine, position - token_count{rows}, position);
+    (void)check_engine_blocks(engine, position - token_count{rows}, position);
     window_strides const& given = engine.windows[piece];
     bool const paged = engine.block_tokens != 0;
     MARCONI_EXPECT(paged || given.block == 0, "block stride of a window", given.block,
@@ -144,8 +135,9 @@ inline void check_window(state_view const& engine, token_count position, std::si
 inline void check_view(state_view const& engine, token_count position, page_layout const& layout) {
     expect_count(engine.pieces.size(), layout.model().state_pieces.size(),
                  "number of pieces in the state_view");
-    for (std::byte* piece : engine.pieces)
-        if (!piece) throw invalid_argument{"state_view: a piece is a null pointer"};
+    for (std::size_t p = 0; p < engine.pieces.size(); ++p)
+        if (!engine.pieces[p])
+            throw invalid_argument{"state_view: piece " + std::to_string(p) + " is a null pointer"};
     if (engine.windows.empty()) return;
     expect_count(engine.windows.size(), engine.pieces.size(),
                  "number of window_strides in the state_view");
@@ -153,21 +145,7 @@ inline void check_view(state_view const& engine, token_count position, page_layo
         if (engine.windows[p].by_position()) check_window(engine, position, p, layout);
 }
 
-/// Copies compute within a page in 32 bits, and within a checkpoint in 256-byte units in 32 bits:
-/// pages of 4 GiB or more, and checkpoints of 1 TiB or more, throw size_overflow.
-inline void check_reach(transfer const& t, page_layout const& layout) {
-    auto const limit = [](std::uint64_t bytes, int bits, char const* what) {
-        if (bytes >> bits != 0)
-            throw size_overflow{"a copy: " + std::string{what} + " of " + std::to_string(bytes) +
-                                " bytes; the limit is 2^" + std::to_string(bits)};
-    };
-    limit(layout.page_bytes().value(), 32, "pages");
-    for (checkpoint_transfer const& c : t.checkpoints)
-        limit(layout.checkpoint_bytes(c.position).value(), 40, "a checkpoint");
-}
-
-/// Throws invalid_argument unless the engine's views fit the layout and the pages fit the ranges,
-/// size_overflow for what copies cannot reach.
+/// Throws invalid_argument unless the engine's views fit the layout and the pages fit the ranges.
 inline void check(transfer const& t, page_layout const& layout) {
     MARCONI_EXPECT(t.kv.begin <= t.kv.end, "begin of the KV", t.kv.begin.value(),
                    "at most its end, " + std::to_string(t.kv.end.value()));
@@ -183,7 +161,6 @@ inline void check(transfer const& t, page_layout const& layout) {
                      "number of pages for the checkpoint");
         check_view(c.engine, c.position, layout);
     }
-    check_reach(t, layout);
 }
 
 } // namespace marconi::memory

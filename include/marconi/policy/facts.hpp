@@ -24,7 +24,8 @@ struct request_facts {
 /// Where the engine should copy the recurrent state while it works on a request.
 struct capture_rule {
     std::vector<token_count> at; ///< positions up to the limit, ascending
-    token_count every{0};        ///< and multiples of it; 0: none. The cache adds those to `at`
+    token_count every{0};        ///< also every multiple of this; 0: none. Up to the limit, the
+                                 ///< cache lists them in `at`
     bool tail = false;           ///< and after the last token whose KV exists
 };
 

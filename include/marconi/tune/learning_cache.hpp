@@ -52,7 +52,7 @@ public:
           learner_{learning, this->store(), options, std::move(admission)} {}
 
     /// As prefix_cache::commit. What was learned takes effect with the next one.
-    template <cache::relocking<Store> Unlocked = cache::copy_at_once>
+    template <cache::unlocking<Store> Unlocked = cache::copy_at_once>
     cache::commit_outcome
     commit(lease const& held, std::span<Token const> tokens, cache::computed const& brought = {},
            stream const& on = base::unnamed(), Unlocked const& unlocked = {}) {

@@ -9,7 +9,6 @@
 
 #include <algorithm>
 #include <cstdint>
-#include <limits>
 #include <optional>
 #include <span>
 #include <utility>
@@ -49,9 +48,8 @@ struct replayed {
 template <memory::store Store>
 [[nodiscard]] memory::ledger_store ledger_like(Store const& store, std::uint64_t multiple = 1) {
     memory::page_layout const& layout = store.layout();
-    std::uint64_t const most = std::numeric_limits<std::uint32_t>::max() - 1;
-    std::uint64_t const pages =
-        store.pages().capacity() > most / multiple ? most : store.pages().capacity() * multiple;
+    std::uint64_t const own = store.pages().capacity();
+    std::uint64_t const pages = own > most_pages / multiple ? most_pages : own * multiple;
     return {layout.model(), layout.page_bytes() * pages,
             memory::page_options{.block_tokens = token_count{layout.block_tokens()},
                                  .page_bytes = layout.page_bytes()}};

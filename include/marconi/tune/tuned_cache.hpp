@@ -52,7 +52,7 @@ public:
 
     /// As prefix_cache::commit. The first one after the replays are done adopts their result; with
     /// `deterministic`, the one that closes the window does.
-    template <cache::relocking<Store> Unlocked = cache::copy_at_once>
+    template <cache::unlocking<Store> Unlocked = cache::copy_at_once>
     cache::commit_outcome
     commit(lease const& held, std::span<Token const> tokens, cache::computed const& brought = {},
            stream const& on = base::unnamed(), Unlocked const& unlocked = {}) {

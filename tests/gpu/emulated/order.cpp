@@ -11,6 +11,7 @@
 #include <marconi/gpu/spill.hpp>
 
 #include <support/catch.hpp>
+#include <support/last_words.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -18,6 +19,9 @@
 #include <list>
 #include <map>
 #include <random>
+#include <span>
+#include <string>
+#include <utility>
 #include <vector>
 
 using namespace marconi;
@@ -178,6 +182,70 @@ TEST_CASE("staging buffers are as many as copies in flight, whatever the sizes o
         emulated::finish_all();
     }
     CHECK(store.copies().staging_slots() <= 12);
+}
+
+TEST_CASE("looking for a staging buffer asks about a few, however many copies are in flight") {
+    emulated::restart(1);
+    device_store store = small_store(8);
+    std::vector<page_id> pages(8);
+    store.pages().allocate(pages);
+    std::span const all{pages};
+    gpu::owned_stream const on;
+    for (int i = 0; i < 300; ++i)
+        store.copies().copy_pages(all.first(2), all.subspan(2, 2), 8, on);
+    CHECK(store.copies().staging_slots() > 50);
+    CHECK(emulated::counts().queries < 300 * 15);
+    emulated::finish_all();
+}
+
+namespace {
+
+/// A copy of two pages, whose launch is refused when its tables are sent already.
+void fail_to_copy(device_store& store, std::span<page_id const> pages, gpu::stream_ref on) {
+    emulated::failing const limit{1};
+    CHECK_THROWS_AS(store.copies().copy_pages(pages.first(2), pages.subspan(2, 2), 8, on),
+                    gpu::cuda_error);
+}
+
+} // namespace
+
+TEST_CASE("copies that fail keep no staging buffer") {
+    emulated::restart(1);
+    device_store store = small_store(8);
+    std::vector<page_id> pages(8);
+    store.pages().allocate(pages);
+    gpu::owned_stream const on;
+    store.copies().copy_pages({&pages[0], 1}, {&pages[1], 1}, 8, on); // there is an event to use
+    std::size_t const before = store.copies().staging_slots();
+    for (int i = 0; i < 100; ++i)
+        fail_to_copy(store, pages, on);
+    CHECK(store.copies().staging_slots() == before);
+    emulated::finish_all();
+}
+
+TEST_CASE("what a failed copy has sent is done before its buffers go, also on a device that is not "
+          "the store's and beside a capture") {
+    for (std::uint64_t seed = 1; seed <= 50; ++seed) {
+        emulated::restart(seed);
+        gpu::owned_stream const captured, on;
+        gpu::check(cudaSetDevice(1), "cudaSetDevice");
+        gpu::owned_stream const elsewhere;
+        gpu::check(cudaSetDevice(0), "cudaSetDevice");
+        {
+            device_store store = small_store(8);
+            std::vector<page_id> pages(8);
+            store.pages().allocate(pages);
+            store.copies().copy_pages({&pages[0], 1}, {&pages[1], 1}, 8, on);
+            fail_to_copy(store, pages, on);
+            CHECK_THROWS_AS(store.copies().copy_pages(std::span{pages}.first(2),
+                                                      std::span{pages}.last(2), 8, elsewhere),
+                            gpu::cuda_error);
+            emulated::capturing const graph{captured.get()};
+            { device_store const gone = std::move(store); }
+            CHECK_FALSE(graph.spoilt());
+        }
+        emulated::finish_all(); // which would find writes to freed memory
+    }
 }
 
 TEST_CASE("a copy takes the multiprocessors it may; one to the host's memory, no more than a few") {
@@ -377,6 +445,17 @@ TEST_CASE("calls on a stream that is being captured are refused, and change noth
     CHECK(emulated::counts().records == before.records);
     emulated::finish_all();
     CHECK(std::ranges::equal(store.page(pages[0]), contents));
+}
+
+TEST_CASE("a mark on a stream that is being captured ends the program") {
+    std::string const words = support::last_words([] {
+        device_store store = small_store(8);
+        gpu::owned_stream const on;
+        emulated::capturing const graph{on.get()};
+        (void)store.mark(on);
+    });
+    CHECK(words.find("while a stream that works on its pages was being captured") !=
+          std::string::npos);
 }
 
 TEST_CASE("stores work beside a capture, from first to last, and do not spoil it") {

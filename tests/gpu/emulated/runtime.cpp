@@ -33,7 +33,11 @@ struct operation {
 };
 
 struct machine {
-    static constexpr std::byte freed_byte{0xEE};
+    /// What freed memory is filled with: not the same for both kinds, so that a copy between freed
+    /// buffers shows.
+    static std::byte freed_byte(cudaMemoryType kind) {
+        return kind == cudaMemoryTypeHost ? std::byte{0xEA} : std::byte{0xEE};
+    }
 
     struct stream_state {
         std::uint64_t id = 0;
@@ -58,7 +62,12 @@ struct machine {
         int device = 0;
     };
     std::map<void*, allocation> memory;
-    std::vector<std::pair<std::byte*, std::size_t>> freed; // kept while anything is in flight
+    struct freed_memory {
+        std::byte* begin;
+        std::size_t bytes;
+        std::byte filled_with;
+    };
+    std::vector<freed_memory> freed; // kept while anything is in flight
     std::mt19937_64 random{1};
     std::uint64_t favourite = 0;
     std::uint64_t next_id = 1;
@@ -124,8 +133,8 @@ struct machine {
     }
     void run_all() {
         run_until([&] { return working.empty(); });
-        for (auto const& [p, bytes] : std::exchange(freed, {})) {
-            if (std::any_of(p, p + bytes, [](std::byte b) { return b != freed_byte; })) {
+        for (auto const& [p, bytes, filled_with] : std::exchange(freed, {})) {
+            if (std::any_of(p, p + bytes, [=](std::byte b) { return b != filled_with; })) {
                 std::fputs("emulated: memory was written after it was freed\n", stderr);
                 std::abort();
             }
@@ -176,8 +185,9 @@ struct machine {
             std::abort();
         }
         std::size_t const bytes = found->second.bytes;
-        std::memset(p, static_cast<int>(freed_byte), bytes);
-        freed.push_back({static_cast<std::byte*>(p), bytes});
+        std::byte const fill = freed_byte(found->second.kind);
+        std::memset(p, static_cast<int>(fill), bytes);
+        freed.push_back({static_cast<std::byte*>(p), bytes, fill});
         memory.erase(found);
         if (working.empty()) run_all();
         return cudaSuccess;
@@ -398,14 +408,13 @@ cudaError_t cudaThreadExchangeStreamCaptureMode(cudaStreamCaptureMode* mode) {
 }
 cudaError_t cudaStreamSynchronize(cudaStream_t s) {
     if (the().unsafe()) return the().fail(cudaErrorStreamCaptureUnsupported);
+    if (s == the().captured) { // in every mode
+        the().spoilt = true;
+        return the().fail(cudaErrorStreamCaptureUnsupported);
+    }
     ++the().counts.host_waits;
     auto const& queue = the().stream(s)->queue;
     the().run_until([&] { return queue.empty(); });
-    return cudaSuccess;
-}
-cudaError_t cudaDeviceSynchronize() {
-    ++the().counts.host_waits;
-    the().run_all();
     return cudaSuccess;
 }
 cudaError_t cudaStreamWaitEvent(cudaStream_t s, cudaEvent_t e, unsigned) {
@@ -444,6 +453,7 @@ cudaError_t cudaEventRecord(cudaEvent_t e, cudaStream_t s) {
     return cudaSuccess;
 }
 cudaError_t cudaEventQuery(cudaEvent_t e) {
+    ++the().counts.queries;
     if (the().unsafe()) return the().fail(cudaErrorStreamCaptureUnsupported);
     if (*the().events.at(e).last) return cudaSuccess;
     if (the().last_error == cudaSuccess) the().last_error = cudaErrorNotReady;

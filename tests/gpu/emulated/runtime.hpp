@@ -81,6 +81,7 @@ struct call_counts {
     std::size_t copies = 0;                   ///< by cudaMemcpyAsync
     std::size_t host_waits = 0;               ///< of the host for the device
     std::size_t allocations = 0;              ///< of device and pinned memory
+    std::size_t queries = 0;                  ///< of events
 };
 [[nodiscard]] call_counts counts();
 /// Allocations, events and streams that nobody gave back.

@@ -31,10 +31,11 @@ struct gated_delta_net {
             checked_sum(size_of("key channels", std::uint64_t{2}, keys), values, "channels");
         return {.states = {{.bytes = size_of("state bytes", elements, around.bytes.state)},
                            {.bytes = convolution_bytes(channels, convolution, around)}},
-                .flops_per_token = matmul_flops(around.width, channels + values + 2 * value_heads) +
-                                   convolution_flops(channels, convolution) +
-                                   7 * static_cast<double>(elements) +
-                                   matmul_flops(values, around.width),
+                .flops_per_token =
+                    matmul_flops(around.width, channels) + matmul_flops(around.width, values) +
+                    2 * matmul_flops(around.width, value_heads) +
+                    convolution_flops(channels, convolution) + 7 * static_cast<double>(elements) +
+                    matmul_flops(values, around.width),
                 .parallel_heads = key_heads};
     }
 

@@ -39,12 +39,11 @@ struct mamba {
         std::uint64_t const elements = size_of("state elements", channels, state);
         return {.states = {{.bytes = size_of("state bytes", elements, around.bytes.state)},
                            {.bytes = convolution_bytes(channels, convolution, around)}},
-                .flops_per_token = matmul_flops(around.width, 2 * channels) +
-                                   convolution_flops(channels, convolution) +
-                                   matmul_flops(channels, step_rank + 2 * state) +
-                                   matmul_flops(step_rank, channels) +
-                                   7 * static_cast<double>(elements) +
-                                   matmul_flops(channels, around.width),
+                .flops_per_token =
+                    2 * matmul_flops(around.width, channels) +
+                    convolution_flops(channels, convolution) + matmul_flops(channels, step_rank) +
+                    2 * matmul_flops(channels, state) + matmul_flops(step_rank, channels) +
+                    7 * static_cast<double>(elements) + matmul_flops(channels, around.width),
                 .parallel_heads = channels};
     }
 
@@ -80,10 +79,11 @@ struct mamba2 {
                            {.bytes = convolution_bytes(inner, convolution, around),
                             .grouped_bytes = convolution_bytes(shared, convolution, around),
                             .groups = groups}},
-                .flops_per_token = matmul_flops(around.width, 2 * inner + shared + heads) +
-                                   convolution_flops(inner + shared, convolution) +
-                                   5 * static_cast<double>(elements) +
-                                   matmul_flops(inner, around.width),
+                .flops_per_token =
+                    2 * matmul_flops(around.width, inner) + matmul_flops(around.width, shared) +
+                    matmul_flops(around.width, heads) + convolution_flops(inner, convolution) +
+                    convolution_flops(shared, convolution) + 5 * static_cast<double>(elements) +
+                    matmul_flops(inner, around.width),
                 .parallel_heads = heads};
     }
 
@@ -144,7 +144,7 @@ struct short_convolution {
         MARCONI_EXPECT(channels > 0, "channels", channels, "at least 1");
         return {.states = {{.bytes = convolution_bytes(channels, convolution, around)}},
                 .flops_per_token =
-                    matmul_flops(around.width, 3 * channels) + 2 * static_cast<double>(channels) +
+                    3 * matmul_flops(around.width, channels) + 2 * static_cast<double>(channels) +
                     convolution_flops(channels, convolution) + matmul_flops(channels, around.width),
                 .parallel_heads = channels};
     }

@@ -83,7 +83,7 @@ public:
     [[nodiscard]] bool contains(node_id node) const {
         return node.value() < keys_.size() && (present_[node.value() / group] & bit(node)) != 0;
     }
-    [[nodiscard]] std::size_t size() const { return rounds_.empty() ? 0 : size_; }
+    [[nodiscard]] std::size_t size() const { return size_; }
 
 private:
     /// Without a node, nobody: greater than all others.
@@ -152,7 +152,6 @@ private:
         rounds.emplace_back(1);
         present_.resize(groups);
         keys_.resize(groups * group); // if this throws, there are bits for keys that are not there
-        size_ = size();               // 0, if what was here has moved
         rounds_ = std::move(rounds);
         for (std::size_t at = 0; at < groups; ++at)
             rounds_[0][at] = winner(at);
