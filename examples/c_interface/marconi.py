@@ -97,12 +97,12 @@ Options = _record("Options", [
     ("state_pieces", POINTER(StatePiece)), ("state_piece_count", c_size_t),
     ("flops_per_token", c_double), ("flops_per_pair", c_double),
     ("window_flops", POINTER(WindowFlops)), ("window_flops_count", c_size_t),
-    *_counts("block_tokens page_bytes checkpoint_grid checkpoint_every"
+    *_counts("block_tokens page_bytes zero_freed_pages checkpoint_grid checkpoint_every"
              " checkpoint_before_answer"),
     ("memory", c_void_p),
     *_counts("capacity multiprocessors event_bytes shadow_multiple shadow_bytes")])
 Pages = _record("Pages", [
-    ("memory", c_void_p), *_counts("page_bytes count block_tokens"),
+    ("memory", c_void_p), *_counts("page_bytes count block_tokens checkpoint_pages"),
     ("kv_layer_count", c_size_t), ("state_piece_count", c_size_t)])
 LayerPlace = _record("LayerPlace", [*_counts("key_offset value_offset"), ("bytes", KvLayer)])
 Scope = _record("Scope", _counts("tenant adapter revision"))
@@ -127,10 +127,11 @@ Outcome = _record("Outcome", _counts(
     " declined_checkpoints evicted_entries evicted_bytes"))
 Holdings = _record("Holdings", _counts("tokens kv_bytes checkpoint_bytes nodes checkpoints"))
 Stats = _record("Stats", [
-    *_counts("requests hits tokens_asked tokens_matched tokens_resumed"),
+    *_counts("requests hits abandoned tokens_asked tokens_matched tokens_resumed"),
     ("flops_asked", c_double), ("flops_saved", c_double),
-    *_counts("commits declined_commits short_reserves evictions cleared capacity_bytes used_bytes"
-             " kv_bytes checkpoint_bytes nodes checkpoints leases")])
+    *_counts("commits declined_commits short_reserves evictions cleared evicted_bytes"
+             " capacity_bytes used_bytes kv_bytes checkpoint_bytes peak_bytes metadata_bytes"
+             " nodes checkpoints leases")])
 Learning = _record("Learning", [
     ("requests", c_uint64),
     *((name, c_double) for name in "flops_asked shadow_saved odds_saved gdsf_saved".split()),
@@ -314,7 +315,8 @@ class Cache(_Handle):
 
     def __init__(self, library, *, capacity=0, memory=None, preset=None, tensor_parallel=0,
                  kv_layers=(), state_pieces=(), flops_per_token=0.0, flops_per_pair=0.0,
-                 window_flops=(), block_tokens=0, page_bytes=0, checkpoint_grid=0,
+                 window_flops=(), block_tokens=0, page_bytes=0, zero_freed_pages=False,
+                 checkpoint_grid=0,
                  checkpoint_every=0, checkpoint_before_answer=0, multiprocessors=0, event_bytes=0,
                  shadow_multiple=0, shadow_bytes=0):
         _expect_loaded(library)
@@ -330,7 +332,8 @@ class Cache(_Handle):
             state_pieces=pieces, state_piece_count=len(pieces),
             flops_per_token=flops_per_token, flops_per_pair=flops_per_pair,
             window_flops=windows, window_flops_count=len(windows),
-            block_tokens=block_tokens, page_bytes=page_bytes, checkpoint_grid=checkpoint_grid,
+            block_tokens=block_tokens, page_bytes=page_bytes,
+            zero_freed_pages=zero_freed_pages, checkpoint_grid=checkpoint_grid,
             checkpoint_every=checkpoint_every,
             checkpoint_before_answer=checkpoint_before_answer,
             memory=address, capacity=capacity, multiprocessors=multiprocessors,

@@ -114,6 +114,7 @@ store_type store_of(marconi_options const& options) {
     memory::page_options pages;
     if (options.block_tokens) pages.block_tokens = token_count{options.block_tokens};
     if (options.page_bytes) pages.page_bytes = byte_count{options.page_bytes};
+    pages.zero_freed_pages = options.zero_freed_pages != 0;
     return pages_place::make_store(footprint_of(options), options, pages);
 }
 
@@ -239,6 +240,7 @@ int marconi_describe_pages(marconi_cache const* cache, marconi_pages* found) {
                           .page_bytes = layout.page_bytes().value(),
                           .count = store.pages().capacity(),
                           .block_tokens = layout.block_tokens(),
+                          .checkpoint_pages = layout.checkpoint_pages(token_count{most_tokens}),
                           .kv_layer_count = layout.model().kv_layers.size(),
                           .state_piece_count = layout.model().state_pieces.size()};
     });
@@ -455,6 +457,7 @@ int marconi_read_stats(marconi_cache const* cache, marconi_stats* found) {
         occupancy const has = of.cache.holds();
         needed(found, "found") = marconi_stats{.requests = did.requests,
                                                .hits = did.hits,
+                                               .abandoned = did.abandoned,
                                                .tokens_asked = did.tokens_asked.value(),
                                                .tokens_matched = did.tokens_matched.value(),
                                                .tokens_resumed = did.tokens_resumed.value(),
@@ -465,10 +468,13 @@ int marconi_read_stats(marconi_cache const* cache, marconi_stats* found) {
                                                .short_reserves = did.short_reserves,
                                                .evictions = did.evictions(),
                                                .cleared = did.evictions(eviction_reason::clear),
+                                               .evicted_bytes = did.bytes_evicted.value(),
                                                .capacity_bytes = has.capacity.value(),
                                                .used_bytes = has.used.value(),
                                                .kv_bytes = has.kv_and_leased.value(),
                                                .checkpoint_bytes = has.checkpoints.value(),
+                                               .peak_bytes = has.peak.value(),
+                                               .metadata_bytes = has.metadata.value(),
                                                .nodes = has.nodes,
                                                .checkpoints = has.checkpoint_count,
                                                .leases = has.leases};

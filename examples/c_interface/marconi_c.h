@@ -13,19 +13,21 @@
  *
  * Functions that return an int, except marconi_should_capture, can fail: they return MARCONI_OK or
  * what went wrong, and marconi_last_error() puts it in words. A call that failed has changed
- * nothing, but may have evicted entries to make room. Any thread may call, but only one at a time
- * may use a lease (to close it while another commits with it ends the process), and marconi_destroy
- * comes after all other calls. Arrays and what they point to are the caller's; arrays are read or
- * written before the call returns. A position is the number of tokens before it.
+ * nothing, and written no result, but may have evicted entries to make room. Any thread may call,
+ * but only one at a time may use a lease (to close it while another commits with it ends the
+ * process), nobody once it is closed, and marconi_destroy comes after all other calls. Arrays and
+ * what they point to are the caller's; arrays are read or written before the call returns. A
+ * position is the number of tokens before it.
  *
  * A stream is a cudaStream_t; null is CUDA's default one. On a device, a call that names a stream
  * enqueues there and returns, views point to memory that the device reaches, and a stream must live
  * as long as the leases that were given it; <marconi/gpu/basic_device_store.hpp> has the rest. On
  * the host, copies are done when their call returns, and streams are ignored.
  *
- * Built beside the other examples, into build/lib, or by hand:
+ * request.c is an engine in C. Built beside the other examples, into build/lib (alone by cmake
+ * --build build --target marconi_c), or by hand:
  *
- *     c++ -std=c++20 -O2 -shared -fPIC -fvisibility=hidden -I include \
+ *     c++ -std=c++20 -O2 -DNDEBUG -shared -fPIC -fvisibility=hidden -I include \
  *         examples/c_interface/marconi_c.cpp -o libmarconi_c.so */
 
 #include <stddef.h>
@@ -90,6 +92,8 @@ typedef struct marconi_options {
 
     uint64_t block_tokens;     /* of the attention kernel, 1 to 256; default 16 */
     uint64_t page_bytes;       /* for models without full attention; default 65,536 */
+    uint64_t zero_freed_pages; /* 1: what was in a page is wiped when nobody needs it any more (not
+                                * on a device); default 0 */
     uint64_t checkpoint_grid;  /* marconi_capture_at() names multiples of it; default 1 */
     uint64_t checkpoint_every; /* and, for documents that many ask about, positions this far apart
                                 * in the new part of a prompt, while these pay; default none */
@@ -122,6 +126,7 @@ typedef struct marconi_pages {
     uint64_t page_bytes;
     uint64_t count;
     uint64_t block_tokens; /* a page holds a block: row s of each layer is that of its token s */
+    uint64_t checkpoint_pages; /* that a checkpoint takes, at most */
     size_t kv_layer_count;
     size_t state_piece_count;
 } marconi_pages;
@@ -247,15 +252,18 @@ int marconi_restore(marconi_lease const* lease, marconi_kv_view const* kv,
                     marconi_state_view const* state, uint64_t from, void* stream);
 
 /* In place: gets pages for the request's first `tokens` tokens; `covered` says for how many. If
- * there is no room for all, nothing is evicted. */
+ * there is no room for all, nothing is evicted. Rows from marconi_position() up to there may be
+ * written, and no others, however long the block table is. */
 int marconi_reserve(marconi_lease* lease, uint64_t tokens, void* stream, uint64_t* covered);
 /* Gives back reserved pages past `tokens`. */
 int marconi_unreserve(marconi_lease* lease, uint64_t tokens);
-/* The pages of blocks `first` and on: writes at most `room`; `count` says how many there are. */
+/* The pages of blocks `first` and on: writes at most `room`; `count` says how many there are. Page
+ * numbers fit a kv_view's blocks: layers whose key is at memory + key_offset, with page_bytes as
+ * block strides, are a view of the pages. */
 int marconi_block_table(marconi_lease const* lease, size_t first, uint32_t* pages, size_t room,
                         size_t* count);
 /* The engine is about to read pages of a block table on a stream that neither restore (with no kv)
- * nor reserve has named for this lease. */
+ * nor reserve has named for this lease since its last commit or deduplicate. */
 int marconi_used_on(marconi_lease* lease, void* stream);
 /* Gives back pages of tokens that others published first, and those that only older block tables
  * name: block tables taken before are invalid.
@@ -275,9 +283,11 @@ typedef struct marconi_outcome {
     uint64_t evicted_entries, evicted_bytes;
 } marconi_outcome;
 
-/* Publishes the tokens that went through the model, those of earlier commits included, and the
- * states captured since the last commit, ascending. `kv` is null if the engine works in place;
- * `outcome` may be null. What finds no room is declined, which is no failure. */
+/* Publishes the tokens that went through the model, those of earlier commits included, and states
+ * at positions from marconi_position() on, ascending: one that is not brought in time is lost. Of
+ * the tokens before that position the last 64 are compared with those committed. `kv` is null if
+ * the engine works in place: rows in pages that it has reserved are taken to be written. `outcome`
+ * may be null. What finds no room is declined, which is no failure. */
 int marconi_commit(marconi_lease* lease, int32_t const* tokens, size_t count,
                    marconi_kv_view const* kv, marconi_captured const* captured,
                    size_t captured_count, void* stream, marconi_outcome* outcome);
@@ -313,11 +323,15 @@ int marconi_holds(marconi_cache const* cache, marconi_scope const* in, marconi_h
 
 typedef struct marconi_stats {
     uint64_t requests, hits;
+    uint64_t abandoned; /* requests that ended, and brought no token to any commit */
     uint64_t tokens_asked, tokens_matched, tokens_resumed;
     double flops_asked, flops_saved;
     uint64_t commits, declined_commits, short_reserves; /* the latter two for want of room */
     uint64_t evictions, cleared;                        /* of these, by marconi_clear() */
+    uint64_t evicted_bytes;
     uint64_t capacity_bytes, used_bytes, kv_bytes, checkpoint_bytes; /* now */
+    uint64_t peak_bytes;                                             /* the most that were in use */
+    uint64_t metadata_bytes; /* on the host, for tree and tokens; what learning takes is apart */
     uint64_t nodes, checkpoints, leases;
 } marconi_stats;
 
