@@ -323,7 +323,8 @@ class Binding(unittest.TestCase):
             self.assertEqual(ring[:], expected)
             for made, words in (
                     (lambda t: tensors.Window(t, "token size"), "dimensions are 'token size'"),
-                    (lambda t: tensors.Window(t, "block token size"), "expected 'block token size'"),
+                    (lambda t: tensors.Window(t, "block token size"),
+                     "expected 'block token size'"),
                     (lambda t: tensors.StateSlots(cache, [window, window]), "16 fixed bytes"),
                     (lambda t: tensors.StateSlots(cache, [slots, tensors.Window(
                         FakeTensor(rows, 0, (5, 3, 1), (12, 4, 1)), "block token size")]),

@@ -133,12 +133,13 @@ struct machine {
     }
     void run_all() {
         run_until([&] { return working.empty(); });
-        for (auto const& [p, bytes, filled_with] : std::exchange(freed, {})) {
-            if (std::any_of(p, p + bytes, [=](std::byte b) { return b != filled_with; })) {
+        for (freed_memory const& f : std::exchange(freed, {})) {
+            if (std::any_of(f.begin, f.begin + f.bytes,
+                            [&](std::byte b) { return b != f.filled_with; })) {
                 std::fputs("emulated: memory was written after it was freed\n", stderr);
                 std::abort();
             }
-            ::operator delete (p, std::align_val_t{256});
+            ::operator delete (f.begin, std::align_val_t{256});
         }
     }
 
