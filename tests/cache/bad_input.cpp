@@ -320,10 +320,10 @@ TEST_CASE("views that fit the model, in a commit") {
         std::vector<memory::kv_layer_view> layers{b.engine.kv().layers.begin(),
                                                   b.engine.kv().layers.end()};
         layers[0].value = nullptr;
-        CHECK(refused({layers}, b.captured) == "kv_view: layer 0 has a null pointer");
+        CHECK(refused({layers}, b.captured) == "kv_view: the value of layer 0 is a null pointer");
         layers[0] = b.engine.kv().layers[0];
         layers[1].key = nullptr;
-        CHECK(refused({layers}, b.captured) == "kv_view: layer 1 has a null pointer");
+        CHECK(refused({layers}, b.captured) == "kv_view: the key of layer 1 is a null pointer");
     }
     SECTION("blocks for all tokens") {
         std::vector<std::int32_t> const blocks{0, 1};
@@ -363,8 +363,23 @@ TEST_CASE("a view of what others published meanwhile, which goes to reserved pag
     CHECK(commit_all(acquire(cache, tokens), b.engine.kv()).stored_tokens == 12_tokens);
     std::vector<memory::kv_layer_view> const none(2);
     CHECK(refusal<invalid_argument>(cache, [&] { (void)commit_all(lease, {none}); }) ==
-          "kv_view: layer 0 has a null pointer");
+          "kv_view: the key of layer 0 is a null pointer");
     CHECK(commit_all(lease, b.engine.kv()).complete());
+}
+
+TEST_CASE("a view that does not fit shows even where all is known") {
+    auto cache = small_host_cache();
+    sequence const tokens = text("0123456789");
+    brought b{engine_model(), tokens, {10}};
+    (void)cache.commit(acquire(cache, tokens), tokens,
+                       {.kv = b.engine.kv(), .checkpoints = b.captured});
+    std::vector<memory::kv_layer_view> layers{b.engine.kv().layers.begin(),
+                                              b.engine.kv().layers.end()};
+    layers[1].heads = 0;
+    auto const lease = acquire(cache, tokens);
+    CHECK(refusal<invalid_argument>(cache, [&] {
+              (void)cache.commit(lease, tokens, {.kv = {layers}});
+          }).find("kv_view: the keys and values of layer 1 do not part into 0") == 0);
 }
 
 TEST_CASE("views that fit the model, in a restore") {

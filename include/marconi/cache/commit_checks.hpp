@@ -45,9 +45,9 @@ template <class Token>
 template <class Entries>
 void note_tokens(Entries const& entries, lease_record& lease) noexcept {
     if (!lease.kv_pinned) return;
-    lease.let_go_tokens = 0;
+    lease.let_go_hash = 0;
     each_last_stretch(entries, lease, [&](std::size_t at, auto stored) {
-        lease.let_go_tokens += sum_of_hashes(at, stored);
+        lease.let_go_hash += sum_of_hashes(at, stored);
     });
 }
 
@@ -62,7 +62,7 @@ void check_continuation(Entries const& entries, lease_record const& lease,
             same &= std::memcmp(stored.data(), tokens.data() + at, stored.size_bytes()) == 0;
         });
     else if (end != 0)
-        same = lease.let_go_tokens == sum_of_hashes(begin, tokens.subspan(begin, end - begin));
+        same = lease.let_go_hash == sum_of_hashes(begin, tokens.subspan(begin, end - begin));
     if (!same)
         throw contract_violation{"commit: the tokens before position " + std::to_string(end) +
                                  " are not those that the lease stands on"};

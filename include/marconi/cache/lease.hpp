@@ -29,9 +29,9 @@ struct lease_record {
     std::uint32_t captured = 0; ///< position of the last state that a commit brought
     float weight = 1;           ///< of the request
     bool kv_pinned = false;
-    std::uint64_t let_go_tokens = 0; ///< without kv_pinned: a hash of those before `position`
-    bool in_place = false;           ///< it reserved pages, whose indices must not change
-    node_id checkpoint_node;         ///< whose checkpoint it pins, if any
+    std::uint64_t let_go_hash = 0; ///< without kv_pinned: a hash of those before `position`
+    bool in_place = false;         ///< it reserved pages, whose indices must not change
+    node_id checkpoint_node;       ///< whose checkpoint it pins, if any
 
     token_count resume_at;
     bool by_own_state = false; ///< the engine has the state there

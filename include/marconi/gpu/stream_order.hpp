@@ -120,7 +120,8 @@ public:
 
 private:
     using line_type = timeline<Events>;
-    /// Retired by each operation, which adds one: no more stay open than were in flight at once.
+    /// Retired by an operation that finds no event to spare. It takes one: so most operations ask
+    /// about none, and there are hardly more events than were in flight at once.
     static constexpr std::size_t retired_at_once = 2;
 
     /// No two streams were ever at work at a time.
@@ -148,7 +149,7 @@ private:
             }
             found->rename(name, now_);
         }
-        found->retire(retired_at_once, pool_);
+        if (!pool_.has_spare()) found->retire(retired_at_once, pool_);
         found->reserve_one();
         return static_cast<std::uint32_t>(found - lines_.begin());
     }

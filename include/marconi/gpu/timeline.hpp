@@ -34,6 +34,7 @@ public:
         return e;
     }
     void give_back(event e) noexcept { spare_.push_back(e); }
+    [[nodiscard]] bool has_spare() const { return !spare_.empty(); }
     [[nodiscard]] std::size_t made() const { return made_; }
 
 private:

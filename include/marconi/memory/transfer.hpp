@@ -2,13 +2,11 @@
 
 // What to copy between pages and an engine's memory.
 
-#include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/views.hpp>
 
 #include <cstddef>
 #include <span>
-#include <string>
 
 namespace marconi::memory {
 
@@ -35,9 +33,5 @@ struct transfer {
     kv_transfer kv = {};
     std::span<checkpoint_transfer const> checkpoints = {};
 };
-
-inline void expect_count(std::size_t found, std::size_t wanted, char const* what) {
-    if (found != wanted) throw_invalid(what, found, std::to_string(wanted));
-}
 
 } // namespace marconi::memory

@@ -19,6 +19,10 @@
 
 namespace marconi::memory {
 
+inline void expect_count(std::size_t found, std::size_t wanted, char const* what) {
+    if (found != wanted) throw_invalid(what, found, std::to_string(wanted));
+}
+
 /// The engine's blocks, as a kv_view or a state_view (`View`) names them, must hold tokens
 /// [begin, end), of which there is at least one. Returns how many of the engine's pool lie from the
 /// first of these blocks to the last, in the pool's order; 0 if the view has no blocks.
@@ -78,8 +82,10 @@ inline void check_layers(kv_view const& engine, page_layout const& layout) {
     expect_count(engine.layers.size(), layers.size(), "number of layers in the kv_view");
     for (std::size_t i = 0; i < layers.size(); ++i) {
         kv_layer_view const& view = engine.layers[i];
-        if ((layers[i].key_bytes && !view.key) || (layers[i].value_bytes && !view.value))
-            throw invalid_argument{"kv_view: layer " + std::to_string(i) + " has a null pointer"};
+        bool const no_key = layers[i].key_bytes != 0 && !view.key;
+        if (no_key || (layers[i].value_bytes != 0 && !view.value))
+            throw invalid_argument{std::string{"kv_view: the "} + (no_key ? "key" : "value") +
+                                   " of layer " + std::to_string(i) + " is a null pointer"};
         if (view.heads == 0 || layers[i].key_bytes % view.heads != 0 ||
             layers[i].value_bytes % view.heads != 0)
             throw invalid_argument{"kv_view: the keys and values of layer " + std::to_string(i) +
