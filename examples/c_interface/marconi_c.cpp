@@ -415,10 +415,10 @@ int marconi_obtainable_for(marconi_cache const* cache, uint64_t wanted, marconi_
                            uint64_t* bytes) {
     return guarded([&] {
         marconi_cache const& of = needed(cache, "cache");
-        match_result const by_whom =
+        match_result const request =
             of.cache.match(scope_of(needed(in, "in")), array(tokens, count, "tokens"),
                            {.limit = position_of(limit), .state_at = token_count{state_at}});
-        needed(bytes, "bytes") = of.cache.obtainable(byte_count{wanted}, by_whom).value();
+        needed(bytes, "bytes") = of.cache.obtainable(byte_count{wanted}, request).value();
     });
 }
 

@@ -92,8 +92,8 @@ typedef struct marconi_options {
 
     uint64_t block_tokens;     /* of the attention kernel, 1 to 256; default 16 */
     uint64_t page_bytes;       /* for models without full attention; default 65,536 */
-    uint64_t zero_freed_pages; /* 1: what was in a page is wiped when nobody needs it any more (not
-                                * on a device); default 0 */
+    uint64_t zero_freed_pages; /* 1: what was in a page is wiped when nobody needs it any more
+                                * (refused on a device); default 0 */
     uint64_t checkpoint_grid;  /* marconi_capture_at() names multiples of it; default 1 */
     uint64_t checkpoint_every; /* and, for documents that many ask about, positions this far apart
                                 * in the new part of a prompt, while these pay; default none */
@@ -223,7 +223,9 @@ typedef struct marconi_kv_view {
 } marconi_kv_view;
 
 /* How far apart the rows of a window are, where an engine keeps them by position, in bytes: token
- * t's row is at piece + block * (block's stride) + slot * (row's). Both 0: it is in one run. */
+ * t's row is at piece + block * (block's stride) + slot * (row's). Both 0: it is in one run.
+ * (Row 0 with a block's stride: rows are dense. Without blocks, give the row's stride even then.)
+ */
 typedef struct marconi_window_strides {
     ptrdiff_t row, block;
 } marconi_window_strides;
@@ -326,7 +328,7 @@ typedef struct marconi_stats {
     uint64_t abandoned; /* requests that ended, and brought no token to any commit */
     uint64_t tokens_asked, tokens_matched, tokens_resumed;
     double flops_asked, flops_saved;
-    uint64_t commits, declined_commits, short_reserves; /* the latter two for want of room */
+    uint64_t commits, declined_commits, short_reserves; /* the last two for want of room */
     uint64_t evictions, cleared;                        /* of these, by marconi_clear() */
     uint64_t evicted_bytes;
     uint64_t capacity_bytes, used_bytes, kv_bytes, checkpoint_bytes; /* now */

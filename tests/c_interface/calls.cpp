@@ -10,6 +10,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <numeric>
@@ -147,11 +148,16 @@ TEST_CASE("KV and states come back as they were committed") {
     REQUIRE(marconi_read_stats(with.cache, &stats) == MARCONI_OK);
     CHECK(stats.requests == 3);
     CHECK(stats.hits == 1);
+    CHECK(stats.abandoned == 2);
     CHECK(stats.tokens_asked == 140);
     CHECK(stats.tokens_resumed == 40);
     CHECK(stats.flops_saved == 40 * 1e6 + 1600 * 1e3);
     CHECK(stats.capacity_bytes == 64 << 10);
     CHECK(stats.used_bytes == stats.kv_bytes + stats.checkpoint_bytes);
+    CHECK(stats.peak_bytes == stats.used_bytes);
+    CHECK(stats.metadata_bytes > 40 * sizeof(std::int32_t));
+    CHECK(stats.metadata_bytes < 1 << 20);
+    CHECK(stats.evicted_bytes == 0);
     CHECK(stats.nodes == 1);
     CHECK(stats.checkpoints == 1);
     CHECK(stats.leases == 0);
@@ -329,6 +335,7 @@ TEST_CASE("where prompts part, the prefill is asked for the state") {
 TEST_CASE("KV in place is in the engine's own memory") {
     std::vector<unsigned char> pool(16 << 10);
     by_hand model;
+    model.options.zero_freed_pages = 1;
     model.options.memory = pool.data();
     model.options.capacity = pool.size();
     model.options.block_tokens = 4;
@@ -339,6 +346,7 @@ TEST_CASE("KV in place is in the engine's own memory") {
     CHECK(pages.page_bytes == 256);
     CHECK(pages.count == 64);
     CHECK(pages.block_tokens == 4);
+    CHECK(pages.checkpoint_pages == 1);
     CHECK(pages.kv_layer_count == 2);
     CHECK(pages.state_piece_count == 2);
     marconi_layer_place place{};
@@ -393,6 +401,32 @@ TEST_CASE("KV in place is in the engine's own memory") {
     CHECK(bytes == pool.size() - 3 * 256); // beside the blocks that it would resume from
     REQUIRE(marconi_evict(with.cache, pool.size(), &bytes) == MARCONI_OK);
     CHECK(bytes == 4 * 256); // three blocks, a checkpoint
+    REQUIRE(marconi_read_stats(with.cache, &stats) == MARCONI_OK);
+    CHECK(stats.evicted_bytes == bytes);
+    CHECK(stats.used_bytes == 0);
+    CHECK(stats.peak_bytes > bytes);
+    CHECK(std::count(pool.begin(), pool.end(), 0) == std::ssize(pool));
+}
+
+TEST_CASE(
+    "what was in pages stays there unless it is to be wiped, and takes more pages if larger") {
+    std::vector<unsigned char> pool(16 << 10);
+    by_hand model;
+    model.pieces[0].fixed_bytes = 600;
+    model.options.memory = pool.data();
+    model.options.capacity = pool.size();
+    model.options.block_tokens = 4;
+    opened const with{model.options};
+    marconi_pages pages{};
+    REQUIRE(marconi_describe_pages(with.cache, &pages) == MARCONI_OK);
+    CHECK(pages.checkpoint_pages == 3); // 608 + 16 bytes in pages of 256
+    auto const tokens = counting(8);
+    marconi_lease* lease = with.open(tokens);
+    engine_memory const brought{7};
+    REQUIRE(commit(lease, tokens, &brought) == MARCONI_OK);
+    marconi_close(lease);
+    REQUIRE(marconi_clear(with.cache, nullptr) == MARCONI_OK);
+    CHECK(std::count(pool.begin(), pool.end(), 0) < std::ssize(pool));
 }
 
 TEST_CASE("a scope, or all, is forgotten") {

@@ -209,6 +209,12 @@ TEST_CASE("of every so many tokens a plan names those on the grid, in time for a
     CHECK(ask(40, 18) == named{18, 36});
     CHECK(ask(40, ~0ull) == named{});
     CHECK(ask(40, ~0ull / 2 + 1) == named{});
+
+    std::vector<token_count> few;
+    cache::add_multiples(few, 1, 1 << 10, 5 << 10, 1 << 20);
+    CHECK(few.size() == 1020);
+    CHECK(few.front() == token_count{5 << 10});
+    CHECK(few.back() == token_count{1 << 20});
 }
 
 namespace {

@@ -95,7 +95,7 @@ TEST_CASE("memory grows and shrinks by what the figures say") {
 }
 
 TEST_CASE("a state that could never fit is declined, and leaves no room made for it") {
-    for (byte_count const size : {1_GiB, byte_count{1ull << 36}, byte_count{(1ull << 40) - 256}}) {
+    for (byte_count const size : {1_GiB, byte_count{1ull << 40}, byte_count{1ull << 50}}) {
         footprint model = hybrid();
         model.state_pieces = {{.fixed_bytes = size.value()}};
         small_cache cache{room_for(model, 1000)};

@@ -497,8 +497,12 @@ TEST_CASE("numbers tell ranks what failed on its way and what was lost") {
 
 TEST_CASE("readers beside each other send one at a time, in the order of the numbers") {
     std::vector<std::uint64_t> numbers;
-    cache::concurrent_cache index{
-        relay_to([&](copy_order const& order) { numbers.push_back(order.number); })};
+    std::size_t of_first = 0, of_second = 0;
+    cache::concurrent_cache index{relay_to([&](copy_order const& order) {
+        numbers.push_back(order.number);
+        of_first += order.request == request_tag{1};
+        of_second += order.request == request_tag{2};
+    })};
     sequence const tokens{1, 2, 3, 4, 5, 6}, longer{1, 2, 3, 4, 5, 6, 7};
     std::vector<cache::captured_state> const tail{{6_tokens}};
     auto const kv = relay_store::kv_on_ranks();
@@ -517,6 +521,8 @@ TEST_CASE("readers beside each other send one at a time, in the order of the num
     for (auto& reader : readers)
         reader.join();
     CHECK(numbers.size() == 601);
+    CHECK(of_first == 1);
+    CHECK(of_second == 600);
     for (std::size_t n = 0; n < numbers.size(); ++n)
         CHECK(numbers[n] == n + 1);
 }

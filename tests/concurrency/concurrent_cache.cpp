@@ -299,7 +299,10 @@ TEST_CASE("it is made of what a prefix_cache is made of") {
         memory::host_store{model, 1_MiB},
         {.checkpoint_grid = 8_tokens},
         tune::learning_options{.shadow_multiple = 2}};
-    CHECK(learns.holds().used == 0_B);
+    learns.beside_readers([](auto const& of) {
+        CHECK(of.options().checkpoint_grid == 8_tokens);
+        CHECK(of.learning().requests == 0);
+    });
 }
 
 namespace {

@@ -25,6 +25,8 @@ namespace {
 
 constexpr std::uint64_t four_gib = 1ull << 32, tib = 1ull << 40;
 
+using byte_vector = std::vector<std::byte>;
+
 footprint states_of(std::uint64_t bytes) { return {.state_pieces = {{.fixed_bytes = bytes}}}; }
 
 memory::page_layout cut(footprint const& model, std::uint64_t page_bytes) {
@@ -33,8 +35,7 @@ memory::page_layout cut(footprint const& model, std::uint64_t page_bytes) {
 
 /// Of what would be an arena and an engine's state only the bytes that are copied exist.
 struct small_ends {
-    using bytes = std::vector<std::byte>;
-    bytes arena = bytes(512, std::byte{1}), state = bytes(512, std::byte{2});
+    byte_vector arena = byte_vector(512, std::byte{1}), state = byte_vector(512, std::byte{2});
     std::array<std::byte*, 1> pieces{state.data()};
 
     void copy(direction way, memory::page_layout const& layout) {
@@ -63,9 +64,19 @@ TEST_CASE("pages of a little less are copied") {
     CHECK(ends.arena == ends.state);
 }
 
-TEST_CASE("checkpoints of a TiB are refused") {
-    CHECK_NOTHROW(cut(states_of(tib - 16), 1 << 30));
-    CHECK_THROWS_AS(cut(states_of(tib), 1 << 30), size_overflow);
-    CHECK_THROWS_WITH(cut(states_of(tib), 1 << 30),
-                      "a checkpoint of 1099511627776 bytes; the limit is 2^40");
+TEST_CASE("copies: a checkpoint of a TiB is refused, and nothing is touched") {
+    small_ends ends;
+    auto const layout = cut(states_of(tib), 1 << 30);
+    CHECK_THROWS_AS(ends.copy(direction::to_pages, layout), size_overflow);
+    CHECK_THROWS_WITH(ends.copy(direction::to_pages, layout),
+                      "a copy: a checkpoint of 1099511627776 bytes; the limit is 2^40");
+    CHECK(ends.arena == byte_vector(512, std::byte{1}));
+    CHECK(ends.state == byte_vector(512, std::byte{2}));
+}
+
+TEST_CASE("a window that no position fills is as large as the position") {
+    memory::page_layout const layout{
+        {.state_pieces = {{.window = 1ull << 31, .bytes_per_window_token = 4096}}},
+        {.page_bytes = 4096_B}};
+    CHECK(layout.checkpoint_pages(10_tokens) == 10);
 }

@@ -63,15 +63,16 @@ public:
     /// How many of the checkpoints that were found stored have not been evicted since.
     [[nodiscard]] std::uint32_t count_known(node_id bottom) const {
         std::uint32_t count = 0;
+        node_id below = bottom;
         for (std::uint32_t const position : known_positions_)
-            count += is_stored(bottom, position);
+            count += is_stored(below, position);
         return count;
     }
 
     [[nodiscard]] std::span<arrival const> taken() const { return std::span{all_}.first(taken_); }
     /// Takes one fewer. Precondition: it takes some.
     void decline_last() { --taken_; }
-    /// Pages of those that are taken.
+    /// Pages of those that are taken, before drop_stored().
     [[nodiscard]] std::uint64_t pages() const {
         return taken_ == 0 ? 0 : all_[taken_ - 1].pages_so_far;
     }
@@ -79,10 +80,11 @@ public:
 private:
     /// From the last to the first, so that one climb along the path passes all their nodes.
     void find_stored(node_id bottom, std::uint32_t known) {
+        node_id below = bottom;
         for (std::size_t i = all_.size(); i-- > 0;) {
             arrival& a = all_[i];
             if (a.position > known) continue;
-            a.stored = is_stored(bottom, a.position);
+            a.stored = is_stored(below, a.position);
             if (a.stored) known_positions_.push_back(a.position);
         }
         std::ranges::sort(known_positions_, std::ranges::greater{});

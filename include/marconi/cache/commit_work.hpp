@@ -21,29 +21,24 @@ namespace marconi::cache {
 /// as it is stored. Positions are tokens from the start of the sequence.
 template <class Entries, token TokenType>
 struct commit_work {
-    using entries_type = Entries;
-    using token_type = TokenType;
     using store_type = std::remove_cvref_t<decltype(std::declval<Entries&>().store())>;
 
-    commit_work(Entries& in, lease_table const& all_leases, lease_record& of,
-                std::span<TokenType const> so_far, computed const& what)
-        : entries{in}, leases{all_leases}, lease{of}, tokens{so_far}, brought{what} {}
-
     Entries& entries;
-    typename Entries::tree_type& tree = entries.tree();
-    store_type& store = entries.store();
     lease_table const& leases;
     lease_record& lease;
-    std::span<TokenType const> tokens;
+    std::span<TokenType const> tokens; ///< the whole sequence so far
     computed const& brought;
+
+    typename Entries::tree_type& tree = entries.tree();
+    store_type& store = entries.store();
     std::uint32_t block = store.layout().block_tokens();
 
-    node_id attachment;      ///< where position `known` is; later the last node added
+    node_id attachment{};    ///< where position `known` is; later the last node added
     std::uint32_t known = 0; ///< how far the sequence is stored already
     std::uint32_t end = 0;   ///< how far it will be
     arrival_list<Entries> arrivals{entries};
-    std::vector<page_id> surplus; ///< filled for what others have published meanwhile
-    commit_outcome outcome;
+    std::vector<page_id> surplus{}; ///< filled for what others have published meanwhile
+    commit_outcome outcome{};
 
     /// Where the lease stands.
     [[nodiscard]] index::location start() {

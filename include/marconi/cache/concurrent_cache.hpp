@@ -1,6 +1,7 @@
 #pragma once
 
 #include <marconi/cache/fair_shared_mutex.hpp>
+#include <marconi/cache/options.hpp>
 #include <marconi/cache/outcome.hpp>
 #include <marconi/cache/plan.hpp>
 #include <marconi/cache/prefix_cache.hpp>
@@ -37,7 +38,7 @@ public:
     using token_type = typename Cache::token_type;
     class lease;
 
-    /// Takes what the cache's constructor takes.
+    /// Takes a store, cache_options, and what else the cache's constructor takes after them.
     template <class... More>
     explicit concurrent_cache(typename Cache::store_type store, cache_options options = {},
                               More&&... more)
@@ -66,7 +67,7 @@ public:
         if constexpr (copies_unlocked<typename Cache::store_type>) {
             beside_readers([&](Cache const& c) {
                 return c.prepare_restore(l.inner_, kv, state, from);
-            }).copy(store());
+            }).copy(store(), on);
         } else {
             std::unique_lock const held{mutex_}; // an ordered store notes who waits for whom
             cache_.restore(l.inner_, kv, state, on, from);
@@ -115,8 +116,8 @@ public:
     [[nodiscard]] scope_occupancy holds(scope const& in) const {
         return beside_readers([&](Cache const& c) { return c.holds(in); });
     }
-    [[nodiscard]] byte_count obtainable(byte_count wanted, match_result const& by_whom = {}) const {
-        return beside_readers([&](Cache const& c) { return c.obtainable(wanted, by_whom); });
+    [[nodiscard]] byte_count obtainable(byte_count wanted, match_result const& request = {}) const {
+        return beside_readers([&](Cache const& c) { return c.obtainable(wanted, request); });
     }
 
     /// Its layout and its memory, which stay as they are; the rest of it is the cache's business.

@@ -42,9 +42,9 @@ private:
 };
 
 /// Counts pages, each once.
-class page_count {
+class distinct_pages {
 public:
-    explicit page_count(std::uint64_t pages) : seen_(pages) {}
+    explicit distinct_pages(std::uint64_t pages) : seen_(pages) {}
     void add(std::span<page_id const> pages) {
         for (page_id const page : pages) {
             count_ += !seen_[page.value()];
@@ -60,8 +60,8 @@ private:
 
 /// Adds the pages of a node on pinned paths that stay if all goes that may.
 template <class Entries>
-void add_staying(page_count& staying, Entries const& entries, node_id id, std::uint32_t children,
-                 pin_to_come more) {
+void add_staying(distinct_pages& staying, Entries const& entries, node_id id,
+                 std::uint32_t children, pin_to_come more) {
     auto const& n = entries.tree()[id];
     std::uint32_t const block = entries.store().layout().block_tokens();
     auto const own = entries.pages(n);
@@ -88,7 +88,7 @@ template <class Entries>
 [[nodiscard]] std::uint64_t locked_pages(Entries const& entries, lease_table const& leases,
                                          pin_to_come more = {}) {
     pinned_paths paths{entries.tree()};
-    page_count locked{entries.store().pages().touched()};
+    distinct_pages locked{entries.store().pages().touched()};
     for (std::uint32_t i = 0; i < leases.slots(); ++i) {
         if (!leases.live(lease_id{i})) continue;
         lease_record const& lease = leases[lease_id{i}];

@@ -68,7 +68,7 @@ template <class Entries>
 }
 
 /// Makes room for `wanted` pages if that is possible, and else evicts nothing (unless a policy
-/// keeps something for good). How many of them there are.
+/// keeps something for good). Returns how many of them are free then.
 template <class Entries>
 [[nodiscard]] std::uint64_t room_for_reserve(Entries& entries, lease_table const& leases,
                                              std::uint64_t wanted) {

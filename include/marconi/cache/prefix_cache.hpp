@@ -32,11 +32,11 @@ namespace marconi::cache {
 ///     match ──► plan ──► acquire ──► restore ──►  prefill + decode  ──► commit ──► release
 ///     const     value    lease       copies        (the engine's)        publish    unpin
 ///
-/// One thread at a time may call anything. match() and the other const functions may run beside
-/// each other, but nothing beside a call that is not const (or, with streams, restore() and
-/// used_on()): debug builds end the program if calls do. concurrent_cache takes calls from any
-/// thread; to copy outside a lock of your own, see unlocked.hpp. Does not move; must outlive its
-/// leases, or the program ends. See parts.hpp for stats, holds, evict, and more.
+/// One thread at a time may call anything (but what a lease was given). match() and the other const
+/// functions may run beside each other, but nothing beside a call that is not const (or, with
+/// streams, restore() and used_on()): debug builds end the program if calls do. concurrent_cache
+/// takes calls from any thread; for copies outside a lock of your own see unlocked.hpp. Does not
+/// move; must outlive its leases, or the program ends. stats(), evict() and more: parts.hpp.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           policy::eviction_policy Eviction = policy::gdsf, class Observer = no_observer,
           token Token = std::int32_t>

@@ -53,7 +53,7 @@ public:
     /// Copies from the store that it was made for to the engine's memory. Throws what the store
     /// throws, such as for a view that does not fit the layout.
     template <memory::store Store>
-    void copy(Store const& store, typename Store::stream const& on = {}) const {
+    void copy(Store const& store, typename Store::stream const& on) const {
         if (position_ == token_count{}) return;
         memory::transfer work{.kv = kv_};
         work.kv.pages = blocks_;

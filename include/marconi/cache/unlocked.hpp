@@ -8,7 +8,7 @@
 //     std::shared_lock held{mutex};
 //     auto const found = cache.prepare_restore(lease, kv, state);
 //     held.unlock();
-//     found.copy(cache.store());
+//     found.copy(cache.store(), stream);
 //
 // A commit calls what it was given, if it copies anything, with a function that copies. Until that
 // returns, or copy() does, other calls may come, on other leases; what the call was given (tokens,

@@ -20,8 +20,8 @@ namespace marconi::gpu {
 /// An arena of pinned pages, cut as a device store's are. The device itself writes and reads it: a
 /// list of pages goes in one launch. spill() and fetch() return at once. On the device, their
 /// copies and other streams' work on the store's pages wait for each other, as with the store's own
-/// copies; among themselves they keep the order of the calls. Call these where calls of a cache
-/// that has the store may come. The store must outlive this, unmoved.
+/// copies; among themselves they keep the order of the calls. They count as calls of the cache
+/// that has the store: make them under the same lock. The store must outlive this, unmoved.
 template <launcher Launcher>
 class spill_room {
 public:

@@ -66,18 +66,18 @@ public:
     staging(staging const&) = delete;
     staging& operator=(staging const&) = delete;
 
-    /// Asks the device about a few buffers, those lent longest ago first.
+    /// Asks the device about a few buffers that are large enough, those lent longest ago first.
     template <class Order>
     [[nodiscard]] loan take(std::size_t bytes, Order& order) {
         std::size_t asked = 0;
-        for (std::size_t seen = 0; seen < slots_.size() && asked < most_asked; ++seen) {
-            slot& s = slots_[turn_++ % slots_.size()];
-            if (s.pinned.bytes() < bytes) continue;
-            if (order.done(s.last_use)) return loan{s};
+        for (std::size_t i = 0; i < slots_.size() && asked < most_asked; ++i) {
+            std::size_t const at = (oldest_ + i) % slots_.size();
+            if (slots_[at].pinned.bytes() < bytes) continue;
+            if (order.done(slots_[at].last_use)) return lend(at);
             ++asked;
         }
         grow(std::max(least_bytes, std::bit_ceil(bytes)));
-        return loan{slots_.back()};
+        return lend(oldest_);
     }
     [[nodiscard]] std::size_t slots() const { return slots_.size(); }
 
@@ -85,14 +85,21 @@ private:
     static constexpr std::size_t at_first = 4, most_asked = 8;
     static constexpr std::size_t least_bytes = 64 << 10;
 
+    /// Puts the new one where the oldest is.
     void grow(std::size_t bytes) {
         slots_.reserve(slots_.size() + 1);
-        slots_.push_back({{pinned_resource{}, bytes}, {device_resource{device_}, bytes}});
+        slots_.insert(slots_.begin() + static_cast<std::ptrdiff_t>(oldest_),
+                      slot{{pinned_resource{}, bytes}, {device_resource{device_}, bytes}});
+    }
+    /// What was lent is the newest.
+    [[nodiscard]] loan lend(std::size_t at) {
+        oldest_ = (at + 1) % slots_.size();
+        return loan{slots_[at]};
     }
 
     int device_;
-    std::vector<slot> slots_;
-    std::size_t turn_ = 0;
+    std::vector<slot> slots_; ///< in a circle: lent longest ago from `oldest_` on
+    std::size_t oldest_ = 0;
 };
 
 } // namespace marconi::gpu

@@ -150,9 +150,10 @@ struct cuda_events {
         } catch (...) { // a device that cannot be made current has nothing to wait for
             return;
         }
-        std::fputs("marconi: a lease was released, or committed with, while a stream that works on "
-                   "its pages was being captured\n",
-                   stderr);
+        std::fputs(
+            "marconi: a lease committed or gave back pages while a stream that works on them "
+            "was being captured\n",
+            stderr);
         std::abort();
     }
     static void finish(event e) noexcept {

@@ -151,7 +151,8 @@ inline void check_view(state_view const& engine, token_count position, page_layo
         if (engine.windows[p].by_position()) check_window(engine, position, p, layout);
 }
 
-/// Throws invalid_argument unless the engine's views fit the layout and the pages fit the ranges.
+/// Throws invalid_argument unless the engine's views fit the layout and the pages fit the ranges,
+/// size_overflow for checkpoints of 1 TiB: copies compute within one in 32 bits of 256 bytes.
 inline void check(transfer const& t, page_layout const& layout) {
     MARCONI_EXPECT(t.kv.begin <= t.kv.end, "begin of the KV", t.kv.begin.value(),
                    "at most its end, " + std::to_string(t.kv.end.value()));
@@ -165,6 +166,9 @@ inline void check(transfer const& t, page_layout const& layout) {
     for (checkpoint_transfer const& c : t.checkpoints) {
         expect_count(c.pages.size(), layout.checkpoint_pages(c.position),
                      "number of pages for the checkpoint");
+        if (std::uint64_t const bytes = layout.checkpoint_bytes(c.position).value(); bytes >> 40)
+            throw size_overflow{"a copy: a checkpoint of " + std::to_string(bytes) +
+                                " bytes; the limit is 2^40"};
         check_view(c.engine, c.position, layout);
     }
 }

@@ -198,6 +198,28 @@ TEST_CASE("looking for a staging buffer asks about a few, however many copies ar
     emulated::finish_all();
 }
 
+TEST_CASE("as many staging buffers as there are copies in flight, however long that goes on") {
+    emulated::restart(1);
+    device_store store = small_store(8);
+    std::vector<page_id> pages(8);
+    store.pages().allocate(pages);
+    std::span const all{pages};
+    gpu::owned_stream const on;
+    std::vector<cudaEvent_t> behind(64);
+    for (cudaEvent_t& event : behind)
+        gpu::check(cudaEventCreateWithFlags(&event, cudaEventDisableTiming), "cudaEventCreate");
+    for (std::size_t i = 0; i < 2'000; ++i) {
+        cudaEvent_t const event = behind[i % behind.size()];
+        gpu::check(cudaEventSynchronize(event), "cudaEventSynchronize");
+        store.copies().copy_pages(all.first(2), all.subspan(2, 2), 8, on);
+        gpu::check(cudaEventRecord(event, on.get()), "cudaEventRecord");
+    }
+    CHECK(store.copies().staging_slots() < 100);
+    emulated::finish_all();
+    for (cudaEvent_t const event : behind)
+        (void)cudaEventDestroy(event);
+}
+
 namespace {
 
 /// A copy of two pages, whose launch is refused when its tables are sent already.
@@ -454,8 +476,7 @@ TEST_CASE("a mark on a stream that is being captured ends the program") {
         emulated::capturing const graph{on.get()};
         (void)store.mark(on);
     });
-    CHECK(words.find("while a stream that works on its pages was being captured") !=
-          std::string::npos);
+    CHECK(words.find("while a stream that works on them was being captured") != std::string::npos);
 }
 
 TEST_CASE("stores work beside a capture, from first to last, and do not spoil it") {
