@@ -1,5 +1,8 @@
 #include "traces.hpp"
 
+#include <marconi/cache/audit.hpp>
+#include <marconi/cache/prefix_cache.hpp>
+#include <marconi/memory/ledger_store.hpp>
 #include <marconi/policy/admission/spaced.hpp>
 #include <marconi/tune/learning_cache.hpp>
 
@@ -50,6 +53,29 @@ TEST_CASE("memory that runs out for good ends the tuning, and no more than a com
         CHECK_NOTHROW(cache.commit(lease, last, {.checkpoints = state}));
     }
     CHECK(ended);
+}
+
+TEST_CASE("evict counts what comes free by a merge that was put off for want of memory") {
+    cache::prefix_cache cache{memory::ledger_store{
+        footprint{.kv_layers = {{8, 8}}}, byte_count{256 * 20}, {.block_tokens = token_count{16}}}};
+    tokens const shorter(24, 1);
+    tokens longer = shorter; // and from there on, inside the second block
+    longer.resize(40, 2);
+    auto one = cache.open({}, shorter);
+    (void)cache.commit(one, shorter);
+    auto other = cache.open({}, longer);
+    (void)cache.commit(other, longer);
+    {
+        testing::no_memory const none{0};
+        other.release();
+        one.release();
+        REQUIRE(none.was_asked());
+    }
+    byte_count const before = cache.holds().used;
+    byte_count const freed = cache.evict(byte_count{1});
+    CHECK(freed == before - cache.holds().used);
+    CHECK(freed == cache.stats().bytes_evicted);
+    CHECK(cache::audit(cache).empty());
 }
 
 TEST_CASE("a clear that finds no memory half-way is no want of room") {

@@ -140,7 +140,9 @@ public:
     /// Evicts what the policy names; false if it names nothing. If it throws, nothing has changed
     /// but merges and rankings that were put off.
     bool evict_one(eviction_reason why) {
+        std::uint64_t const before = store_.pages().used();
         this->make_up_merges();
+        count_freed_since(before);
         std::optional<node_id> const victim = this->choose_victim();
         if (!victim) return false;
         node_type const& n = tree_[*victim];
@@ -187,7 +189,10 @@ private:
             remove_leaf(id);
         else
             settle(id);
-        counts_.bytes_evicted += store_.layout().page_bytes() * (before - store_.pages().used());
+        count_freed_since(before);
+    }
+    void count_freed_since(std::uint64_t used) noexcept {
+        counts_.bytes_evicted += store_.layout().page_bytes() * (used - store_.pages().used());
     }
 };
 
