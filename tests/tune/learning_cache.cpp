@@ -328,9 +328,9 @@ TEST_CASE("who learns is told of a request's weight and answer, whichever part o
     cache::prefix_cache cache{tiny_store(100)};
     tokens const all = numbered(1, 20);
     cache::lease_record lease;
-    lease.prompt = token_count{10};
-    lease.answer_from = token_count{8};
-    lease.weight = 3;
+    lease.granted.match.tokens = token_count{10};
+    lease.granted.match.answer_from = token_count{8};
+    lease.granted.match.weight = 3;
     for (std::size_t const size : {10u, 15u}) {
         std::vector<cache::captured_state> const states{{token_count{size}}};
         auto const shown = tune::request_shown(lease, std::span{all}.first(size),

@@ -119,8 +119,8 @@ namespace {
 cache::lease_record request_number(std::uint64_t number, std::uint64_t prompt) {
     cache::lease_record r;
     r.request = number;
-    r.prompt = token_count{prompt};
-    r.limit = token_count{prompt - 1};
+    r.granted.match.tokens = token_count{prompt};
+    r.granted.match.limit = token_count{prompt - 1};
     return r;
 }
 
@@ -149,7 +149,7 @@ TEST_CASE("the log keeps a request's weight") {
     tune::request_log<std::int32_t> log{1_MiB};
     tokens const t = numbered(1, 50);
     auto lease = request_number(1, 20);
-    lease.weight = 3;
+    lease.granted.match.weight = 3;
     CHECK(log.record(lease, std::span{t}.first(20), {.first = true, .ended = false}));
     CHECK(log.record(lease, t, {.first = false, .ended = true}));
     CHECK(log[0].weight == 3);
@@ -220,7 +220,7 @@ TEST_CASE("the log forgets a scope's requests, and goes on with those of others"
     tune::request_log<std::int32_t> log{1_MiB};
     auto const of = [](std::uint64_t number, std::uint64_t tenant) {
         cache::lease_record r = request_number(number, 10);
-        r.in = scope{.tenant = tenant};
+        r.granted.match.in = scope{.tenant = tenant};
         return r;
     };
     tokens const a = numbered(1, 50);
@@ -246,7 +246,7 @@ TEST_CASE("replays begin with alpha 0, whatever the policy's was") {
     std::uint64_t number = 0;
     for (turn const& t : conversations(160, 11)) {
         cache::lease_record r = request_number(++number, t.prompt);
-        r.in = t.in;
+        r.granted.match.in = t.in;
         CHECK(log.record(r, t.sequence, {.first = true, .ended = true}));
         if (number == 120) log.open_window();
     }

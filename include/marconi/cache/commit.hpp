@@ -6,7 +6,7 @@
 #include <marconi/cache/commit_place.hpp>
 #include <marconi/cache/commit_size.hpp>
 #include <marconi/cache/commit_work.hpp>
-#include <marconi/cache/lease.hpp>
+#include <marconi/cache/lease_record.hpp>
 #include <marconi/cache/loans.hpp>
 #include <marconi/cache/outcome.hpp>
 #include <marconi/cache/unlocked.hpp>
@@ -105,8 +105,8 @@ private:
                                std::span<page_id const> states) noexcept {
         node_id id = work_.tree.holding(below, a.position);
         if (work_.tree[id].depth != a.position) id = work_.entries.split(id, a.position);
-        bool const in_answer = a.position > work_.lease.answer_from.value();
-        work_.entries.attach_checkpoint(id, a.own(states), in_answer, work_.lease.in);
+        bool const in_answer = a.position > work_.lease.match().answer_from.value();
+        work_.entries.attach_checkpoint(id, a.own(states), in_answer, work_.lease.match().in);
         ++work_.outcome.stored_checkpoints;
         return id;
     }
@@ -118,7 +118,8 @@ private:
         auto const taken = work_.arrivals.taken();
         for (auto a = taken.rbegin(); a != taken.rend(); ++a) {
             if (a->position > work_.known) continue;
-            work_.entries.touch(below = work_.tree.holding(below, a->position), work_.lease.weight);
+            below = work_.tree.holding(below, a->position);
+            work_.entries.touch(below, work_.lease.weight());
             if (Entries::refreshes_path) return; // that was the whole path
         }
     }
@@ -132,7 +133,7 @@ private:
         auto const taken = work_.arrivals.taken();
         bool const touched = !taken.empty() && taken.back().position == work_.end;
         if (work_.end == work_.known && work_.end > work_.lease.position && !touched)
-            work_.entries.touch(work_.lease.node, work_.lease.weight);
+            work_.entries.touch(work_.lease.node, work_.lease.weight());
         if (was_pinned) work_.entries.unpin_kv(old);
         if (work_.end > work_.lease.position && work_.lease.checkpoint_node)
             work_.entries.unpin_checkpoint(std::exchange(work_.lease.checkpoint_node, {}));
@@ -164,7 +165,7 @@ private:
         for (captured_state const& c : work_.brought.checkpoints) {
             work_.lease.captured = static_cast<std::uint32_t>(c.position.value());
             auto const at = std::ranges::lower_bound(all, c.position);
-            if (c.position <= work_.lease.prompt && (at == all.end() || *at != c.position))
+            if (c.position <= work_.lease.match().tokens && (at == all.end() || *at != c.position))
                 all.insert(at, c.position); // there is room
         }
     }

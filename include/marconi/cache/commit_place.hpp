@@ -78,7 +78,7 @@ public:
             if (!blocks.empty()) own_blocks(begin, end, blocks);
             work_.attachment = work_.entries.add(work_.attachment, edge.segment, end,
                                                  begin == work_.known && !edge.extends,
-                                                 work_.lease.weight, work_.lease.in);
+                                                 work_.lease.weight(), work_.lease.match().in);
             begin = end;
         };
         for (arrival const& a : work_.arrivals.taken())

@@ -1,7 +1,7 @@
 #pragma once
 
 #include <marconi/cache/commit_arrivals.hpp>
-#include <marconi/cache/lease.hpp>
+#include <marconi/cache/lease_record.hpp>
 #include <marconi/cache/loans.hpp>
 #include <marconi/cache/outcome.hpp>
 #include <marconi/core/types.hpp>
@@ -43,8 +43,8 @@ struct commit_work {
     /// Where the lease stands.
     [[nodiscard]] index::location start() {
         if (lease.kv_pinned) return {lease.node, lease.position};
-        node_id const root = tree.find_root(lease.in);
-        return {root ? root : tree.make_root(lease.in), 0};
+        node_id const root = tree.find_root(lease.match().in);
+        return {root ? root : tree.make_root(lease.match().in), 0};
     }
     /// Follows all tokens, or the first ones, from `from` as far as they are stored.
     node_id follow(index::location from, std::span<TokenType const> first_ones) {

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <marconi/cache/lease.hpp>
+#include <marconi/cache/lease_record.hpp>
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/core/units.hpp>

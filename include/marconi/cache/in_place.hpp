@@ -3,7 +3,7 @@
 // Reading and writing the arena's pages without copies: block tables and reservations.
 
 #include <marconi/cache/evict.hpp>
-#include <marconi/cache/lease.hpp>
+#include <marconi/cache/lease_record.hpp>
 #include <marconi/cache/loans.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>

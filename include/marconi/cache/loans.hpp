@@ -2,7 +2,7 @@
 
 // What a call holds while it works, and gives back however it ends.
 
-#include <marconi/cache/lease.hpp>
+#include <marconi/cache/lease_record.hpp>
 #include <marconi/core/types.hpp>
 
 #include <cstddef>

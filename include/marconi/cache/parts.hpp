@@ -3,7 +3,7 @@
 #include <marconi/cache/entries.hpp>
 #include <marconi/cache/evict.hpp>
 #include <marconi/cache/holdings.hpp>
-#include <marconi/cache/lease.hpp>
+#include <marconi/cache/lease_record.hpp>
 #include <marconi/cache/lease_streams.hpp>
 #include <marconi/cache/options.hpp>
 #include <marconi/cache/plan.hpp>

@@ -2,7 +2,7 @@
 
 // The last stage of a request: lets go of what its lease held, and updates what that changes.
 
-#include <marconi/cache/lease.hpp>
+#include <marconi/cache/lease_record.hpp>
 #include <marconi/core/types.hpp>
 
 #include <algorithm>

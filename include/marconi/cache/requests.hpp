@@ -3,7 +3,7 @@
 // The stages of a request, one function each; the facade strings them together.
 
 #include <marconi/cache/evict.hpp>
-#include <marconi/cache/lease.hpp>
+#include <marconi/cache/lease_record.hpp>
 #include <marconi/cache/options.hpp>
 #include <marconi/cache/outcome.hpp>
 #include <marconi/cache/plan.hpp>
@@ -144,19 +144,9 @@ template <class Entries>
 
 template <class Entries>
 [[nodiscard]] lease_record open_lease(Entries& entries, request_plan const& plan) {
-    lease_record lease;
-    lease.in = plan.match.in;
-    lease.request = entries.counts().requests + 1;
-    lease.resume_at = plan.match.resumable;
-    lease.by_own_state = plan.match.by_own_state;
-    lease.prompt = plan.match.tokens;
-    lease.answer_from = plan.match.answer_from;
-    lease.limit = plan.match.limit;
-    lease.weight = static_cast<float>(plan.match.weight);
-    if (entries.needs_checkpoint()) {
-        lease.captures = plan.captures;
-        keep_passed(lease.captures.at, plan.match);
-    }
+    lease_record lease{.request = entries.counts().requests + 1, .granted = plan};
+    if (!entries.needs_checkpoint()) lease.granted.captures = {};
+    keep_passed(lease.granted.captures.at, plan.match);
     lease.position = static_cast<std::uint32_t>(plan.match.resumable.value());
     if (lease.position != 0) entries.reserve(1, 0);
     // Nothing from here on can fail.
@@ -169,11 +159,11 @@ template <class Entries>
         lease.node = entries.split(lease.node, lease.position);
     lease.kv_pinned = true;
     entries.pin_kv(lease.node);
-    if (entries.needs_checkpoint() && !lease.by_own_state) {
+    if (entries.needs_checkpoint() && !lease.match().by_own_state) {
         lease.checkpoint_node = lease.node;
         entries.pin_checkpoint(lease.node);
     }
-    entries.touch(lease.node, lease.weight);
+    entries.touch(lease.node, lease.weight());
     return lease;
 }
 

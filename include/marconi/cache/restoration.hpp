@@ -1,7 +1,7 @@
 #pragma once
 
 #include <marconi/cache/in_place.hpp>
-#include <marconi/cache/lease.hpp>
+#include <marconi/cache/lease_record.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/concepts.hpp>
@@ -24,15 +24,17 @@ public:
     template <class Entries>
     restoration(Entries const& entries, lease_record const& lease, token_count from,
                 memory::kv_view kv, memory::state_view state)
-        : position_{lease.resume_at}, kv_{.begin = from, .end = from, .engine = kv}, state_{state} {
+        : position_{lease.granted.resume_at()},
+          kv_{.begin = from, .end = from, .engine = kv},
+          state_{state} {
         MARCONI_EXPECT(from <= position_, "from", from.value(),
                        "at most resume_at, " + std::to_string(position_.value()));
         if (position_ == token_count{}) return;
         bool const with_kv = entries.has_kv() && !kv.layers.empty() && from < position_;
         if (with_kv && (!lease.kv_pinned || lease.position < position_.value()))
             throw contract_violation{"restore: the lease has let go of its KV"};
-        with_checkpoint_ = entries.needs_checkpoint() && !lease.by_own_state;
-        if (lease.by_own_state && !state.pieces.empty())
+        with_checkpoint_ = entries.needs_checkpoint() && !lease.match().by_own_state;
+        if (lease.match().by_own_state && !state.pieces.empty())
             throw contract_violation{"restore: the request resumes by the engine's own state, and "
                                      "has none to copy"};
         if (with_checkpoint_ && !lease.checkpoint_node)

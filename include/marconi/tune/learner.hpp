@@ -1,6 +1,6 @@
 #pragma once
 
-#include <marconi/cache/lease.hpp>
+#include <marconi/cache/lease_record.hpp>
 #include <marconi/cache/options.hpp>
 #include <marconi/cache/outcome.hpp>
 #include <marconi/core/error.hpp>

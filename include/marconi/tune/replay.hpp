@@ -1,6 +1,6 @@
 #pragma once
 
-#include <marconi/cache/lease.hpp>
+#include <marconi/cache/lease_record.hpp>
 #include <marconi/cache/outcome.hpp>
 #include <marconi/cache/plan.hpp>
 #include <marconi/core/types.hpp>
@@ -65,7 +65,7 @@ template <class Cache>
 /// at the one that the request resumed by.
 [[nodiscard]] inline bool ends_resumable(cache::lease_record const& lease, token_count size,
                                          std::span<cache::captured_state const> states) {
-    bool const resumed_there = lease.resume_at == size && !lease.by_own_state;
+    bool const resumed_there = lease.granted.resume_at() == size && !lease.match().by_own_state;
     return resumed_there || (!states.empty() && states.back().position == size);
 }
 

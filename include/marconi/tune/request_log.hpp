@@ -1,6 +1,6 @@
 #pragma once
 
-#include <marconi/cache/lease.hpp>
+#include <marconi/cache/lease_record.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/tune/replay.hpp>
 
@@ -53,13 +53,13 @@ public:
             old->ended = commit.ended;
             bytes_ = bytes_ - replaced + bytes_of(*old);
         } else {
-            entries_.push_back(entry{.in = lease.in,
+            entries_.push_back(entry{.in = lease.match().in,
                                      .number = lease.request,
-                                     .prompt = commit.first ? lease.prompt : token_count{},
-                                     .limit = commit.first ? lease.limit : token_count{},
-                                     .answer_from = lease.answer_from,
+                                     .prompt = commit.first ? lease.match().tokens : token_count{},
+                                     .limit = commit.first ? lease.match().limit : token_count{},
+                                     .answer_from = lease.match().answer_from,
                                      .tokens = {tokens.begin(), tokens.end()},
-                                     .weight = lease.weight,
+                                     .weight = lease.weight(),
                                      .ended = commit.ended});
             index_.emplace(lease.request, forgotten_ + entries_.size() - 1);
             (window_open_ ? in_window_ : before_window_) += commit.first;

@@ -1,6 +1,6 @@
 #pragma once
 
-#include <marconi/cache/lease.hpp>
+#include <marconi/cache/lease_record.hpp>
 #include <marconi/cache/outcome.hpp>
 #include <marconi/cache/plan.hpp>
 #include <marconi/core/types.hpp>
@@ -28,22 +28,22 @@ request_shown(cache::lease_record const& lease, std::span<Token const> tokens,
     auto const& states = brought.checkpoints;
     std::uint64_t const block = entries.store().layout().block_tokens();
     auto const completes = [&](std::uint64_t offered) {
-        std::uint64_t const prompt = lease.prompt.value();
+        std::uint64_t const prompt = lease.match().tokens.value();
         return offered >= prompt || (offered >= block && offered / block * block + block > prompt);
     };
     if (!completes(size.value())) return std::nullopt;
     if (!completes(lease.offered))
-        return replay_request<Token>{.in = lease.in,
+        return replay_request<Token>{.in = lease.match().in,
                                      .tokens = tokens,
-                                     .prompt = std::min(size, lease.prompt),
-                                     .limit = std::min(size, lease.limit),
+                                     .prompt = std::min(size, lease.match().tokens),
+                                     .limit = std::min(size, lease.match().limit),
                                      .ended = ends_resumable(lease, size, states),
-                                     .weight = lease.weight,
+                                     .weight = lease.weight(),
                                      .captured = states,
                                      .captured_before = lease.captured_in_prompt,
-                                     .answer_from = lease.answer_from};
+                                     .answer_from = lease.match().answer_from};
     auto const passes = [&](std::uint64_t position, std::uint64_t before) {
-        return before <= lease.prompt.value() || position / stride != before / stride;
+        return before <= lease.match().tokens.value() || position / stride != before / stride;
     };
     auto const is_more = [&] {
         if (!entries.needs_checkpoint())
@@ -52,17 +52,17 @@ request_shown(cache::lease_record const& lease, std::span<Token const> tokens,
         token_count const last = states.back().position;
         return last.value() > lease.captured &&
                (passes(last.value(), lease.captured) ||
-                !cache::is_captured(lease.captures, lease.limit, last));
+                !cache::is_captured(lease.granted.captures, lease.match().limit, last));
     };
     if (!is_more()) return std::nullopt;
-    return replay_request<Token>{.in = lease.in,
+    return replay_request<Token>{.in = lease.match().in,
                                  .tokens = tokens,
                                  .prompt = {},
                                  .limit = {},
                                  .ended = false,
-                                 .weight = lease.weight,
+                                 .weight = lease.weight(),
                                  .captured = states,
-                                 .answer_from = lease.answer_from};
+                                 .answer_from = lease.match().answer_from};
 }
 
 } // namespace marconi::tune
