@@ -82,6 +82,7 @@ private:
                          work_.lease.in_place ? work_.tokens.first(work_.end) : work_.tokens));
         work_.part_from_others(pin);
         work_.arrivals.drop_stored(work_.attachment, work_.known, states, work_.surplus);
+        if (work_.is_forgotten()) work_.arrivals.decline_all(states, work_.surplus);
         size_.end_no_earlier_than_known();
     }
 

@@ -106,6 +106,9 @@ public:
     void clear() {
         alone([](Cache& c) { c.clear(); });
     }
+    byte_count forget(scope const& in, std::span<token_type const> tokens, token_count from) {
+        return alone([&](Cache& c) { return c.forget(in, tokens, from); });
+    }
 
     [[nodiscard]] counters stats() const {
         return beside_readers([](Cache const& c) -> counters { return c.stats(); });

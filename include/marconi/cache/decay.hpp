@@ -61,7 +61,10 @@ protected:
     }
 
     /// Removes a leaf without a checkpoint, and settles the node above it.
-    void remove_leaf(node_id id) noexcept {
+    void remove_leaf(node_id id) noexcept { settle(take_leaf(id)); }
+
+    /// Removes a leaf without a checkpoint, and returns the node above it, which is to be settled.
+    node_id take_leaf(node_id id) noexcept {
         node_id const parent = tree_[id].parent;
         this->unrank(id);
         auto const& n = tree_[id];
@@ -73,9 +76,10 @@ protected:
             store_.pages().release_unshared(own.subspan(1));
         }
         notify(event<Token>{.kind = event_kind::removed, .node = id, .parent = parent});
+        if (tree_.is_detached(id)) --tree_[parent].payload.kv_pins;
         tree_.remove_leaf(id);
         if (left && store_.pages().owners(left) == 1) (void)rerank_above(parent, first_block, left);
-        settle(parent);
+        return parent;
     }
 
     /// Restores what holds between calls around a node that lost a pin, a child or its checkpoint.
@@ -87,13 +91,11 @@ protected:
                 if (n.is_leaf() && !pinned) tree_.remove_root(id);
                 return;
             }
-            node_id const parent = n.parent;
+            if (n.payload.forgotten && n.payload.checkpoint && n.payload.checkpoint_pins == 0)
+                drop_checkpoint(id);
             if (pinned || n.payload.checkpoint) break;
-            if (n.is_leaf() && !this->has_kv()) {
-                this->unrank(id);
-                notify(event<Token>{.kind = event_kind::removed, .node = id, .parent = parent});
-                tree_.remove_leaf(id);
-                id = parent;
+            if (n.is_leaf() && (!this->has_kv() || n.payload.forgotten)) {
+                id = take_leaf(id);
                 continue;
             }
             if (n.child_count == 1 && merge(id)) return;
@@ -188,6 +190,7 @@ protected:
 
     void notify(event<Token> e) noexcept {
         if constexpr (!std::same_as<Observer, no_observer>) {
+            if (tree_[e.node].payload.forgotten) return; // it was told as removed
             e.sequence = sequence_++;
             observer_.observe(e);
         }

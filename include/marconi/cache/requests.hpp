@@ -9,6 +9,7 @@
 #include <marconi/cache/plan.hpp>
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/error.hpp>
+#include <marconi/core/finite.hpp>
 #include <marconi/core/footprint.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/index/match.hpp>
@@ -24,7 +25,8 @@
 namespace marconi::cache {
 
 inline void check_weight(double weight) {
-    MARCONI_EXPECT(weight >= 0 && weight <= largest_weight, "weight", weight, "0 to 1,000,000");
+    MARCONI_EXPECT(is_finite(weight) && weight >= 0 && weight <= largest_weight, "weight", weight,
+                   "0 to 1,000,000");
 }
 
 /// Follows a prompt down its scope's tree and notes the deepest point to resume from.
@@ -130,6 +132,7 @@ template <class Entries>
     auto const& tree = entries.tree();
     if (!tree.live(match.resume_node)) return false;
     auto const& n = tree[match.resume_node.id];
+    if (n.payload.forgotten) return false;
     return !entries.needs_checkpoint() || match.by_own_state ||
            (n.payload.checkpoint && n.depth == match.resumable.value());
 }

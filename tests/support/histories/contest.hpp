@@ -108,6 +108,9 @@ public:
         case call::clear_all:
             clear(c, 0);
             break;
+        case call::forget:
+            forget(c);
+            break;
         }
         note_evictions(before);
         tally_.note(place::merge, right_.merges - merges);
@@ -189,6 +192,8 @@ private:
             return !c.limit || *c.limit <= c.tokens.size();
         case call::acquire:
             return has_plan(c.plan) && !open_.contains(c.lease);
+        case call::forget:
+            return c.amount < c.tokens.size();
         case call::evict:
         case call::clear:
         case call::clear_all:
@@ -342,7 +347,7 @@ private:
     }
     /// The tokens that a lease stands on, of which [0, resume_at) are those it resumed.
     static std::string o_prompt(reference_lease const& l) {
-        if (l.stands) return l.stands->substr(1);
+        if (l.stands && l.position >= l.resume_at) return l.stands->substr(1);
         return l.holds ? l.holds->substr(1) : std::string{};
     }
 
@@ -492,6 +497,19 @@ private:
         tally_.note_if(right_.used() > 0 && !right_.leases.empty(), place::clear_around_leases);
     }
 
+    void forget(call const& c) {
+        std::vector<std::int32_t> const tokens{c.tokens.begin(), c.tokens.end()};
+        byte_count freed;
+        call_cache(c.what, [&] {
+            freed = cache_.forget({.tenant = static_cast<std::uint64_t>(c.scope)},
+                                  std::span<std::int32_t const>{tokens}, token_count{c.amount});
+        });
+        std::size_t const held = right_.cut_off.size();
+        agree("forgotten", freed.value(), right_.forget(c.scope + c.tokens, c.amount).value());
+        tally_.note_if(freed > byte_count{}, place::forget);
+        tally_.note_if(right_.cut_off.size() > held, place::forget_around_leases);
+    }
+
     [[nodiscard]] std::map<std::uint64_t, int> requests() const {
         std::map<std::uint64_t, int> slots;
         for (auto const& [slot, o] : open_)
@@ -579,6 +597,8 @@ private:
                        place::commit_copies_into_reserved);
         tally_.note(place::checkpoint_on_known, story.checkpoints_on_known);
         tally_.note_if(story.cut_for_checkpoint, place::checkpoint_cuts_edge);
+        tally_.note_if(story.cut_off && out.stored_tokens > token_count{},
+                       place::commit_to_forgotten);
         tally_.note(place::checkpoint_known, out.known_checkpoints);
         tally_.note(place::checkpoint_known_evicted, story.known_evicted);
         tally_.note_if(out.evicted_entries > 0, place::commit_evicts);

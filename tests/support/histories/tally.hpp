@@ -60,6 +60,9 @@ enum class place {
     merge,
     merge_drops_duplicate,
     clear_around_leases,
+    forget,
+    forget_around_leases,
+    commit_to_forgotten,
     several_leases,
     count
 };
@@ -118,6 +121,9 @@ inline constexpr std::array<char const*, places> place_names{
     "merge",
     "merge drops a duplicate",
     "clear around leases",
+    "forget",
+    "forget around leases",
+    "commit to what was forgotten",
     "several leases"};
 
 struct tally {

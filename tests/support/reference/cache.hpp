@@ -215,18 +215,55 @@ public:
     }
     /// All that no lease holds, of one scope or (0) of all, children before parents.
     void clear(char scope) {
-        for (bool found = true; found;) {
-            path deepest;
-            for (auto const& [key, n] : nodes)
-                if ((scope == 0 || key[0] == scope) && key.size() > deepest.size() &&
-                    is_candidate(key))
-                    deepest = key;
-            found = !deepest.empty();
-            if (found) evict_counted(deepest, eviction_reason::clear);
+        path const in = scope == 0 ? path{} : path(1, scope);
+        while (auto const next = deepest_candidate(in))
+            evict_counted(*next, eviction_reason::clear);
+    }
+
+    /// What goes on past the first `from` tokens as this sequence does: goes, or is cut off.
+    byte_count forget(path const& tokens, std::uint32_t from) {
+        byte_count const before = counts.bytes_evicted;
+        path const upto = tokens.substr(0, 1 + from + 1);
+        path const top = holding(upto, from + 1);
+        if (top.empty()) return {};
+        working = nodes.at(top).start < from ? split(top, from) : tokens.substr(0, 1 + from);
+        while (auto const next = deepest_candidate(upto))
+            evict_counted(*next, eviction_reason::clear);
+        char letter = 1;
+        while (cut_off.contains(letter))
+            ++letter;
+        auto const move = [&](path key) {
+            key[0] = letter;
+            return key;
+        };
+        bool any = false;
+        for (auto it = nodes.lower_bound(upto); it != nodes.end() && is_prefix(upto, it->first);) {
+            auto taken = nodes.extract(it++);
+            taken.key() = move(taken.key());
+            nodes.insert(std::move(taken));
+            any = true;
         }
+        for (auto& [slot, l] : leases)
+            for (auto* const at : {&l.stands, &l.holds})
+                if (*at && is_prefix(upto, **at)) *at = move(**at);
+        for (auto& [other, above] : cut_off)
+            if (is_prefix(upto, above)) above = move(above);
+        if (any) cut_off.emplace(letter, *working);
+        working.reset();
+        settle();
+        return counts.bytes_evicted - before;
     }
 
 private:
+    [[nodiscard]] std::optional<path> deepest_candidate(path const& upto) const {
+        std::optional<path> deepest;
+        for (auto const& [key, n] : nodes)
+            if (is_prefix(upto, key) && is_candidate(key) &&
+                (!deepest || key.size() > deepest->size()))
+                deepest = key;
+        return deepest;
+    }
+
     std::uint32_t reserve_pages(lease& l, std::uint32_t until) {
         std::uint32_t const standing = l.position / block();
         std::uint32_t const own_end = l.pages.empty() ? standing : l.end_block();
