@@ -23,6 +23,7 @@ import typing
 from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int32, c_size_t, c_ssize_t
 from ctypes import c_uint32, c_uint64, c_void_p
 
+VERSION = 1  # MARCONI_C_VERSION of the header that the records below repeat
 FAILURES = {1: "invalid argument", 2: "contract violation", 3: "out of memory", 4: "failure"}
 INVALID_ARGUMENT = 1
 EVENT_KINDS = ("kv_published", "checkpoint_published", "checkpoint_removed", "removed", "split",
@@ -177,6 +178,7 @@ _CAN_FAIL = {
 }
 _CANNOT_FAIL = {
     "last_error": (c_char_p, []),
+    "interface_version": (c_uint64, []),
     "close": (None, [_LEASE]),
     "resume_at": (c_uint64, [_LEASE]),
     "position": (c_uint64, [_LEASE]),
@@ -188,9 +190,22 @@ _CANNOT_FAIL = {
 }
 
 
+def _expect_version(library, path):
+    """One of another version would take a record's members for others."""
+    tells = getattr(library, "marconi_interface_version", None)
+    if tells is not None:
+        tells.restype = c_uint64
+    found = tells() if tells else "none"
+    if found != VERSION:
+        raise Error(INVALID_ARGUMENT, f"interface version of {path} is {found}; expected {VERSION},"
+                                      " that of this marconi.py")
+
+
 def load(path):
-    """The library at a path, its functions declared; those that can fail raise Error."""
+    """The library at a path, its functions declared; those that can fail raise Error. So does a
+    library of another version than this file's."""
     library = ctypes.CDLL(path)
+    _expect_version(library, path)
 
     def check(status, _function, _arguments):
         if status != 0:

@@ -215,6 +215,8 @@ private:
 
 char const* marconi_last_error() { return last_error; }
 
+uint64_t marconi_interface_version() { return MARCONI_C_VERSION; }
+
 int marconi_create(marconi_options const* options, marconi_cache** made) {
     return guarded([&] {
         auto const& wanted = needed(options, "options");

@@ -55,6 +55,13 @@ enum marconi_failure {
 /* The message of this thread's last failure; valid until the next one. */
 char const* marconi_last_error(void);
 
+/* It goes up with any change of a struct, a signature, or what either means, after which a caller
+ * of before would read and write garbage; a function that comes new breaks nobody. Who links gets
+ * the library that fits, by its name. Who loads it at run time calls marconi_interface_version()
+ * before all else, and goes on only if that is the number of the header that was read. */
+#define MARCONI_C_VERSION 1
+uint64_t marconi_interface_version(void);
+
 /* ---- The model, and its cache ---- */
 
 /* A full-attention layer: bytes of a token's key and value. */

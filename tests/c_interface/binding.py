@@ -13,6 +13,8 @@ import re
 import sys
 import threading
 import unittest
+import unittest.mock
+import zlib
 
 LIBRARY, FOLDER = sys.argv.pop(1), sys.argv.pop(1)
 sys.path.insert(0, FOLDER)
@@ -74,6 +76,20 @@ class SameAsTheHeader(unittest.TestCase):
                                    re.DOTALL).groups()
         return [(name.strip(), self.kind(kind)) for name in names.split(",")]
 
+    def test_version(self):
+        number = re.search(r"^#define MARCONI_C_VERSION (\d+)$",
+                           pathlib.Path(FOLDER, "marconi_c.h").read_text("utf-8"), re.MULTILINE)
+        self.assertEqual(int(number[1]), marconi.VERSION)
+
+    def test_version_goes_up_with_the_records(self):
+        """Functions are left out: one that comes new breaks no caller."""
+        known = {1: 0xDB2AE267}
+        declared = re.sub(r"\s+", "", re.sub(r"^[^;{]*\([^;]*;", "", self.header,
+                                             flags=re.MULTILINE))
+        self.assertEqual(zlib.crc32(declared.encode()), known[marconi.VERSION],
+                         "structs are not what they were in this version: change"
+                         " MARCONI_C_VERSION in marconi_c.h, VERSION in marconi.py, and `known`")
+
     def test_records(self):
         found = re.findall(r"typedef struct (marconi_\w+) \{(.*?)\} \1;", self.header, re.DOTALL)
         self.assertEqual(len(found), 19)
@@ -92,6 +108,18 @@ class SameAsTheHeader(unittest.TestCase):
                 self.declared(one)[0][1] for one in arguments.split(",")]
             self.assertEqual(function.argtypes, expected, name)
             self.assertEqual(function.restype, self.kind(result), name)
+
+
+class Versions(unittest.TestCase):
+    def test_a_library_of_another_version_is_not_loaded(self):
+        with unittest.mock.patch.object(marconi, "VERSION", 70):
+            with self.assertRaises(marconi.Error) as raised:
+                marconi.load(LIBRARY)
+        for part in (LIBRARY, "is 1;", "expected 70"):
+            self.assertIn(part, str(raised.exception))
+        with self.assertRaises(marconi.Error) as raised:
+            marconi.load(None)  # this process, which has no such function
+        self.assertIn("is none; expected 1", str(raised.exception))
 
 
 class Binding(unittest.TestCase):

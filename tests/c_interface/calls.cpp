@@ -739,6 +739,10 @@ TEST_CASE("a cache that keeps no events says so, and tells of what is here nonet
     marconi_free_events(nullptr);
 }
 
+TEST_CASE("the library tells the version of the header that it was made with") {
+    CHECK(marconi_interface_version() == MARCONI_C_VERSION);
+}
+
 #ifdef MARCONI_HAS_C
 TEST_CASE("C sees the records as C++ does") {
     CHECK(size_of_options_in_c() == sizeof(marconi_options));
