@@ -107,6 +107,8 @@ Pages = _record("Pages", [
     ("kv_layer_count", c_size_t), ("state_piece_count", c_size_t)])
 LayerPlace = _record("LayerPlace", [*_counts("key_offset value_offset"), ("bytes", KvLayer)])
 Scope = _record("Scope", _counts("tenant adapter revision"))
+Request = _record("Request", [
+    ("limit", c_uint64), ("weight", c_double), *_counts("answer_from state_at uncounted")])
 MatchResult = _record("MatchResult", _counts(
     "matched resumable lost_past_limit lost_without_checkpoint"))
 KvLayerView = _record("KvLayerView", [
@@ -147,15 +149,15 @@ Events = _record("Events", [
 
 _CACHE = _LEASE = _STREAM = c_void_p
 _TOKENS = POINTER(c_int32)
+_ASKED = [POINTER(Scope), _TOKENS, c_size_t, POINTER(Request)]
 _CAN_FAIL = {
     "create": [POINTER(Options), POINTER(_CACHE)],
     "destroy": [_CACHE],
     "describe_pages": [_CACHE, POINTER(Pages)],
     "describe_layer": [_CACHE, c_size_t, POINTER(LayerPlace)],
     "describe_state": [_CACHE, c_size_t, POINTER(StatePiece)],
-    "match": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, POINTER(MatchResult)],
-    "open": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, c_double, c_uint64, c_uint64,
-             POINTER(_LEASE)],
+    "match": [_CACHE, *_ASKED, POINTER(MatchResult)],
+    "open": [_CACHE, *_ASKED, POINTER(_LEASE)],
     "restore": [_LEASE, POINTER(KvView), POINTER(StateView), c_uint64, _STREAM],
     "reserve": [_LEASE, c_uint64, _STREAM, POINTER(c_uint64)],
     "unreserve": [_LEASE, c_uint64],
@@ -165,8 +167,7 @@ _CAN_FAIL = {
     "commit": [_LEASE, _TOKENS, c_size_t, POINTER(KvView), POINTER(Captured), c_size_t, _STREAM,
                POINTER(Outcome)],
     "obtainable": [_CACHE, c_uint64, POINTER(c_uint64)],
-    "obtainable_for": [_CACHE, c_uint64, POINTER(Scope), _TOKENS, c_size_t, c_uint64, c_uint64,
-                       POINTER(c_uint64)],
+    "obtainable_for": [_CACHE, c_uint64, *_ASKED, POINTER(c_uint64)],
     "evict": [_CACHE, c_uint64, POINTER(c_uint64)],
     "clear": [_CACHE, POINTER(Scope)],
     "holds": [_CACHE, POINTER(Scope), POINTER(Holdings)],
@@ -250,6 +251,14 @@ def _scope(scope):
     if len(scope) != 3:
         raise Error(INVALID_ARGUMENT, f"scope {scope!r}; expected (tenant, adapter, revision)")
     return byref(Scope(*scope))
+
+
+def _request(limit, weight, answer_from, state_at, counted=True):
+    """Nothing, which means the defaults, where that is what they are."""
+    given = (limit, weight, answer_from, state_at, counted)
+    if given == (ALL_BUT_ONE, 1.0, AFTER_ALL, 0, True):
+        return None
+    return byref(Request(*given[:-1], uncounted=not counted))
 
 
 def _pages_in(memory, capacity):
@@ -368,20 +377,20 @@ class Cache(_Handle):
         getattr(self._library, "marconi_" + what)(self._handle, *arguments, byref(found))
         return found
 
-    def match(self, tokens, *, tenant=0, adapter=0, revision=0, limit=ALL_BUT_ONE):
+    def match(self, tokens, *, tenant=0, adapter=0, revision=0, limit=ALL_BUT_ONE, state_at=0):
         """What open() would find; changes nothing."""
         first, count = _int32s(tokens, "tokens")
         return self._read("match", MatchResult, byref(Scope(tenant, adapter, revision)), first,
-                          count, _count(limit, "limit"))
+                          count, _request(limit, 1.0, AFTER_ALL, state_at))
 
     def open(self, tokens, *, tenant=0, adapter=0, revision=0, limit=ALL_BUT_ONE, weight=1.0,
-             answer_from=AFTER_ALL, state_at=0):
+             answer_from=AFTER_ALL, state_at=0, counted=True):
+        """`counted` is false for what nobody asked for: to load what was saved, say."""
         first, count = _int32s(tokens, "tokens")
         handle = _LEASE()
         self._library.marconi_open(self._handle, byref(Scope(tenant, adapter, revision)), first,
-                                   count, _count(limit, "limit"), weight,
-                                   _count(answer_from, "answer_from"),
-                                   _count(state_at, "state_at"), byref(handle))
+                                   count, _request(limit, weight, answer_from, state_at, counted),
+                                   byref(handle))
         return Lease(self._library, self, handle)
 
     def kv_view(self, layers, blocks=None):
@@ -437,7 +446,7 @@ class Cache(_Handle):
         first, count = _int32s(tokens, "tokens")
         return self._read("obtainable_for", c_uint64, _count(wanted, "wanted"),
                           byref(Scope(tenant, adapter, revision)), first, count,
-                          _count(limit, "limit"), _count(state_at, "state_at")).value
+                          _request(limit, 1.0, AFTER_ALL, state_at)).value
 
     def evict(self, size):
         return self._read("evict", c_uint64, _count(size, "size")).value
