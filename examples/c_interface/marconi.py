@@ -171,6 +171,7 @@ _CAN_FAIL = {
     "evict": [_CACHE, c_uint64, POINTER(c_uint64)],
     "clear": [_CACHE, POINTER(Scope)],
     "holds": [_CACHE, POINTER(Scope), POINTER(Holdings)],
+    "scopes": [_CACHE, POINTER(Scope), c_size_t, POINTER(c_size_t)],
     "read_stats": [_CACHE, POINTER(Stats)],
     "read_learning": [_CACHE, POINTER(Learning)],
     "audit": [_CACHE],
@@ -460,6 +461,16 @@ class Cache(_Handle):
 
     def holds(self, scope):
         return self._read("holds", Holdings, _scope(scope))
+
+    def scopes(self):
+        """(tenant, adapter, revision) of all scopes of which anything is here, in this order."""
+        room, count = 0, c_size_t()
+        while True:
+            scopes = (Scope * room)()
+            self._library.marconi_scopes(self._handle, scopes, room, byref(count))
+            if count.value <= room:
+                return [(s.tenant, s.adapter, s.revision) for s in scopes[:count.value]]
+            room = count.value + 8  # another thread may add some
 
     def stats(self):
         return self._read("read_stats", Stats)

@@ -455,6 +455,16 @@ int marconi_holds(marconi_cache const* cache, marconi_scope const* in, marconi_h
     });
 }
 
+int marconi_scopes(marconi_cache const* cache, marconi_scope* list, size_t room, size_t* count) {
+    return guarded([&] {
+        std::vector<scope> const all = needed(cache, "cache").cache.scopes();
+        std::span<marconi_scope> const to = array(list, room, "list");
+        needed(count, "count") = all.size();
+        for (std::size_t i = 0; i < std::min(to.size(), all.size()); ++i)
+            to[i] = {all[i].tenant, all[i].adapter, all[i].revision};
+    });
+}
+
 int marconi_read_stats(marconi_cache const* cache, marconi_stats* found) {
     return guarded([&] {
         marconi_cache const& of = needed(cache, "cache");

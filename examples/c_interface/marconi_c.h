@@ -343,6 +343,9 @@ typedef struct marconi_holdings {
 
 /* What is here of a scope, except pages that only leases have. O(its nodes). */
 int marconi_holds(marconi_cache const* cache, marconi_scope const* in, marconi_holdings* found);
+/* The scopes of which anything is here, by tenant, adapter and revision: writes at most `room` of
+ * them (with 0, `list` may be null); `count` says how many there are. */
+int marconi_scopes(marconi_cache const* cache, marconi_scope* list, size_t room, size_t* count);
 
 typedef struct marconi_stats {
     uint64_t requests, hits;

@@ -545,6 +545,7 @@ class Binding(unittest.TestCase):
         self.store(40, tenant=1)
         self.store(40, tenant=2)
         self.assertEqual(self.cache.holds((1, 0, 0)).tokens, 40)
+        self.assertEqual(self.cache.scopes(), [(1, 0, 0), (2, 0, 0)])
         self.cache.clear((1, 0, 0))
         self.assertEqual(self.resumes(range(50), tenant=1), 0)
         self.assertEqual(self.resumes(range(50), tenant=2), 40)
@@ -555,6 +556,7 @@ class Binding(unittest.TestCase):
         self.assertEqual(self.resumes(range(50), tenant=2), 40)
         self.cache.clear_all()
         self.assertEqual(self.resumes(range(50), tenant=2), 0)
+        self.assertEqual(self.cache.scopes(), [])
 
     def test_what_the_body_raises_is_not_hidden(self):
         with self.assertRaises(ZeroDivisionError):

@@ -515,6 +515,17 @@ TEST_CASE("a scope, or all, is forgotten") {
     };
     marconi_scope const second{.tenant = 2};
     CHECK(nodes() == 3);
+    std::array<marconi_scope, 3> scopes{};
+    std::size_t count = 0;
+    REQUIRE(marconi_scopes(with.cache, nullptr, 0, &count) == MARCONI_OK);
+    CHECK(count == 3);
+    REQUIRE(marconi_scopes(with.cache, scopes.data(), 2, &count) == MARCONI_OK);
+    CHECK(count == 3);
+    CHECK(scopes[0].tenant == 1);
+    CHECK(scopes[1].tenant == 2);
+    CHECK(scopes[2].tenant == 0);
+    CHECK(marconi_scopes(with.cache, nullptr, 1, &count) == MARCONI_INVALID_ARGUMENT);
+    CHECK(marconi_scopes(with.cache, nullptr, 0, nullptr) == MARCONI_INVALID_ARGUMENT);
     marconi_holdings held{};
     REQUIRE(marconi_holds(with.cache, &second, &held) == MARCONI_OK);
     CHECK(held.tokens == 20);

@@ -2,11 +2,9 @@
 
 // Evicting because somebody asks for it, not because a request needs the room.
 
+#include <marconi/cache/holdings.hpp>
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/types.hpp>
-
-#include <algorithm>
-#include <vector>
 
 namespace marconi::cache {
 
@@ -28,11 +26,8 @@ void evict_scope(Entries& entries, scope const& in) {
 
 template <class Entries>
 void evict_all_scopes(Entries& entries) {
-    std::vector<scope> all;
-    for (auto const& [in, root] : entries.tree().roots())
-        all.push_back(in);
-    std::sort(all.begin(), all.end()); // what goes first decides which pages are handed out next
-    for (scope const& in : all)
+    // In order, since what goes first decides which pages are handed out next.
+    for (scope const& in : list_scopes(entries))
         evict_scope(entries, in);
 }
 
