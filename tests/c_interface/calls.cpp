@@ -19,6 +19,7 @@
 
 #ifdef MARCONI_HAS_C
 extern "C" size_t size_of_options_in_c(void);
+extern "C" marconi_request defaults_in_c(void);
 #endif
 
 namespace {
@@ -832,5 +833,10 @@ TEST_CASE("the library tells the version of the header that it was made with") {
 #ifdef MARCONI_HAS_C
 TEST_CASE("C sees the records as C++ does") {
     CHECK(size_of_options_in_c() == sizeof(marconi_options));
+    marconi_request const request = defaults_in_c();
+    CHECK(request.limit == MARCONI_ALL_BUT_ONE);
+    CHECK(request.weight == 1);
+    CHECK(request.answer_from == MARCONI_AFTER_ALL);
+    CHECK(request.state_at + request.uncounted == 0);
 }
 #endif
