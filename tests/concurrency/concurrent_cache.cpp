@@ -224,6 +224,7 @@ TEST_CASE("open is match, plan and acquire as one; a lease moves, and lets go ea
     CHECK(cache.block_table(lease, 2).size() == 1);
     CHECK(cache.obtainable(1_B) >= 1_B);
     CHECK(cache.holds({}).tokens == 9_tokens);
+    CHECK(cache.scopes() == std::vector{scope{}});
     CHECK(cache.reserve(lease, 12_tokens) == 12_tokens);
     CHECK(lease.should_capture(10_tokens, true));
     lease.used_on({}); // on the host there is nothing to wait for

@@ -133,7 +133,8 @@ private:
         work_.entries.pin_kv(work_.lease.node);
         auto const taken = work_.arrivals.taken();
         bool const touched = !taken.empty() && taken.back().position == work_.end;
-        if (work_.end == work_.known && work_.end > work_.lease.position && !touched)
+        bool const counted = work_.lease.match().counted;
+        if (work_.end == work_.known && work_.end > work_.lease.position && !touched && counted)
             work_.entries.touch(work_.lease.node, work_.lease.weight());
         if (was_pinned) work_.entries.unpin_kv(old);
         if (work_.end > work_.lease.position && work_.lease.checkpoint_node)

@@ -119,6 +119,9 @@ public:
     [[nodiscard]] scope_occupancy holds(scope const& in) const {
         return beside_readers([&](Cache const& c) { return c.holds(in); });
     }
+    [[nodiscard]] std::vector<scope> scopes() const {
+        return beside_readers([](Cache const& c) { return c.scopes(); });
+    }
     [[nodiscard]] byte_count obtainable(byte_count wanted, match_result const& request = {}) const {
         return beside_readers([&](Cache const& c) { return c.obtainable(wanted, request); });
     }

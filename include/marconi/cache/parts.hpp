@@ -23,6 +23,7 @@
 #include <concepts>
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 namespace marconi::cache {
 
@@ -56,6 +57,11 @@ public:
     [[nodiscard]] scope_occupancy holds(scope const& in) const {
         auto const use = threads_.reading("holds");
         return count_scope(entries_, in);
+    }
+    /// The scopes of which anything is here, in ascending order. O(scopes * log scopes).
+    [[nodiscard]] std::vector<scope> scopes() const {
+        auto const use = threads_.reading("scopes");
+        return list_scopes(entries_);
     }
     /// Bytes that a reserve or a commit could have now: free ones, and those that no lease holds.
     /// Exact if it is less than `wanted`, else a lower bound. Counts even what a policy keeps for

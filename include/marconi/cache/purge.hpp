@@ -2,12 +2,12 @@
 
 // Evicting because somebody asks for it, not because a request needs the room.
 
+#include <marconi/cache/holdings.hpp>
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/index/match.hpp>
 
-#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -34,11 +34,8 @@ void evict_scope(Entries& entries, scope const& in) {
 
 template <class Entries>
 void evict_all_scopes(Entries& entries) {
-    std::vector<scope> all;
-    for (auto const& [in, root] : entries.tree().roots())
-        all.push_back(in);
-    std::sort(all.begin(), all.end()); // what goes first decides which pages are handed out next
-    for (scope const& in : all)
+    // In order, since what goes first decides which pages are handed out next.
+    for (scope const& in : list_scopes(entries))
         evict_scope(entries, in);
 }
 

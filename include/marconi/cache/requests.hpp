@@ -45,6 +45,7 @@ template <class Entries, class Token>
                        .resumable = {},
                        .answer_from = options.answer_from.value_or(size),
                        .weight = options.weight,
+                       .counted = options.counted,
                        .resume_node = {},
                        .cache = cache};
     MARCONI_EXPECT(found.limit <= size, "limit", found.limit.value(),
@@ -147,7 +148,8 @@ template <class Entries>
 
 template <class Entries>
 [[nodiscard]] lease_record open_lease(Entries& entries, request_plan const& plan) {
-    lease_record lease{.request = entries.counts().requests + 1, .granted = plan};
+    lease_record lease{.request = plan.match.counted ? entries.counts().requests + 1 : 0,
+                       .granted = plan};
     if (!entries.needs_checkpoint()) lease.granted.captures = {};
     keep_passed(lease.granted.captures.at, plan.match);
     lease.position = static_cast<std::uint32_t>(plan.match.resumable.value());
@@ -166,7 +168,7 @@ template <class Entries>
         lease.checkpoint_node = lease.node;
         entries.pin_checkpoint(lease.node);
     }
-    entries.touch(lease.node, lease.weight());
+    if (plan.match.counted) entries.touch(lease.node, lease.weight());
     return lease;
 }
 
@@ -184,6 +186,7 @@ void note_stale(Entries& entries) {
 
 template <class Entries>
 void count_request(Entries& entries, match_result const& match) {
+    if (!match.counted) return;
     counters& c = entries.counts();
     flop_curve const& flops = entries.store().layout().model().flops;
     ++c.requests;

@@ -55,7 +55,7 @@ public:
           to_theirs_(right.capacity, none),
           to_right_(right.capacity, none) {}
 
-    void run(std::map<std::uint64_t, int> const& slots) {
+    void run(std::map<std::uint32_t, int> const& slots) {
         if (!notes_.fault.empty()) throw disagreement{notes_.fault};
         if (!notes_.victims.empty()) throw disagreement{"evicted too much"};
         find_cut_off(slots);
@@ -75,13 +75,13 @@ private:
         return tree_[id].payload.forgotten != 0;
     }
     /// What was cut off is told apart by the leases that hold it, or what was cut off below it.
-    void find_cut_off(std::map<std::uint64_t, int> const& slots) {
+    void find_cut_off(std::map<std::uint32_t, int> const& slots) {
         auto const& leases = cache_.leases();
         for (std::uint32_t i = 0; i < leases.slots(); ++i) {
             marconi::cache::lease_id const id{i};
             if (!leases.live(id)) continue;
             auto const& l = leases[id];
-            auto const slot = slots.find(l.request);
+            auto const slot = slots.find(i);
             if (slot == slots.end()) throw disagreement{"a lease of no request"};
             reference::lease const& r = right_.leases.at(slot->second);
             auto const note = [&](marconi::node_id at, std::optional<path> right) {
@@ -188,16 +188,17 @@ private:
         }
     }
 
-    void compare_leases(std::map<std::uint64_t, int> const& slots) {
+    void compare_leases(std::map<std::uint32_t, int> const& slots) {
         auto const& leases = cache_.leases();
         agree("leases", leases.size(), right_.leases.size());
         for (std::uint32_t i = 0; i < leases.slots(); ++i) {
             marconi::cache::lease_id const id{i};
             if (!leases.live(id)) continue;
             auto const& l = leases[id];
-            auto const slot = slots.find(l.request);
+            auto const slot = slots.find(i);
             if (slot == slots.end()) throw disagreement{"a lease of no request"};
             reference::lease const& r = right_.leases.at(slot->second);
+            agree("whether a lease has a number", l.request != 0, r.counted);
             agree("a lease's position", l.position, r.position);
             agree("a lease's KV pinned", l.kv_pinned, r.stands.has_value());
             if (r.stands && reference::depth_of(*r.stands) > 0)
@@ -243,6 +244,7 @@ private:
         agree("requests", c.requests, r.requests);
         agree("hits", c.hits, r.hits);
         agree("stale", c.stale, r.stale);
+        agree("abandoned", c.abandoned, r.abandoned);
         agree("tokens asked", c.tokens_asked.value(), r.tokens_asked.value());
         agree("tokens matched", c.tokens_matched.value(), r.tokens_matched.value());
         agree("tokens resumed", c.tokens_resumed.value(), r.tokens_resumed.value());
@@ -318,7 +320,7 @@ private:
 };
 
 inline void compare(tested_cache const& cache, reference::cache const& right, journal const& notes,
-                    std::map<std::uint64_t, int> const& slots, bool tolerant) {
+                    std::map<std::uint32_t, int> const& slots, bool tolerant) {
     comparison{cache, right, notes, tolerant}.run(slots);
 }
 

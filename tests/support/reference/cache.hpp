@@ -22,7 +22,7 @@ struct rules {
 struct match {
     path prompt;
     std::uint32_t limit = 0, answer_from = 0, matched = 0, resumable = 0;
-    bool by_own_state = false;
+    bool by_own_state = false, counted = true;
     path resume; ///< the node that `resumable` is in
     std::uint64_t tag = 0;
 };
@@ -113,6 +113,7 @@ public:
                 .by_own_state = m.by_own_state,
                 .answer_from = m.answer_from,
                 .weight = weight,
+                .counted = m.counted,
                 .captures = plan(m),
                 .stands = {},
                 .holds = {},
@@ -124,9 +125,10 @@ public:
             if (depth_of(key) != m.resumable) key = split(key, m.resumable);
             l.stands = key;
             if (by_checkpoint) l.holds = key;
-            touch(key, l);
+            if (m.counted) touch(key, l);
         }
         leases.emplace(slot, std::move(l));
+        if (!m.counted) return true;
         auto const& flops = layout->model().flops;
         ++counts.requests;
         counts.hits += m.resumable > 0;
@@ -203,6 +205,7 @@ public:
         settle();
     }
     void release(int slot) {
+        counts.abandoned += leases.at(slot).counted && !leases.at(slot).committed;
         leases.erase(slot);
         settle();
     }

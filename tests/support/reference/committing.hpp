@@ -79,6 +79,7 @@ protected:
         advance(l, w, blocks);
         working.reset();
         settle();
+        l.committed |= depth_of(tokens) > 0;
         ++counts.commits;
         counts.declined_commits += !outcome.complete();
         counts.tokens_stored += outcome.stored_tokens;
@@ -246,7 +247,8 @@ private:
         }
         path const key = holding(w.tokens, w.end);
         bool const touched = !w.arrivals.empty() && w.arrivals.back() == w.end;
-        if (w.end == w.known && w.end > l.position && !touched && depth_of(key) == w.end)
+        if (w.end == w.known && w.end > l.position && !touched && depth_of(key) == w.end &&
+            l.counted)
             touch(key, l);
         if (w.end > l.position) l.holds.reset();
         l.stands = key;

@@ -52,6 +52,7 @@ struct lease {
     bool by_own_state = false;
     std::uint32_t answer_from = 0;
     double weight = 1;
+    bool counted = true, committed = false; ///< any token, even if it was declined
     marconi::policy::capture_rule captures;
     std::optional<path> stands; ///< the node whose KV it pins
     std::optional<path> holds;  ///< the node whose checkpoint it pins
