@@ -170,6 +170,7 @@ _CAN_FAIL = {
     "obtainable_for": [_CACHE, c_uint64, *_ASKED, POINTER(c_uint64)],
     "evict": [_CACHE, c_uint64, POINTER(c_uint64)],
     "clear": [_CACHE, POINTER(Scope)],
+    "forget": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, POINTER(c_uint64)],
     "holds": [_CACHE, POINTER(Scope), POINTER(Holdings)],
     "scopes": [_CACHE, POINTER(Scope), c_size_t, POINTER(c_size_t)],
     "read_stats": [_CACHE, POINTER(Stats)],
@@ -458,6 +459,12 @@ class Cache(_Handle):
 
     def clear_all(self):
         self._library.marconi_clear(self._handle, None)
+
+    def forget(self, tokens, from_token, *, tenant=0, adapter=0, revision=0):
+        """What is here past the first `from_token` of these tokens; how many bytes came free."""
+        first, count = _int32s(tokens, "tokens")
+        return self._read("forget", c_uint64, byref(Scope(tenant, adapter, revision)), first,
+                          count, _count(from_token, "from_token")).value
 
     def holds(self, scope):
         return self._read("holds", Holdings, _scope(scope))

@@ -336,6 +336,12 @@ int marconi_obtainable_for(marconi_cache const* cache, uint64_t wanted, marconi_
 int marconi_evict(marconi_cache* cache, uint64_t bytes, uint64_t* freed);
 /* Forgets a scope, or all scopes (null), except what leases hold. */
 int marconi_clear(marconi_cache* cache, marconi_scope const* only);
+/* Forgets what is here past the first `from` of these tokens, however it goes on after the next
+ * one: KV that turned out to be wrong, say. Nobody finds it any more, and others may commit the
+ * tokens anew; leases that hold some of it go on with what they have. `from` is less than `count`.
+ * `freed`, at once and in bytes, may be null. */
+int marconi_forget(marconi_cache* cache, marconi_scope const* in, int32_t const* tokens,
+                   size_t count, uint64_t from, uint64_t* freed);
 
 typedef struct marconi_holdings {
     uint64_t tokens, kv_bytes, checkpoint_bytes, nodes, checkpoints;

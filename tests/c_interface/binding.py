@@ -558,6 +558,18 @@ class Binding(unittest.TestCase):
         self.assertEqual(self.resumes(range(50), tenant=2), 0)
         self.assertEqual(self.cache.scopes(), [])
 
+    def test_forgets_what_turned_out_wrong(self):
+        self.store(40)
+        with self.cache.open(range(50)) as lease:
+            self.assertEqual(self.cache.forget(range(40), 39), 0)
+            self.assertEqual(lease.resume_at, 40)
+            self.assertEqual(self.cache.match(range(50)).matched, 39)
+        self.assertGreater(self.cache.forget(range(40), 10), 0)
+        self.assertEqual(self.cache.match(range(50)).matched, 10)
+        self.assertEqual(self.cache.forget(range(40), 10, tenant=1), 0)
+        self.refuses(lambda: self.cache.forget(range(40), 40), "from is 40")
+        self.assertEqual(self.cache.audit(), None)
+
     def test_what_the_body_raises_is_not_hidden(self):
         with self.assertRaises(ZeroDivisionError):
             with marconi.Cache(LOADED, **MODEL) as cache:

@@ -554,6 +554,35 @@ TEST_CASE("a preset is a model by its name, on one rank of several") {
     CHECK(page_bytes_on(2) == page_bytes_on(1) / 2);
 }
 
+TEST_CASE("what turned out wrong is forgotten") {
+    opened const with;
+    engine_memory const brought{7};
+    store(with, brought, 40, 40);
+    auto const tokens = counting(40);
+    std::uint64_t freed = 1;
+    auto const forget = [&](marconi_scope in, std::uint64_t from) {
+        return marconi_forget(with.cache, &in, tokens.data(), tokens.size(), from, &freed);
+    };
+    CHECK(forget({.tenant = 1}, 30) == MARCONI_OK);
+    CHECK(freed == 0);
+    marconi_lease* lease = with.open(counting(50));
+    CHECK(marconi_resume_at(lease) == 40);
+    CHECK(forget({}, 30) == MARCONI_OK);
+    CHECK(freed == 0);
+    marconi_match_result found{};
+    REQUIRE(marconi_match(with.cache, &nobody, tokens.data(), 40, nullptr, &found) == MARCONI_OK);
+    CHECK(found.matched == 30);
+    marconi_close(lease);
+    CHECK(marconi_audit(with.cache) == MARCONI_OK);
+    REQUIRE(marconi_forget(with.cache, &nobody, tokens.data(), 40, 0, nullptr) == MARCONI_OK);
+    marconi_stats stats{};
+    REQUIRE(marconi_read_stats(with.cache, &stats) == MARCONI_OK);
+    CHECK(stats.used_bytes == 0);
+    CHECK(forget({}, 40) == MARCONI_INVALID_ARGUMENT);
+    CHECK(std::string{marconi_last_error()} ==
+          "from is 40; expected less than the number of tokens, 40");
+}
+
 TEST_CASE("what does not fit is answered, in words") {
     marconi_cache* cache = nullptr;
     CHECK(marconi_create(nullptr, &cache) == MARCONI_INVALID_ARGUMENT);

@@ -434,6 +434,47 @@ TEST_CASE("orders that are lost, or come out of turn, are noticed") {
     CHECK(carry_out(8, 7) == "carried out");
 }
 
+TEST_CASE("a rank that failed to save goes on, once what it should have saved is forgotten") {
+    footprint const model = support::hybrid_model();
+    rank_memory memory{host_store{model, capacity_for(model), in_blocks}};
+    rank_request request{model};
+    bool fails = false;
+    cache::prefix_cache index{
+        relay_store{model, capacity_for(model), in_blocks, [&](copy_order const& order) {
+                        if (fails) return memory.start_after(order.number);
+                        bool const saves = order.what == copy_order::action::save;
+                        memory.carry_out(order, request.own.kv(), [&](token_count position) {
+                            return request.state_at(position, saves);
+                        });
+                    }}};
+    sequence const all = seen_by(1, sequence(20, 7));
+    auto const serve = [&](std::size_t size) {
+        sequence const tokens{all.begin(), all.begin() + static_cast<std::ptrdiff_t>(size)};
+        request = rank_request{model};
+        auto const lease = index.open({}, tokens);
+        std::size_t const begin = lease.resume_at().value();
+        index.restore(lease, relay_store::kv_on_ranks(), {}, request_tag{size});
+        if (begin > 0) CHECK(request.own.holds(tokens, begin) == !fails);
+        request.own.compute(tokens, begin, size);
+        request.capture(tokens, token_count{size});
+        std::vector<cache::captured_state> const end{{token_count{size}}};
+        index.commit(lease, tokens, {.kv = relay_store::kv_on_ranks(), .checkpoints = end},
+                     request_tag{size});
+        return begin;
+    };
+    auto const held = GENERATE(10u, 12u);
+    CHECK(serve(held) == 0);
+    fails = true;
+    CHECK(serve(17) == held);
+    fails = false;
+    CHECK(index.match({}, all).resumable == 17_tokens); // as the index believes
+    // What was saved begins with the rows of its first block that were there before.
+    token_count const block = index.store().layout().block_tokens() * 1_tokens;
+    index.forget({}, all, token_count{held} / block * block);
+    CHECK(serve(18) == (held == 12 ? 12u : 0u));
+    CHECK(serve(19) == 18);
+}
+
 TEST_CASE("a rank keeps no view of a window once it has the next one") {
     footprint const model{.state_pieces = {{.window = 4, .bytes_per_window_token = 8}}};
     rank_memory memory{host_store{model, 1_MiB, {.page_bytes = byte_count{256}}}};

@@ -105,8 +105,10 @@ public:
             if (tree_.live(ref)) mark_forgotten(ref.id);
         tree_.detach(top); // the pin is its own from here on
         this->rerank(above);
+        std::uint64_t const before = store_.pages().used();
         for (node_ref const ref : found)
             if (tree_.live(ref)) settle(ref.id);
+        count_freed_since(before);
     }
 
 private:
@@ -121,6 +123,8 @@ private:
         if (n.payload.checkpoint) {
             gone.kind = event_kind::checkpoint_removed;
             notify(gone);
+            constexpr auto reason = static_cast<std::size_t>(eviction_reason::clear);
+            if (n.payload.checkpoint_pins == 0) ++counts_.checkpoints_evicted[reason];
         }
         gone.kind = event_kind::removed;
         gone.position = {};

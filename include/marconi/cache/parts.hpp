@@ -91,21 +91,23 @@ public:
         auto const use = threads_.writing("clear");
         evict_scope(entries_, in);
     }
-    /// Forgets what is here past the first `from` tokens of a sequence, whatever it goes on with
-    /// after token `from`: KV that turned out to be wrong, say, since its transfer failed. From now
-    /// on no match finds it, plans that would use it are stale, and others may commit the tokens
-    /// anew. Leases that hold some of it go on with what they have, which goes with the last one;
-    /// states that they bring there are declined. (One that has let go of its KV brings all of its
-    /// rows again.) Observers are told that it was removed. Returns what came free at once.
-    /// O(tokens + nodes forgotten). Throws invalid_argument unless `from` is less than the tokens.
-    byte_count forget(scope const& in, std::span<Token const> tokens, token_count from) {
-        auto const use = threads_.writing("forget");
-        return forget_past(entries_, in, tokens, from);
-    }
     /// The same for all scopes.
     void clear() {
         auto const use = threads_.writing("clear");
         evict_all_scopes(entries_);
+    }
+
+    /// Forgets what is here past the first `from` tokens of a sequence, whatever it goes on with
+    /// after token `from`: KV that turned out to be wrong, say. (What a copy that failed should
+    /// have written began at the start of a block.) From now on no match finds it, plans that would
+    /// use it are stale, and others may commit the tokens anew. Leases that hold some of it go on
+    /// with what they have, which goes with the last one; states that they bring there are
+    /// declined. (One that has let go of its KV brings all of its rows again.) Observers are told
+    /// that it was removed. Returns what came free at once. O(tokens + nodes forgotten). Throws
+    /// invalid_argument unless `from` is less than the tokens.
+    byte_count forget(scope const& in, std::span<Token const> tokens, token_count from) {
+        auto const use = threads_.writing("forget");
+        return forget_past(entries_, in, tokens, from);
     }
 
     /// Tells a listener, which may be any observer, of all that is here, as if it were published

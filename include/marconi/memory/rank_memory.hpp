@@ -28,9 +28,11 @@ namespace marconi::memory {
 /// is to be copied: a request that resumes at 0 starts from zeros, and after the commit the engine
 /// forgets the states that were captured and not saved.
 ///
-/// A rank that fails to carry out an order no longer holds what the index says. Nothing puts that
-/// right but to start afresh: release all leases, clear() the cache and, when the ranks have no
-/// orders in hand, call start_after() on each with the relay_store's last_order().
+/// A rank that fails to carry out an order may try again. If it goes on without, by start_after(),
+/// its request must end; and what a save was for, the index believes to be here: forget() what is
+/// past its kv_begin, or past the token before its first state if that is less, before anybody else
+/// opens a request. Or start afresh: release all leases, clear() the cache and, when the ranks have
+/// no orders in hand, call start_after() on each with the relay_store's last_order().
 template <store Store>
 class rank_memory {
 public:
@@ -75,7 +77,7 @@ public:
     }
 
     /// Continues with the orders after this one, after a failure or on a rank that joins. The index
-    /// must refer to no page.
+    /// must refer to no page that this rank has not.
     void start_after(std::uint64_t order) { last_ = order; }
 
     /// Holds the pages that the index's block tables name.

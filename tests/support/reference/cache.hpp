@@ -241,6 +241,9 @@ public:
         };
         bool any = false;
         for (auto it = nodes.lower_bound(upto); it != nodes.end() && is_prefix(upto, it->first);) {
+            constexpr auto reason = static_cast<std::size_t>(eviction_reason::clear);
+            if (it->second.checkpoint && checkpoint_pins(it->first) == 0)
+                ++counts.checkpoints_evicted[reason];
             auto taken = nodes.extract(it++);
             taken.key() = move(taken.key());
             nodes.insert(std::move(taken));
@@ -253,7 +256,9 @@ public:
             if (is_prefix(upto, above)) above = move(above);
         if (any) cut_off.emplace(letter, *working);
         working.reset();
+        std::uint64_t const held = used();
         settle();
+        if (any) counts.bytes_evicted += layout->page_bytes() * (held - used());
         return counts.bytes_evicted - before;
     }
 
