@@ -49,14 +49,15 @@ protected:
     void drop_checkpoint(node_id id) noexcept {
         auto& payload = tree_[id].payload;
         std::span<page_id const> const pages = checkpoints_[payload.checkpoint].pages();
+        notify(event<Token>{.kind = event_kind::checkpoint_removed,
+                            .node = id,
+                            .parent = tree_[id].parent,
+                            .position = token_count{tree_[id].depth},
+                            .pages = pages});
         store_.pages().release_unshared(pages);
         checkpoint_pages_ -= pages.size();
         checkpoints_.remove(std::exchange(payload.checkpoint, {}));
         payload.in_answer = 0;
-        notify(event<Token>{.kind = event_kind::checkpoint_removed,
-                            .node = id,
-                            .parent = tree_[id].parent,
-                            .position = token_count{tree_[id].depth}});
         change_resume_above(id, payload.resume_above);
     }
 
@@ -67,12 +68,12 @@ protected:
         auto const& n = tree_[id];
         std::uint32_t const first_block = n.start() / store_.layout().block_tokens();
         std::span<page_id const> const own = this->pages(n);
+        notify_removed(id);
         page_id left; // to another owner: a node above, or a lease there
         if (!own.empty()) {
             if (!store_.pages().release(own.front())) left = own.front();
             store_.pages().release_unshared(own.subspan(1));
         }
-        notify(event<Token>{.kind = event_kind::removed, .node = id, .parent = parent});
         tree_.remove_leaf(id);
         if (left && store_.pages().owners(left) == 1) (void)rerank_above(parent, first_block, left);
         settle(parent);
@@ -91,7 +92,7 @@ protected:
             if (pinned || n.payload.checkpoint) break;
             if (n.is_leaf() && !this->has_kv()) {
                 this->unrank(id);
-                notify(event<Token>{.kind = event_kind::removed, .node = id, .parent = parent});
+                notify_removed(id);
                 tree_.remove_leaf(id);
                 id = parent;
                 continue;
@@ -127,20 +128,23 @@ protected:
         std::uint32_t const block = store_.layout().block_tokens();
         std::uint32_t const boundary = n.depth;
         bool const in_one_block = n.start() / block == boundary / block;
-        page_id left; // by n to other owners
+        page_id left; // by n to other owners, if it has any
         if (std::span<page_id const> const own = this->pages(n);
-            !own.empty() && boundary % block != 0 && !store_.pages().release(own.back()))
+            !own.empty() && boundary % block != 0)
             left = own.back();
         this->unrank(id);
         node_id const child_id = tree_.merge_into_child(id);
-        if (left && store_.pages().owners(left) == 1) {
+        ++counts_.merges;
+        notify(event<Token>{.kind = event_kind::merged,
+                            .node = child_id,
+                            .parent = id,
+                            .pages = this->pages(tree_[child_id])});
+        if (left && !store_.pages().release(left) && store_.pages().owners(left) == 1) {
             // There may be any number of nodes below: look there last.
             std::uint32_t const at = boundary / block;
             if (!rerank_above(parent, at, left) && this->page_of_block(tree_[child_id], at) != left)
                 rerank_below(child_id, at);
         }
-        ++counts_.merges;
-        notify(event<Token>{.kind = event_kind::merged, .node = child_id, .parent = id});
         this->rerank(child_id);
         if (in_one_block) this->rerank(parent); // its child now begins with another page
         return true;
@@ -186,6 +190,15 @@ protected:
         counts_.largest_ripple = std::max(counts_.largest_ripple, ripple);
     }
 
+    /// The pages are the node's still.
+    void notify_removed(node_id id) noexcept {
+        node_type const& n = tree_[id];
+        notify(event<Token>{.kind = event_kind::removed,
+                            .node = id,
+                            .parent = n.parent,
+                            .position = token_count{n.depth},
+                            .pages = this->pages(n)});
+    }
     void notify(event<Token> e) noexcept {
         if constexpr (!std::same_as<Observer, no_observer>) {
             e.sequence = sequence_++;

@@ -65,7 +65,8 @@ public:
         notify(event<Token>{.kind = event_kind::split,
                             .node = id,
                             .parent = upper_id,
-                            .position = token_count{position}});
+                            .position = token_count{position},
+                            .pages = this->pages(lower)});
         this->rerank(id);
         return upper_id;
     }
@@ -85,7 +86,8 @@ public:
                             .parent = parent,
                             .position = token_count{depth},
                             .in = in,
-                            .tokens = tree_.tokens(id)});
+                            .tokens = tree_.tokens(id),
+                            .pages = this->pages(tree_[id])});
         return id;
     }
 
@@ -100,7 +102,8 @@ public:
                             .parent = tree_[id].parent,
                             .position = token_count{tree_[id].depth},
                             .in = in,
-                            .in_answer = in_answer});
+                            .in_answer = in_answer,
+                            .pages = this->checkpoint(id).pages()});
         change_resume_above(id, tree_[id].depth);
         this->rerank(id);
     }
