@@ -44,7 +44,7 @@ public:
             if (std::ranges::count(store->pages().free(), page) != 0)
                 return complain("a page that is free", e);
         engine_request copy{layout.model()};
-        told.load(*store, e, copy, memory::no_stream{});
+        told.copy_by(e.pages, copy, [&](auto const& t) { store->load(t, memory::no_stream{}); });
         if (!told.is_in(copy)) return complain("wrong bytes", e);
         if (e.kind == cache::event_kind::kv_published ||
             e.kind == cache::event_kind::checkpoint_published)

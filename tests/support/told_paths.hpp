@@ -6,13 +6,12 @@
 
 #include <marconi/cache/observer.hpp>
 #include <marconi/core/types.hpp>
-#include <marconi/memory/layout.hpp>
 #include <marconi/memory/transfer.hpp>
 
-#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <map>
+#include <span>
 
 namespace support {
 
@@ -30,19 +29,17 @@ struct told_pages {
     std::size_t begin = 0;
     bool state = false;
 
-    /// Copies it into an engine's memory.
-    template <class Store, class Stream>
-    void load(Store const& store, cache_event const& e, engine_request& to,
-              Stream const& on) const {
+    /// Calls copy(transfer) with one that copies it from these pages to an engine's memory.
+    template <class Copy>
+    void copy_by(std::span<marconi::page_id const> pages, engine_request& to, Copy&& copy) const {
         token_count const end{tokens.size()};
-        if (state) {
-            std::array const one{marconi::memory::checkpoint_transfer{end, e.pages, to.state()}};
-            store.load(marconi::memory::transfer{.kv = {}, .checkpoints = one}, on);
-        } else if (store.layout().has_kv()) {
-            marconi::memory::kv_transfer const rows{
-                .begin = token_count{begin}, .end = end, .pages = e.pages, .engine = to.kv()};
-            store.load(marconi::memory::transfer{.kv = rows, .checkpoints = {}}, on);
-        }
+        marconi::memory::checkpoint_transfer const whole{end, pages, to.state()};
+        marconi::memory::transfer work;
+        if (state)
+            work.checkpoints = {&whole, 1};
+        else if (!pages.empty())
+            work.kv = {token_count{begin}, end, pages, to.kv()};
+        copy(work);
     }
     [[nodiscard]] bool is_in(engine_request& memory) const {
         return state ? memory.holds_state(tokens, tokens.size())
