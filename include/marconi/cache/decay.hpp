@@ -52,8 +52,7 @@ protected:
         notify(event<Token>{.kind = event_kind::checkpoint_removed,
                             .node = id,
                             .parent = tree_[id].parent,
-                            .position = token_count{tree_[id].depth},
-                            .pages = pages});
+                            .position = token_count{tree_[id].depth}});
         store_.pages().release_unshared(pages);
         checkpoint_pages_ -= pages.size();
         checkpoints_.remove(std::exchange(payload.checkpoint, {}));
@@ -68,7 +67,10 @@ protected:
         auto const& n = tree_[id];
         std::uint32_t const first_block = n.start() / store_.layout().block_tokens();
         std::span<page_id const> const own = this->pages(n);
-        notify_removed(id);
+        notify(event<Token>{.kind = event_kind::removed,
+                            .node = id,
+                            .parent = parent,
+                            .position = token_count{n.depth}});
         page_id left; // to another owner: a node above, or a lease there
         if (!own.empty()) {
             if (!store_.pages().release(own.front())) left = own.front();
@@ -92,7 +94,10 @@ protected:
             if (pinned || n.payload.checkpoint) break;
             if (n.is_leaf() && !this->has_kv()) {
                 this->unrank(id);
-                notify_removed(id);
+                notify(event<Token>{.kind = event_kind::removed,
+                                    .node = id,
+                                    .parent = parent,
+                                    .position = token_count{n.depth}});
                 tree_.remove_leaf(id);
                 id = parent;
                 continue;
@@ -135,10 +140,7 @@ protected:
         this->unrank(id);
         node_id const child_id = tree_.merge_into_child(id);
         ++counts_.merges;
-        notify(event<Token>{.kind = event_kind::merged,
-                            .node = child_id,
-                            .parent = id,
-                            .pages = this->pages(tree_[child_id])});
+        notify(event<Token>{.kind = event_kind::merged, .node = child_id, .parent = id});
         if (left && !store_.pages().release(left) && store_.pages().owners(left) == 1) {
             // There may be any number of nodes below: look there last.
             std::uint32_t const at = boundary / block;
@@ -190,18 +192,13 @@ protected:
         counts_.largest_ripple = std::max(counts_.largest_ripple, ripple);
     }
 
-    /// The pages are the node's still.
-    void notify_removed(node_id id) noexcept {
-        node_type const& n = tree_[id];
-        notify(event<Token>{.kind = event_kind::removed,
-                            .node = id,
-                            .parent = n.parent,
-                            .position = token_count{n.depth},
-                            .pages = this->pages(n)});
-    }
+    /// To be called while what goes is here still, and when what comes is here.
     void notify(event<Token> e) noexcept {
         if constexpr (!std::same_as<Observer, no_observer>) {
+            bool const of_checkpoint = e.kind == event_kind::checkpoint_published ||
+                                       e.kind == event_kind::checkpoint_removed;
             e.sequence = sequence_++;
+            e.pages = of_checkpoint ? this->checkpoint(e.node).pages() : this->pages(tree_[e.node]);
             observer_.observe(e);
         }
     }

@@ -65,8 +65,7 @@ public:
         notify(event<Token>{.kind = event_kind::split,
                             .node = id,
                             .parent = upper_id,
-                            .position = token_count{position},
-                            .pages = this->pages(lower)});
+                            .position = token_count{position}});
         this->rerank(id);
         return upper_id;
     }
@@ -86,8 +85,7 @@ public:
                             .parent = parent,
                             .position = token_count{depth},
                             .in = in,
-                            .tokens = tree_.tokens(id),
-                            .pages = this->pages(tree_[id])});
+                            .tokens = tree_.tokens(id)});
         return id;
     }
 
@@ -102,8 +100,7 @@ public:
                             .parent = tree_[id].parent,
                             .position = token_count{tree_[id].depth},
                             .in = in,
-                            .in_answer = in_answer,
-                            .pages = this->checkpoint(id).pages()});
+                            .in_answer = in_answer});
         change_resume_above(id, tree_[id].depth);
         this->rerank(id);
     }
