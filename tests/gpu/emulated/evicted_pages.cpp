@@ -92,15 +92,15 @@ struct to_archivist {
 using watched_cache =
     cache::prefix_cache<device_store, policy::branch_and_tail, policy::gdsf, to_archivist>;
 
-struct result {
+struct copies_made {
     std::size_t copies = 0, spilled = 0, wrong_copies = 0, wrong_restores = 0;
 };
 
 /// Four streams of requests, in which pages soon have new owners.
-result play(footprint const& model, std::uint64_t block, std::uint64_t seed) {
+copies_made evict_all_along(footprint const& model, std::uint64_t block, std::uint64_t seed) {
     emulated::restart(seed);
     emulated::reaching_all const hosts_memory;
-    result r;
+    copies_made r;
     memory::page_options const cut{token_count{block}, 256_B};
     byte_count const page = memory::page_layout{model, cut}.page_bytes();
     archivist all;
@@ -126,7 +126,7 @@ TEST_CASE("what goes is copied on any stream, before its pages' next owners writ
          {support::hybrid_model(), support::attention_model(), support::recurrent_model()})
         for (std::uint64_t const block : {1u, 4u}) {
             CAPTURE(model.model, block);
-            result const r = play(model, block, block);
+            copies_made const r = evict_all_along(model, block, block);
             CHECK(r.wrong_copies == 0);
             CHECK(r.wrong_restores == 0);
             copies += r.copies;
@@ -140,6 +140,6 @@ TEST_CASE("without waits some of what goes would be copied wrong") {
     std::size_t wrong = 0;
     emulated::without_waits const none;
     for (std::uint64_t seed = 1; seed <= 4; ++seed)
-        wrong += play(support::hybrid_model(), 4, seed).wrong_copies;
+        wrong += evict_all_along(support::hybrid_model(), 4, seed).wrong_copies;
     CHECK(wrong > 0);
 }
