@@ -152,10 +152,11 @@ private:
         token_count const end{one.tokens.size()};
         token_count const known = slow_.match(one.in, one.tokens).matched;
         token_count const row = block * (known / block); // where a commit begins to read
-        auto const to = slow_.open(one.in, one.tokens, {.limit = end, .state_at = known});
+        auto const to =
+            slow_.open(one.in, one.tokens, {.limit = end, .state_at = known, .counted = false});
         if (known < one.from) {
-            auto const above =
-                fast_.open(one.in, one.tokens, {.limit = one.from, .state_at = one.from});
+            auto const above = fast_.open(
+                one.in, one.tokens, {.limit = one.from, .state_at = one.from, .counted = false});
             if (above.resume_at() != one.from) return;
             fast_.restore(above, one.memory.kv(), {}, {}, row);
         } else {

@@ -23,6 +23,7 @@ import typing
 from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int32, c_size_t, c_ssize_t
 from ctypes import c_uint32, c_uint64, c_void_p
 
+VERSION = 1  # MARCONI_C_VERSION of the header that the records below repeat
 FAILURES = {1: "invalid argument", 2: "contract violation", 3: "out of memory", 4: "failure"}
 INVALID_ARGUMENT = 1
 EVENT_KINDS = ("kv_published", "checkpoint_published", "checkpoint_removed", "removed", "split",
@@ -106,6 +107,8 @@ Pages = _record("Pages", [
     ("kv_layer_count", c_size_t), ("state_piece_count", c_size_t)])
 LayerPlace = _record("LayerPlace", [*_counts("key_offset value_offset"), ("bytes", KvLayer)])
 Scope = _record("Scope", _counts("tenant adapter revision"))
+Request = _record("Request", [
+    ("limit", c_uint64), ("weight", c_double), *_counts("answer_from state_at uncounted")])
 MatchResult = _record("MatchResult", _counts(
     "matched resumable lost_past_limit lost_without_checkpoint"))
 KvLayerView = _record("KvLayerView", [
@@ -146,15 +149,15 @@ Events = _record("Events", [
 
 _CACHE = _LEASE = _STREAM = c_void_p
 _TOKENS = POINTER(c_int32)
+_ASKED = [POINTER(Scope), _TOKENS, c_size_t, POINTER(Request)]
 _CAN_FAIL = {
     "create": [POINTER(Options), POINTER(_CACHE)],
     "destroy": [_CACHE],
     "describe_pages": [_CACHE, POINTER(Pages)],
     "describe_layer": [_CACHE, c_size_t, POINTER(LayerPlace)],
     "describe_state": [_CACHE, c_size_t, POINTER(StatePiece)],
-    "match": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, POINTER(MatchResult)],
-    "open": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, c_double, c_uint64, c_uint64,
-             POINTER(_LEASE)],
+    "match": [_CACHE, *_ASKED, POINTER(MatchResult)],
+    "open": [_CACHE, *_ASKED, POINTER(_LEASE)],
     "restore": [_LEASE, POINTER(KvView), POINTER(StateView), c_uint64, _STREAM],
     "reserve": [_LEASE, c_uint64, _STREAM, POINTER(c_uint64)],
     "unreserve": [_LEASE, c_uint64],
@@ -164,11 +167,11 @@ _CAN_FAIL = {
     "commit": [_LEASE, _TOKENS, c_size_t, POINTER(KvView), POINTER(Captured), c_size_t, _STREAM,
                POINTER(Outcome)],
     "obtainable": [_CACHE, c_uint64, POINTER(c_uint64)],
-    "obtainable_for": [_CACHE, c_uint64, POINTER(Scope), _TOKENS, c_size_t, c_uint64, c_uint64,
-                       POINTER(c_uint64)],
+    "obtainable_for": [_CACHE, c_uint64, *_ASKED, POINTER(c_uint64)],
     "evict": [_CACHE, c_uint64, POINTER(c_uint64)],
     "clear": [_CACHE, POINTER(Scope)],
     "holds": [_CACHE, POINTER(Scope), POINTER(Holdings)],
+    "scopes": [_CACHE, POINTER(Scope), c_size_t, POINTER(c_size_t)],
     "read_stats": [_CACHE, POINTER(Stats)],
     "read_learning": [_CACHE, POINTER(Learning)],
     "audit": [_CACHE],
@@ -177,6 +180,7 @@ _CAN_FAIL = {
 }
 _CANNOT_FAIL = {
     "last_error": (c_char_p, []),
+    "interface_version": (c_uint64, []),
     "close": (None, [_LEASE]),
     "resume_at": (c_uint64, [_LEASE]),
     "position": (c_uint64, [_LEASE]),
@@ -188,9 +192,22 @@ _CANNOT_FAIL = {
 }
 
 
+def _expect_version(library, path):
+    """One of another version would take a record's members for others."""
+    tells = getattr(library, "marconi_interface_version", None)
+    if tells is not None:
+        tells.restype = c_uint64
+    found = tells() if tells else "none"
+    if found != VERSION:
+        raise Error(INVALID_ARGUMENT, f"interface version of {path} is {found}; expected {VERSION},"
+                                      " that of this marconi.py")
+
+
 def load(path):
-    """The library at a path, its functions declared; those that can fail raise Error."""
+    """The library at a path, its functions declared; those that can fail raise Error. So does a
+    library of another version than this file's."""
     library = ctypes.CDLL(path)
+    _expect_version(library, path)
 
     def check(status, _function, _arguments):
         if status != 0:
@@ -235,6 +252,14 @@ def _scope(scope):
     if len(scope) != 3:
         raise Error(INVALID_ARGUMENT, f"scope {scope!r}; expected (tenant, adapter, revision)")
     return byref(Scope(*scope))
+
+
+def _request(limit, weight, answer_from, state_at, counted=True):
+    """Nothing, which means the defaults, where that is what they are."""
+    given = (limit, weight, answer_from, state_at, counted)
+    if given == (ALL_BUT_ONE, 1.0, AFTER_ALL, 0, True):
+        return None
+    return byref(Request(*given[:-1], uncounted=not counted))
 
 
 def _pages_in(memory, capacity):
@@ -353,20 +378,20 @@ class Cache(_Handle):
         getattr(self._library, "marconi_" + what)(self._handle, *arguments, byref(found))
         return found
 
-    def match(self, tokens, *, tenant=0, adapter=0, revision=0, limit=ALL_BUT_ONE):
+    def match(self, tokens, *, tenant=0, adapter=0, revision=0, limit=ALL_BUT_ONE, state_at=0):
         """What open() would find; changes nothing."""
         first, count = _int32s(tokens, "tokens")
         return self._read("match", MatchResult, byref(Scope(tenant, adapter, revision)), first,
-                          count, _count(limit, "limit"))
+                          count, _request(limit, 1.0, AFTER_ALL, state_at))
 
     def open(self, tokens, *, tenant=0, adapter=0, revision=0, limit=ALL_BUT_ONE, weight=1.0,
-             answer_from=AFTER_ALL, state_at=0):
+             answer_from=AFTER_ALL, state_at=0, counted=True):
+        """`counted` is false for what nobody asked for: to load what was saved, say."""
         first, count = _int32s(tokens, "tokens")
         handle = _LEASE()
         self._library.marconi_open(self._handle, byref(Scope(tenant, adapter, revision)), first,
-                                   count, _count(limit, "limit"), weight,
-                                   _count(answer_from, "answer_from"),
-                                   _count(state_at, "state_at"), byref(handle))
+                                   count, _request(limit, weight, answer_from, state_at, counted),
+                                   byref(handle))
         return Lease(self._library, self, handle)
 
     def kv_view(self, layers, blocks=None):
@@ -422,7 +447,7 @@ class Cache(_Handle):
         first, count = _int32s(tokens, "tokens")
         return self._read("obtainable_for", c_uint64, _count(wanted, "wanted"),
                           byref(Scope(tenant, adapter, revision)), first, count,
-                          _count(limit, "limit"), _count(state_at, "state_at")).value
+                          _request(limit, 1.0, AFTER_ALL, state_at)).value
 
     def evict(self, size):
         return self._read("evict", c_uint64, _count(size, "size")).value
@@ -436,6 +461,16 @@ class Cache(_Handle):
 
     def holds(self, scope):
         return self._read("holds", Holdings, _scope(scope))
+
+    def scopes(self):
+        """(tenant, adapter, revision) of all scopes of which anything is here, in this order."""
+        room, count = 0, c_size_t()
+        while True:
+            scopes = (Scope * room)()
+            self._library.marconi_scopes(self._handle, scopes, room, byref(count))
+            if count.value <= room:
+                return [(s.tenant, s.adapter, s.revision) for s in scopes[:count.value]]
+            room = count.value + 8  # another thread may add some
 
     def stats(self):
         return self._read("read_stats", Stats)

@@ -88,6 +88,15 @@ std::optional<token_count> position_of(std::uint64_t given) {
     return token_count{given};
 }
 
+match_options options_of(marconi_request const* request) {
+    if (!request) return {};
+    return {.limit = position_of(request->limit),
+            .weight = request->weight,
+            .answer_from = position_of(request->answer_from),
+            .state_at = token_count{request->state_at},
+            .counted = request->uncounted == 0};
+}
+
 footprint footprint_of(marconi_options const& options) {
     bool const by_hand = options.kv_layer_count || options.state_piece_count ||
                          options.window_flops_count || options.flops_per_token != 0 ||
@@ -215,6 +224,8 @@ private:
 
 char const* marconi_last_error() { return last_error; }
 
+uint64_t marconi_interface_version() { return MARCONI_C_VERSION; }
+
 int marconi_create(marconi_options const* options, marconi_cache** made) {
     return guarded([&] {
         auto const& wanted = needed(options, "options");
@@ -270,12 +281,11 @@ int marconi_describe_state(marconi_cache const* cache, size_t piece, marconi_sta
 }
 
 int marconi_match(marconi_cache const* cache, marconi_scope const* in, int32_t const* tokens,
-                  size_t count, uint64_t limit, marconi_match_result* found) {
+                  size_t count, marconi_request const* request, marconi_match_result* found) {
     return guarded([&] {
         marconi_cache const& of = needed(cache, "cache");
-        match_result const is =
-            of.cache.match(scope_of(needed(in, "in")), array(tokens, count, "tokens"),
-                           {.limit = position_of(limit)});
+        match_result const is = of.cache.match(scope_of(needed(in, "in")),
+                                               array(tokens, count, "tokens"), options_of(request));
         needed(found, "found") =
             marconi_match_result{.matched = is.matched.value(),
                                  .resumable = is.resumable.value(),
@@ -285,17 +295,13 @@ int marconi_match(marconi_cache const* cache, marconi_scope const* in, int32_t c
 }
 
 int marconi_open(marconi_cache* cache, marconi_scope const* in, int32_t const* tokens, size_t count,
-                 uint64_t limit, double weight, uint64_t answer_from, uint64_t state_at,
-                 marconi_lease** opened) {
+                 marconi_request const* request, marconi_lease** opened) {
     return guarded([&] {
         marconi_cache& of = needed(cache, "cache");
         marconi_lease*& to = needed(opened, "opened");
-        match_options const options{.limit = position_of(limit),
-                                    .weight = weight,
-                                    .answer_from = position_of(answer_from),
-                                    .state_at = token_count{state_at}};
-        scope const whose = scope_of(needed(in, "in"));
-        to = new marconi_lease{of, of.cache.open(whose, array(tokens, count, "tokens"), options)};
+        to = new marconi_lease{of,
+                               of.cache.open(scope_of(needed(in, "in")),
+                                             array(tokens, count, "tokens"), options_of(request))};
     });
 }
 
@@ -411,14 +417,13 @@ int marconi_obtainable(marconi_cache const* cache, uint64_t wanted, uint64_t* by
 }
 
 int marconi_obtainable_for(marconi_cache const* cache, uint64_t wanted, marconi_scope const* in,
-                           int32_t const* tokens, size_t count, uint64_t limit, uint64_t state_at,
+                           int32_t const* tokens, size_t count, marconi_request const* request,
                            uint64_t* bytes) {
     return guarded([&] {
         marconi_cache const& of = needed(cache, "cache");
-        match_result const request =
-            of.cache.match(scope_of(needed(in, "in")), array(tokens, count, "tokens"),
-                           {.limit = position_of(limit), .state_at = token_count{state_at}});
-        needed(bytes, "bytes") = of.cache.obtainable(byte_count{wanted}, request).value();
+        match_result const found = of.cache.match(
+            scope_of(needed(in, "in")), array(tokens, count, "tokens"), options_of(request));
+        needed(bytes, "bytes") = of.cache.obtainable(byte_count{wanted}, found).value();
     });
 }
 
@@ -447,6 +452,16 @@ int marconi_holds(marconi_cache const* cache, marconi_scope const* in, marconi_h
                                                   .checkpoint_bytes = has.checkpoints.value(),
                                                   .nodes = has.nodes,
                                                   .checkpoints = has.checkpoint_count};
+    });
+}
+
+int marconi_scopes(marconi_cache const* cache, marconi_scope* list, size_t room, size_t* count) {
+    return guarded([&] {
+        std::vector<scope> const all = needed(cache, "cache").cache.scopes();
+        std::span<marconi_scope> const to = array(list, room, "list");
+        needed(count, "count") = all.size();
+        for (std::size_t i = 0; i < std::min(to.size(), all.size()); ++i)
+            to[i] = {all[i].tenant, all[i].adapter, all[i].revision};
     });
 }
 

@@ -55,6 +55,13 @@ enum marconi_failure {
 /* The message of this thread's last failure; valid until the next one. */
 char const* marconi_last_error(void);
 
+/* It goes up with any change of a struct, a signature, or what either means, after which a caller
+ * of before would read and write garbage; a function that comes new breaks nobody. Who links gets
+ * the library that fits, by its name. Who loads it at run time calls marconi_interface_version()
+ * before all else, and goes on only if that is the number of the header that was read. */
+#define MARCONI_C_VERSION 1
+uint64_t marconi_interface_version(void);
+
 /* ---- The model, and its cache ---- */
 
 /* A full-attention layer: bytes of a token's key and value. */
@@ -159,21 +166,35 @@ typedef struct marconi_match_result {
     uint64_t lost_past_limit, lost_without_checkpoint; /* the others, by the reason */
 } marconi_match_result;
 
-/* What marconi_open() would find. Changes nothing, counts no request, and pins nothing, so what it
- * found may be gone by then. For a scheduler that asks before it admits, or a router. */
-int marconi_match(marconi_cache const* cache, marconi_scope const* in, int32_t const* tokens,
-                  size_t count, uint64_t limit, marconi_match_result* found);
+/* What else there is to say of a request, if it is not like most: begin with
+ * MARCONI_REQUEST_DEFAULTS, which stays right when members are added. (Zeros are no defaults: with
+ * a limit of 0 nothing is resumed, and with a weight of 0 nothing is worth keeping.) */
+typedef struct marconi_request {
+    uint64_t limit;       /* how much may be resumed: MARCONI_ALL_BUT_ONE or, for a further answer
+                           * to the same prompt, at most all of its tokens */
+    double weight;        /* what a FLOP saved for it is worth, compared with others: 1 for most
+                           * requests, 0 to 1,000,000 */
+    uint64_t answer_from; /* MARCONI_AFTER_ALL or, for a request that comes back after a preemption
+                           * and has some of its answer in its tokens, the length of its prompt */
+    uint64_t state_at;    /* 0 or where the engine has the state itself, of these very tokens: if
+                           * the request resumes there, and not by a checkpoint that lies deeper,
+                           * it has no state to restore */
+    uint64_t uncounted;   /* 1: nobody asked for it. It puts something in, or takes it out to be
+                           * kept elsewhere: marconi_read_stats() does not count it as a request,
+                           * nothing is learned from it, and what it finds is not thought used */
+} marconi_request;
+#define MARCONI_REQUEST_DEFAULTS                                                                   \
+    { MARCONI_ALL_BUT_ONE, 1, MARCONI_AFTER_ALL, 0, 0 }
 
-/* Looks a prompt up and pins what can be resumed, up to `limit`: MARCONI_ALL_BUT_ONE or, for a
- * further answer to the same prompt, at most `count`. `weight` is what a FLOP saved for this
- * request is worth, compared with others: 1 for most requests, 0 to 1,000,000. `answer_from` is
- * MARCONI_AFTER_ALL or, for a request that comes back after a preemption and has some of its answer
- * in `tokens`, the length of its prompt. `state_at` is 0 or where the engine has the state itself,
- * of these very tokens: if the request resumes there, and not by a checkpoint that lies deeper, it
- * has no state to restore. */
+/* What marconi_open() would find: `request` is what it will be given, null for the defaults.
+ * Changes nothing, counts no request, and pins nothing, so what it found may be gone by then. For a
+ * scheduler that asks before it admits, or a router. */
+int marconi_match(marconi_cache const* cache, marconi_scope const* in, int32_t const* tokens,
+                  size_t count, marconi_request const* request, marconi_match_result* found);
+
+/* Looks a prompt up and pins what can be resumed; `request` is null for the defaults. */
 int marconi_open(marconi_cache* cache, marconi_scope const* in, int32_t const* tokens, size_t count,
-                 uint64_t limit, double weight, uint64_t answer_from, uint64_t state_at,
-                 marconi_lease** opened);
+                 marconi_request const* request, marconi_lease** opened);
 /* Gives back all but what was committed. Null does nothing. */
 void marconi_close(marconi_lease* lease);
 
@@ -306,9 +327,9 @@ void marconi_let_go_kv(marconi_lease* lease);
  */
 int marconi_obtainable(marconi_cache const* cache, uint64_t wanted, uint64_t* bytes);
 /* The same as if such a request were open already, and had let its checkpoint go: what is left for
- * it, to decide whether to admit it. */
+ * it, to decide whether to admit it. Arguments as marconi_match()'s. */
 int marconi_obtainable_for(marconi_cache const* cache, uint64_t wanted, marconi_scope const* in,
-                           int32_t const* tokens, size_t count, uint64_t limit, uint64_t state_at,
+                           int32_t const* tokens, size_t count, marconi_request const* request,
                            uint64_t* bytes);
 /* Evicts in the policy's order until so many bytes are freed, or all that may go is gone. `freed`
  * may be null. */
@@ -322,6 +343,9 @@ typedef struct marconi_holdings {
 
 /* What is here of a scope, except pages that only leases have. O(its nodes). */
 int marconi_holds(marconi_cache const* cache, marconi_scope const* in, marconi_holdings* found);
+/* The scopes of which anything is here, by tenant, adapter and revision: writes at most `room` of
+ * them (with 0, `list` may be null); `count` says how many there are. */
+int marconi_scopes(marconi_cache const* cache, marconi_scope* list, size_t room, size_t* count);
 
 typedef struct marconi_stats {
     uint64_t requests, hits;

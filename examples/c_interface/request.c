@@ -58,8 +58,7 @@ static int serve(engine* e, marconi_scope in, uint64_t prompt, uint64_t end) {
     size_t count, next = 0;
     marconi_lease* lease = NULL;
 
-    must(marconi_open(e->cache, &in, e->tokens, prompt, MARCONI_ALL_BUT_ONE, 1, MARCONI_AFTER_ALL,
-                      0, &lease));
+    must(marconi_open(e->cache, &in, e->tokens, prompt, NULL, &lease));
     memset(e->rows, 0, sizeof e->rows); /* what is there now was computed to make the prompt */
     e->state = 0;                       /* with nothing to resume, restore writes nothing */
     must(marconi_restore(lease, &kv, &state, 0, NULL));

@@ -13,6 +13,8 @@ import re
 import sys
 import threading
 import unittest
+import unittest.mock
+import zlib
 
 LIBRARY, FOLDER = sys.argv.pop(1), sys.argv.pop(1)
 sys.path.insert(0, FOLDER)
@@ -53,7 +55,8 @@ class SameAsTheHeader(unittest.TestCase):
     @classmethod
     def setUpClass(cls):
         text = pathlib.Path(FOLDER, "marconi_c.h").read_text("utf-8")
-        cls.header = re.sub(r"/\*.*?\*/|^#.*?$", "", text, flags=re.DOTALL | re.MULTILINE)
+        cls.header = re.sub(r"/\*.*?\*/|^#(?:[^\n]*\\\n)*[^\n]*$", "", text,
+                            flags=re.DOTALL | re.MULTILINE)
 
     def kind(self, c):
         """The ctypes class for a type of C's."""
@@ -74,9 +77,23 @@ class SameAsTheHeader(unittest.TestCase):
                                    re.DOTALL).groups()
         return [(name.strip(), self.kind(kind)) for name in names.split(",")]
 
+    def test_version(self):
+        number = re.search(r"^#define MARCONI_C_VERSION (\d+)$",
+                           pathlib.Path(FOLDER, "marconi_c.h").read_text("utf-8"), re.MULTILINE)
+        self.assertEqual(int(number[1]), marconi.VERSION)
+
+    def test_version_goes_up_with_the_records(self):
+        """Functions are left out: one that comes new breaks no caller."""
+        known = {1: 0xDA8797A0}
+        declared = re.sub(r"\s+", "", re.sub(r"^[^;{]*\([^;]*;", "", self.header,
+                                             flags=re.MULTILINE))
+        self.assertEqual(zlib.crc32(declared.encode()), known[marconi.VERSION],
+                         "structs are not what they were in this version: change"
+                         " MARCONI_C_VERSION in marconi_c.h, VERSION in marconi.py, and `known`")
+
     def test_records(self):
         found = re.findall(r"typedef struct (marconi_\w+) \{(.*?)\} \1;", self.header, re.DOTALL)
-        self.assertEqual(len(found), 19)
+        self.assertEqual(len(found), 20)
         for name, members in found:
             expected = [one for line in members.split(";") if line.strip()
                         for one in self.declared(line)]
@@ -92,6 +109,18 @@ class SameAsTheHeader(unittest.TestCase):
                 self.declared(one)[0][1] for one in arguments.split(",")]
             self.assertEqual(function.argtypes, expected, name)
             self.assertEqual(function.restype, self.kind(result), name)
+
+
+class Versions(unittest.TestCase):
+    def test_a_library_of_another_version_is_not_loaded(self):
+        with unittest.mock.patch.object(marconi, "VERSION", 70):
+            with self.assertRaises(marconi.Error) as raised:
+                marconi.load(LIBRARY)
+        for part in (LIBRARY, "is 1;", "expected 70"):
+            self.assertIn(part, str(raised.exception))
+        with self.assertRaises(marconi.Error) as raised:
+            marconi.load(None)  # this process, which has no such function
+        self.assertIn("is none; expected 1", str(raised.exception))
 
 
 class Binding(unittest.TestCase):
@@ -151,6 +180,8 @@ class Binding(unittest.TestCase):
             self.assertEqual(lease.resume_at, 40)  # a checkpoint lies deeper
         fork = [*range(30), *range(100, 120)]
         self.assertEqual(self.resumes(fork), 0)
+        self.assertEqual(self.cache.match(fork).resumable, 0)
+        self.assertEqual(self.cache.match(fork, state_at=30).resumable, 30)
         with self.cache.open(fork, state_at=30) as lease:
             self.assertEqual(lease.resume_at, 30)
             self.refuses(lambda: lease.restore(self.at), "own state")
@@ -158,6 +189,29 @@ class Binding(unittest.TestCase):
         self.assertEqual(found[:60], self.kv[:60])
         with self.cache.open(range(50)) as lease:
             self.refuses(lease.restore, "number of pieces in the state_view is 0")
+
+    def test_defaults_are_those_of_c(self):
+        number = {"MARCONI_ALL_BUT_ONE": marconi.ALL_BUT_ONE,
+                  "MARCONI_AFTER_ALL": marconi.AFTER_ALL}
+        defaults = re.search(r"MARCONI_REQUEST_DEFAULTS[\s\\]*\{([^}]*)\}",
+                             pathlib.Path(FOLDER, "marconi_c.h").read_text("utf-8"))[1]
+        values = [number.get(name.strip()) or int(name) for name in defaults.split(",")]
+        asked = dict(limit=marconi.ALL_BUT_ONE, weight=1.0, answer_from=marconi.AFTER_ALL,
+                     state_at=0)
+        self.assertEqual(marconi.Request(*values), marconi.Request(**asked))
+        self.assertIsNone(marconi._request(**asked))
+        for name in asked:
+            self.assertIsNotNone(marconi._request(**{**asked, name: 7}))
+        self.assertIsNotNone(marconi._request(**asked, counted=False))
+
+    def test_what_nobody_asked_for_does_not_count(self):
+        self.store(40, counted=False)
+        self.assertEqual(self.resumes(range(50), counted=False), 40)
+        stats = self.cache.stats()
+        self.assertEqual((stats.requests, stats.abandoned, stats.tokens_asked), (0, 0, 0))
+        self.assertEqual(self.cache.learning().requests, 0)
+        self.assertEqual(self.resumes(range(60)), 40)
+        self.assertEqual(self.cache.stats().tokens_resumed, 40)
 
     def test_captures_where_the_answer_begins(self):
         with marconi.Cache(LOADED, **MODEL, checkpoint_before_answer=7) as cache:
@@ -491,6 +545,7 @@ class Binding(unittest.TestCase):
         self.store(40, tenant=1)
         self.store(40, tenant=2)
         self.assertEqual(self.cache.holds((1, 0, 0)).tokens, 40)
+        self.assertEqual(self.cache.scopes(), [(1, 0, 0), (2, 0, 0)])
         self.cache.clear((1, 0, 0))
         self.assertEqual(self.resumes(range(50), tenant=1), 0)
         self.assertEqual(self.resumes(range(50), tenant=2), 40)
@@ -501,6 +556,7 @@ class Binding(unittest.TestCase):
         self.assertEqual(self.resumes(range(50), tenant=2), 40)
         self.cache.clear_all()
         self.assertEqual(self.resumes(range(50), tenant=2), 0)
+        self.assertEqual(self.cache.scopes(), [])
 
     def test_what_the_body_raises_is_not_hidden(self):
         with self.assertRaises(ZeroDivisionError):

@@ -19,11 +19,19 @@
 
 #ifdef MARCONI_HAS_C
 extern "C" size_t size_of_options_in_c(void);
+extern "C" marconi_request defaults_in_c(void);
 #endif
 
 namespace {
 
 marconi_scope const nobody{};
+marconi_request const like_most = MARCONI_REQUEST_DEFAULTS;
+
+marconi_request up_to(std::uint64_t limit) {
+    marconi_request request = like_most;
+    request.limit = limit;
+    return request;
+}
 
 /// Two layers with 8 bytes of key and of value a token, 16 bytes of state and a window of four
 /// tokens, 4 bytes each.
@@ -48,10 +56,10 @@ struct opened {
     ~opened() { CHECK(marconi_destroy(cache) == MARCONI_OK); }
 
     marconi_lease* open(std::vector<std::int32_t> const& tokens, marconi_scope in = {},
-                        std::uint64_t answer_from = MARCONI_AFTER_ALL) const {
+                        marconi_request const* request = nullptr) const {
         marconi_lease* lease = nullptr;
-        REQUIRE(marconi_open(cache, &in, tokens.data(), tokens.size(), MARCONI_ALL_BUT_ONE, 1,
-                             answer_from, 0, &lease) == MARCONI_OK);
+        REQUIRE(marconi_open(cache, &in, tokens.data(), tokens.size(), request, &lease) ==
+                MARCONI_OK);
         return lease;
     }
 
@@ -230,25 +238,84 @@ TEST_CASE("a scheduler looks before it admits, and leaves no trace") {
 
     auto const tokens = counting(40);
     marconi_match_result found{};
-    auto const looked = [&](marconi_scope in, std::uint64_t limit) {
-        return marconi_match(with.cache, &in, tokens.data(), 40, limit, &found);
+    auto const looked = [&](marconi_scope in, marconi_request const& request) {
+        return marconi_match(with.cache, &in, tokens.data(), 40, &request, &found);
     };
-    REQUIRE(looked({}, MARCONI_ALL_BUT_ONE) == MARCONI_OK);
+    REQUIRE(looked({}, like_most) == MARCONI_OK);
     CHECK(found.matched == 40);
     CHECK(found.resumable == 30);
     CHECK(found.lost_past_limit == 1);
     CHECK(found.lost_without_checkpoint == 9);
-    REQUIRE(looked({}, 20) == MARCONI_OK);
+    REQUIRE(looked({}, up_to(20)) == MARCONI_OK);
     CHECK(found.resumable == 0);
     CHECK(found.lost_past_limit == 20);
-    REQUIRE(looked({.adapter = 1}, MARCONI_ALL_BUT_ONE) == MARCONI_OK);
+    REQUIRE(looked({.adapter = 1}, like_most) == MARCONI_OK);
     CHECK(found.matched == 0);
-    CHECK(looked({}, 41) == MARCONI_INVALID_ARGUMENT);
+    CHECK(looked({}, up_to(41)) == MARCONI_INVALID_ARGUMENT);
+    marconi_request forks = like_most; // from where the engine has the state itself
+    forks.state_at = 35;
+    REQUIRE(looked({}, forks) == MARCONI_OK);
+    CHECK(found.resumable == 35);
+    CHECK(found.lost_without_checkpoint == 4);
+    forks.state_at = 41;
+    CHECK(looked({}, forks) == MARCONI_INVALID_ARGUMENT);
 
     marconi_stats stats{};
     REQUIRE(marconi_read_stats(with.cache, &stats) == MARCONI_OK);
     CHECK(stats.requests == 1);
     CHECK(stats.leases == 0);
+}
+
+TEST_CASE("what a request is told to be, it is") {
+    opened const with;
+    engine_memory const brought{7};
+    store(with, brought, 40, 30);
+    store(with, brought, 40, 40);
+    auto const resumes_at = [&](marconi_request const* request) {
+        marconi_lease* lease = with.open(counting(40), {}, request);
+        std::uint64_t const at = marconi_resume_at(lease);
+        marconi_close(lease);
+        return at;
+    };
+    CHECK(resumes_at(nullptr) == 30);
+    CHECK(resumes_at(&like_most) == 30);
+    marconi_request request = up_to(40);
+    CHECK(resumes_at(&request) == 40);
+    request.limit = 0;
+    CHECK(resumes_at(&request) == 0);
+    request = like_most;
+    request.state_at = 36;
+    CHECK(resumes_at(&request) == 36);
+    request.state_at = 20; // a checkpoint lies deeper
+    CHECK(resumes_at(&request) == 30);
+}
+
+TEST_CASE("what nobody asked for is neither counted nor learned from") {
+    opened const with;
+    engine_memory const brought{7};
+    marconi_request loads = up_to(0);
+    loads.uncounted = 1;
+    marconi_lease* lease = with.open(counting(40), {}, &loads);
+    marconi_captured const end{40, brought.states()};
+    REQUIRE(commit(lease, counting(40), &brought, {end}) == MARCONI_OK);
+    marconi_close(lease);
+    marconi_close(with.open(counting(41), {}, &loads));
+    marconi_stats stats{};
+    marconi_learning learned{};
+    auto const read = [&] {
+        REQUIRE(marconi_read_stats(with.cache, &stats) == MARCONI_OK);
+        REQUIRE(marconi_read_learning(with.cache, &learned) == MARCONI_OK);
+    };
+    read();
+    CHECK(stats.requests + stats.abandoned + stats.tokens_asked == 0);
+    CHECK(stats.commits == 1);
+    CHECK(stats.checkpoints == 1);
+    CHECK(learned.requests == 0);
+    store(with, brought, 50, 50);
+    read();
+    CHECK(stats.requests == 1);
+    CHECK(stats.tokens_resumed == 40);
+    CHECK(learned.requests == 1);
 }
 
 TEST_CASE("windows are read and written where the engine keeps their rows") {
@@ -397,8 +464,12 @@ TEST_CASE("KV in place is in the engine's own memory") {
     CHECK(bytes == pool.size());
     auto const longer = counting(11);
     REQUIRE(marconi_obtainable_for(with.cache, pool.size(), &nobody, longer.data(), longer.size(),
-                                   MARCONI_ALL_BUT_ONE, 0, &bytes) == MARCONI_OK);
+                                   nullptr, &bytes) == MARCONI_OK);
     CHECK(bytes == pool.size() - 3 * 256); // beside the blocks that it would resume from
+    marconi_request const from_nothing = up_to(0);
+    REQUIRE(marconi_obtainable_for(with.cache, pool.size(), &nobody, longer.data(), longer.size(),
+                                   &from_nothing, &bytes) == MARCONI_OK);
+    CHECK(bytes == pool.size());
     REQUIRE(marconi_evict(with.cache, pool.size(), &bytes) == MARCONI_OK);
     CHECK(bytes == 4 * 256); // three blocks, a checkpoint
     REQUIRE(marconi_read_stats(with.cache, &stats) == MARCONI_OK);
@@ -445,6 +516,17 @@ TEST_CASE("a scope, or all, is forgotten") {
     };
     marconi_scope const second{.tenant = 2};
     CHECK(nodes() == 3);
+    std::array<marconi_scope, 3> scopes{};
+    std::size_t count = 0;
+    REQUIRE(marconi_scopes(with.cache, nullptr, 0, &count) == MARCONI_OK);
+    CHECK(count == 3);
+    REQUIRE(marconi_scopes(with.cache, scopes.data(), 2, &count) == MARCONI_OK);
+    CHECK(count == 3);
+    CHECK(scopes[0].tenant == 1);
+    CHECK(scopes[1].tenant == 2);
+    CHECK(scopes[2].tenant == 0);
+    CHECK(marconi_scopes(with.cache, nullptr, 1, &count) == MARCONI_INVALID_ARGUMENT);
+    CHECK(marconi_scopes(with.cache, nullptr, 0, nullptr) == MARCONI_INVALID_ARGUMENT);
     marconi_holdings held{};
     REQUIRE(marconi_holds(with.cache, &second, &held) == MARCONI_OK);
     CHECK(held.tokens == 20);
@@ -510,14 +592,17 @@ TEST_CASE("what does not fit is answered, in words") {
     opened const with;
     auto const tokens = counting(40);
     marconi_lease* lease = nullptr;
-    CHECK(marconi_open(nullptr, &nobody, tokens.data(), 40, MARCONI_ALL_BUT_ONE, 1,
-                       MARCONI_AFTER_ALL, 0, &lease) == MARCONI_INVALID_ARGUMENT);
-    CHECK(marconi_open(with.cache, &nobody, nullptr, 40, MARCONI_ALL_BUT_ONE, 1, MARCONI_AFTER_ALL,
-                       0, &lease) == MARCONI_INVALID_ARGUMENT);
-    CHECK(marconi_open(with.cache, &nobody, tokens.data(), 40, 41, 1, MARCONI_AFTER_ALL, 0,
-                       &lease) == MARCONI_INVALID_ARGUMENT);
-    CHECK(marconi_open(with.cache, &nobody, tokens.data(), 40, 40, -1, MARCONI_AFTER_ALL, 0,
-                       &lease) == MARCONI_INVALID_ARGUMENT);
+    auto const not_opened = [&](marconi_cache* of, std::int32_t const* of_tokens,
+                                marconi_request const& request) {
+        CHECK(marconi_open(of, &nobody, of_tokens, 40, &request, &lease) ==
+              MARCONI_INVALID_ARGUMENT);
+    };
+    not_opened(nullptr, tokens.data(), like_most);
+    not_opened(with.cache, nullptr, like_most);
+    not_opened(with.cache, tokens.data(), up_to(41));
+    marconi_request worthless = up_to(40);
+    worthless.weight = -1;
+    not_opened(with.cache, tokens.data(), worthless);
     CHECK(lease == nullptr);
     CHECK(marconi_reserve(nullptr, 1, nullptr, nullptr) == MARCONI_INVALID_ARGUMENT);
     marconi_layer_place place{};
@@ -680,7 +765,9 @@ TEST_CASE("events wait until they are taken") {
     SECTION("a fork, and its end") {
         auto tokens = counting(20);
         tokens.push_back(-1);
-        marconi_lease* lease = with.open(tokens, {}, 20);
+        marconi_request more = like_most;
+        more.answer_from = 20;
+        marconi_lease* lease = with.open(tokens, {}, &more);
         marconi_captured const end{21, brought.states()};
         REQUIRE(commit(lease, tokens, &brought, {end}) == MARCONI_OK);
         marconi_close(lease);
@@ -739,8 +826,17 @@ TEST_CASE("a cache that keeps no events says so, and tells of what is here nonet
     marconi_free_events(nullptr);
 }
 
+TEST_CASE("the library tells the version of the header that it was made with") {
+    CHECK(marconi_interface_version() == MARCONI_C_VERSION);
+}
+
 #ifdef MARCONI_HAS_C
 TEST_CASE("C sees the records as C++ does") {
     CHECK(size_of_options_in_c() == sizeof(marconi_options));
+    marconi_request const request = defaults_in_c();
+    CHECK(request.limit == MARCONI_ALL_BUT_ONE);
+    CHECK(request.weight == 1);
+    CHECK(request.answer_from == MARCONI_AFTER_ALL);
+    CHECK(request.state_at + request.uncounted == 0);
 }
 #endif

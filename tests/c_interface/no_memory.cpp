@@ -41,8 +41,7 @@ public:
     int serve() {
         marconi_scope const in{.tenant = 1, .adapter = 2, .revision = 3};
         marconi_lease* lease = nullptr;
-        int answer = marconi_open(cache_, &in, tokens_.data(), tokens_.size(), MARCONI_ALL_BUT_ONE,
-                                  1, MARCONI_AFTER_ALL, 0, &lease);
+        int answer = marconi_open(cache_, &in, tokens_.data(), tokens_.size(), nullptr, &lease);
         std::uint64_t covered = 0;
         if (answer == MARCONI_OK)
             answer = marconi_reserve(lease, tokens_.size(), nullptr, &covered);

@@ -136,6 +136,7 @@ public:
         if (below(3) == 0) deduplicate_one();
         if (below(4) == 0) in_short_memory([&] { drop_one(); });
         if (below(10) == 0) in_short_memory([&] { (void)cache_.evict(byte_count{below(2000)}); });
+        if (below(30) == 0) forget_some();
         if (below(200) == 0) in_short_memory([&] { cache_.clear({.tenant = below(2)}); });
     }
     void finish() {
@@ -158,10 +159,14 @@ private:
     }
     std::uint64_t below(std::uint64_t n) { return random_() % n; }
 
-    void serve() {
+    sequence invent(std::uint64_t most) {
         sequence tokens;
-        for (std::uint64_t n = 1 + below(below(4) ? 30 : 60); tokens.size() < n;)
+        for (std::uint64_t n = 1 + below(most); tokens.size() < n;)
             tokens.push_back(static_cast<std::int32_t>(below(2)));
+        return tokens;
+    }
+    void serve() {
+        sequence const tokens = invent(below(4) ? 30 : 60);
         auto lease = cache_.open({.tenant = below(2)}, tokens);
         bool const in_place = below(2) == 0 && right_.kv().layers.size() != 0;
         for (std::size_t done = lease.resume_at().value(); done < tokens.size();)
@@ -206,6 +211,12 @@ private:
                                  (part == 0 ? layout.key_offset(l, slot)
                                             : layout.value_offset(l, slot)));
                 }
+    }
+    /// Often of what leases hold.
+    void forget_some() {
+        sequence const tokens = invent(8);
+        token_count const from{below(tokens.size())};
+        in_short_memory([&] { (void)cache_.forget({.tenant = below(2)}, tokens, from); });
     }
     void deduplicate_one() {
         if (!held_.empty()) (void)cache_.deduplicate(held_[below(held_.size())]);

@@ -332,6 +332,40 @@ TEST_CASE("only what was resumed from is refreshed") {
     CHECK(look(cache, "01234567-") == depths{8, 8, 0, 0});
 }
 
+TEST_CASE("what nobody asked for makes nothing that it finds more recent, or dearer") {
+    noting_cache cache{room_for(hybrid(), 100)};
+    serve(cache, "0123"); // ticks 1 and 2
+    auto const uses = [&] {
+        std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>> by_depth;
+        for (auto const& [id, h] : cache.eviction().told->histories)
+            if (cache.internals().tree().live(id))
+                by_depth[cache.internals().tree()[id].depth] = {h.last_use.value(), h.uses};
+        return by_depth;
+    };
+    using all = std::map<std::uint64_t, std::pair<std::uint64_t, std::uint64_t>>;
+    cache::match_options const loads{.weight = 7, .counted = false};
+    {
+        auto const lease = acquire(cache, text("01234567"), {}, loads); // 3
+        CHECK(lease.resume_at() == 4_tokens);
+        auto const repeats = acquire(cache, text("01234567"), {}, loads); // 4
+        commit(cache, lease, text("01234567"), {8});                      // 5
+        commit(cache, repeats, text("01234567"), {8});                    // 6
+    }
+    CHECK(uses() == all{{4, {2, 0}}, {8, {5, 0}}});
+    auto const& tree = cache.internals().tree();
+    node_id const leaf = tree.walk({tree.find_root({}), 0},
+                                   std::span<std::int32_t const>{text("01234567")}, [](node_id) {})
+                             .node;
+    CHECK(tree[leaf].payload.weight == 7);
+    CHECK(tree[tree[leaf].parent].payload.weight == 1);
+    {
+        auto const lease = acquire(cache, text("0123456"), {}, loads); // 7
+        commit(cache, lease, text("0123456"), {6});                    // 8: a state on known KV
+    }
+    CHECK(uses() == all{{4, {2, 0}}, {6, {8, 1}}, {8, {5, 0}}});
+    CHECK_SOUND(cache);
+}
+
 TEST_CASE("a policy may wish that a hit refreshes its path") {
     auto const last_uses = [](auto& cache) {
         serve(cache, "0123");     // ticks 1 and 2

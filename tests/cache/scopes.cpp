@@ -2,6 +2,10 @@
 
 #include <cache/short_requests.hpp>
 
+#include <algorithm>
+#include <cstdint>
+#include <vector>
+
 using namespace cache_tests;
 
 TEST_CASE("scopes share nothing but the budget") {
@@ -42,6 +46,35 @@ TEST_CASE("scopes share nothing but the budget") {
     for (std::int32_t i = 0; i < 20; ++i) // each evicts from another's
         serve(cache, numbered(i, 18), {.tenant = static_cast<std::uint64_t>(i)});
     CHECK(cache.holds().scopes == 5);
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("scopes of which anything is here are listed in order") {
+    small_cache cache{room_for(hybrid(), 1000)};
+    CHECK(cache.scopes().empty());
+    std::vector<scope> expected;
+    for (std::uint64_t tenant : {7u, 1u, 300u, 2u})
+        for (std::uint64_t adapter : {5u, 0u})
+            for (std::uint64_t revision : {9u, 1u})
+                expected.push_back({tenant, adapter, revision});
+    for (scope const& in : expected)
+        serve(cache, "0123", in);
+    std::ranges::sort(expected);
+    CHECK(cache.scopes() == expected);
+
+    auto const held = acquire(cache, text("012345"), expected[0]);
+    auto const nothing_yet = acquire(cache, text("01"), {.tenant = 4});
+    commit(cache, nothing_yet, {});
+    CHECK(cache.holds().scopes == expected.size() + 1); // which has a place in the tree
+    CHECK(cache.scopes() == expected);
+
+    for (scope const& in : cache.scopes()) // an adapter goes, for all tenants
+        if (in.adapter == 5) cache.clear(in);
+    std::erase_if(expected, [](scope const& in) { return in.adapter == 5; });
+    CHECK(cache.scopes() == expected);
+    cache.clear();
+    CHECK(held.resume_at() == 4_tokens);
+    CHECK(cache.scopes() == std::vector<scope>{expected[0]});
     CHECK_SOUND(cache);
 }
 

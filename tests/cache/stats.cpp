@@ -37,3 +37,24 @@ TEST_CASE("a difference of counters tells what happened in between") {
     CHECK(between.evictions() == cache.stats().evictions());
     CHECK(between.evictions() > 0);
 }
+
+TEST_CASE("what nobody asked for is in no figure but those of commits") {
+    small_cache cache{room_for(hybrid(), 100)};
+    CHECK(cache.match({}, text("01")).counted);
+    cache::match_options const loads{.limit = 0_tokens, .counted = false};
+    {
+        auto const lease = acquire(cache, text("01234567"), {}, loads);
+        commit(cache, lease, text("01234567"), {8});
+    }
+    acquire(cache, text("012345678"), {}, {.counted = false}).release(); // finds what it loads
+    counters expected;
+    expected.commits = 1;
+    expected.tokens_stored = 8_tokens;
+    expected.checkpoints_stored = 1;
+    CHECK(cache.stats() == expected);
+
+    serve(cache, "01234567ab");
+    CHECK(cache.stats().requests == 1);
+    CHECK(cache.stats().hits == 1);
+    CHECK(cache.stats().tokens_asked == 10_tokens);
+}

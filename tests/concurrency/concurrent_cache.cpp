@@ -129,10 +129,14 @@ TEST_CASE("readers, writers and droppers of leases on one cache: all that is res
             wrong += cache.holds().used > cache.holds().capacity;
         } while (working > 0);
     });
-    threads.emplace_back([&] { // drops others' leases, and makes room now and then
+    threads.emplace_back([&] { // drops others' leases, makes room and forgets now and then
+        std::mt19937 random{98};
         do {
             queue.drop_all();
             (void)cache.evict(byte_count{2000});
+            auto const wrong_after_all = some_prompt(random);
+            if (random() % 8 == 0)
+                (void)cache.forget({}, wrong_after_all, token_count{wrong_after_all.size() / 2});
         } while (working > 0);
     });
     for (std::thread& t : threads)
@@ -220,6 +224,7 @@ TEST_CASE("open is match, plan and acquire as one; a lease moves, and lets go ea
     CHECK(cache.block_table(lease, 2).size() == 1);
     CHECK(cache.obtainable(1_B) >= 1_B);
     CHECK(cache.holds({}).tokens == 9_tokens);
+    CHECK(cache.scopes() == std::vector{scope{}});
     CHECK(cache.reserve(lease, 12_tokens) == 12_tokens);
     CHECK(lease.should_capture(10_tokens, true));
     lease.used_on({}); // on the host there is nothing to wait for

@@ -156,6 +156,7 @@ int main(int argc, char** argv) {
     all &= print(call::reserve, "reserve");
     all &= print(call::clear, "clear");
     all &= print(call::clear_all, "clear all");
+    all &= print(call::forget, "forget");
     for (auto const kind : {call::restore, call::commit, call::reserve})
         all &= counts.copies[kind] != 0;
     std::printf("%12llu  histories that a merge without memory ended\n",

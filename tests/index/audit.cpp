@@ -90,6 +90,24 @@ std::vector<fault> const all_faults{
      "not found by its first token"},
     {"a root that is gone", [](planted& p) { p.tree.remove_root(p.root); },
      "5 nodes are out of reach"},
+    {"a detached node with a sibling",
+     [](planted& p) {
+         p.tree.detach(p.left);
+         p.tree[p.left].next_sibling = p.right;
+     },
+     "not below the end of its parent"},
+    {"a detached node whose parent ends elsewhere",
+     [](planted& p) {
+         p.tree.detach(p.left);
+         p.tree[p.left].parent = p.root;
+     },
+     "not below the end of its parent"},
+    {"a fault below a detached node",
+     [](planted& p) {
+         p.tree.detach(p.left);
+         p.tree[p.low].length = 0;
+     },
+     "edge is empty"},
 };
 
 } // namespace
@@ -117,5 +135,5 @@ TEST_CASE("audit: every planted fault is found, and the audit comes back") {
         CHECK(told.size() < 20);
         ++found;
     }
-    CHECK(found == 22);
+    CHECK(found == 25);
 }

@@ -84,6 +84,47 @@ TEST_CASE("radix_tree: scopes have roots of their own") {
     CHECK(first_fault(tree).empty());
 }
 
+TEST_CASE("radix_tree: what is detached is not found from above, and knows what is above") {
+    auto const siblings = GENERATE(0, 1, 2);
+    tree_type tree{16, true};
+    node_id const root = tree.make_root({});
+    node_id const the = add(tree, root, {1, 2, 3});
+    node_id const red = add(tree, the, {4, 5, 6, 7});
+    node_id const fox = add(tree, red, {8, 9});
+    for (std::int32_t i = 0; i < siblings; ++i)
+        (void)add(tree, the, {20 + i});
+    tree.detach(red);
+    CHECK(tree.is_detached(red));
+    CHECK_FALSE(tree.is_detached(fox));
+    CHECK_FALSE(tree.child(the, 4));
+    CHECK(tree[the].child_count == static_cast<std::uint32_t>(siblings));
+    CHECK(tree.holding(fox, 2) == the);
+    CHECK(first_fault(tree).empty());
+    int found = 0;
+    tree.each_below(root, [&](node_id) { return ++found != 0; });
+    CHECK(found == 1 + siblings);
+
+    node_id const again = add(tree, the, {4, 5});
+    CHECK(tree.child(the, 4) == again);
+    CHECK(first_fault(tree).empty());
+
+    node_id const upper = tree.split(red, 5);
+    CHECK(tree.is_detached(upper));
+    CHECK_FALSE(tree.is_detached(red));
+    CHECK(tree[upper].parent == the);
+    CHECK(first_fault(tree).empty());
+    tree.reserve_merge(upper);
+    CHECK(tree.merge_into_child(upper) == red);
+    CHECK(tree.is_detached(red));
+    CHECK(tree[red].parent == the);
+    CHECK(first_fault(tree).empty());
+    tree.remove_leaf(fox);
+    tree.remove_leaf(red);
+    CHECK(tree[the].child_count == static_cast<std::uint32_t>(siblings) + 1);
+    CHECK(tree.child(the, 4) == again);
+    CHECK(first_fault(tree).empty());
+}
+
 TEST_CASE("radix_tree: walk goes on from any point of a path") {
     tree_type tree{1, true};
     node_id const root = tree.make_root({});

@@ -2,6 +2,7 @@
 
 #include <marconi/core/error.hpp>
 #include <marconi/policy/admission/always.hpp>
+#include <marconi/policy/admission/spaced.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
 #include <marconi/policy/eviction/lru.hpp>
 #include <marconi/policy/eviction/reuse_odds.hpp>
@@ -610,4 +611,34 @@ TEST_CASE("whether prompts come back to the ends of answers is learned") {
     auto const kept = odds_after_conversations(true), left_out = odds_after_conversations(false);
     CHECK(kept.at(answer, a_round_later) == Approx(kept.at(question, a_round_later)).epsilon(0.1));
     CHECK(left_out.at(answer, a_round_later) < left_out.at(question, a_round_later) / 5);
+}
+
+TEST_CASE("nothing is learned from what nobody asked for") {
+    using spaced_cache = learning_cache<memory::ledger_store, policy::spaced>;
+    auto const made = [] {
+        return std::make_unique<spaced_cache>(tiny_store(300), cache::cache_options{},
+                                              learning_options{}, policy::spaced{token_count{8}});
+    };
+    auto const loaded = made(), empty = made();
+    for (turn const& t : conversations(100, 3)) {
+        auto const lease =
+            loaded->open(t.in, t.sequence, {.limit = token_count{}, .counted = false});
+        cache::captured_state const end{token_count{t.sequence.size()}};
+        (void)loaded->commit(lease, std::span{t.sequence}.first(t.prompt));
+        (void)loaded->commit(lease, t.sequence, {.checkpoints = {&end, 1}});
+    }
+    CHECK(loaded->holds().checkpoint_count > 0);
+    CHECK(loaded->stats().evictions() > 0);
+    CHECK(loaded->learning().requests == 0);
+    CHECK(loaded->learning().shadow == cache::counters{});
+    CHECK(loaded->learning().shadow_now.nodes == 0);
+    CHECK(loaded->learning().by_odds == cache::counters{});
+
+    // So both learn the same from what comes then, except that time has gone by.
+    for (turn const& t : conversations(100, 4)) {
+        (void)tune::replay(*loaded, t.request());
+        (void)tune::replay(*empty, t.request());
+    }
+    CHECK(loaded->learning().requests == 100);
+    CHECK(loaded->learning().shadow == empty->learning().shadow);
 }

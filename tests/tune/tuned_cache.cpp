@@ -340,6 +340,25 @@ TEST_CASE("clearing is no want of room, and clears the log before the window") {
     CHECK(cache.tuning().log_bytes.value() * 4 == logged.value());
 }
 
+TEST_CASE("what nobody asked for is no request of the window, nor before it") {
+    tuned_cache cache{tiny_store(120), {}, at_once};
+    auto const load = [&](std::int32_t first) {
+        tokens const t = numbered(first, 20);
+        auto const lease = cache.open({}, t, {.counted = false});
+        (void)cache.commit(lease, t);
+    };
+    for (std::int32_t i = 0; i < 10; ++i) // of which six fit
+        load(i);
+    CHECK(cache.stats().evictions() > 0);
+    CHECK(cache.tuning().state == tuning_state::waiting);
+    CHECK(cache.tuning().log_bytes == byte_count{});
+    (void)ask(cache, numbered(20, 20));
+    CHECK(cache.tuning().state == tuning_state::recording);
+    load(30);
+    CHECK(cache.tuning().requests_before == 0);
+    CHECK(cache.tuning().requests_logged == 1);
+}
+
 TEST_CASE("explicit eviction is want of room") {
     tuned_cache cache{tiny_store(1000), {}, at_once};
     ask_all(cache, {numbered(1, 20), numbered(2, 20)});

@@ -88,7 +88,9 @@ public:
         return n.is_leaf() && n.payload.kv_pins == 0;
     }
     [[nodiscard]] bool is_candidate(node_type const& n) const {
-        if (n.is_root() || n.payload.checkpoint_pins != 0 || n.child_count > 1) return false;
+        if (n.is_root() || n.payload.checkpoint_pins != 0 || n.child_count > 1 ||
+            n.payload.forgotten)
+            return false;
         return n.payload.kv_pins == 0 || n.payload.checkpoint;
     }
 

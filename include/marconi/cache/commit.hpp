@@ -82,6 +82,7 @@ private:
                          work_.lease.in_place ? work_.tokens.first(work_.end) : work_.tokens));
         work_.part_from_others(pin);
         work_.arrivals.drop_stored(work_.attachment, work_.known, states, work_.surplus);
+        if (work_.is_forgotten()) work_.arrivals.decline_all(states, work_.surplus);
         size_.end_no_earlier_than_known();
     }
 
@@ -132,7 +133,8 @@ private:
         work_.entries.pin_kv(work_.lease.node);
         auto const taken = work_.arrivals.taken();
         bool const touched = !taken.empty() && taken.back().position == work_.end;
-        if (work_.end == work_.known && work_.end > work_.lease.position && !touched)
+        bool const counted = work_.lease.match().counted;
+        if (work_.end == work_.known && work_.end > work_.lease.position && !touched && counted)
             work_.entries.touch(work_.lease.node, work_.lease.weight());
         if (was_pinned) work_.entries.unpin_kv(old);
         if (work_.end > work_.lease.position && work_.lease.checkpoint_node)

@@ -60,6 +60,12 @@ public:
                 ++taken_;
         erase_stored();
     }
+    /// Takes none, and adds the pages of those that it took, of `states`, to `surplus`.
+    void decline_all(std::span<page_id const> states, std::vector<page_id>& surplus) {
+        for (arrival const& a : taken())
+            std::ranges::copy(a.own(states), std::back_inserter(surplus));
+        taken_ = 0;
+    }
     /// How many of the checkpoints that were found stored have not been evicted since.
     [[nodiscard]] std::uint32_t count_known(node_id bottom) const {
         std::uint32_t count = 0;

@@ -18,7 +18,8 @@ public:
 
     /// Chooses the end, and how many of the checkpoints are taken, and makes room for these.
     void choose_end() {
-        work_.arrivals.list(work_.brought.checkpoints, work_.attachment, work_.known);
+        if (!work_.is_forgotten())
+            work_.arrivals.list(work_.brought.checkpoints, work_.attachment, work_.known);
         work_.end = work_.entries.has_kv() ? static_cast<std::uint32_t>(work_.tokens.size())
                                            : end_of_taken();
         wished_ = work_.end;

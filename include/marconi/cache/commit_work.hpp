@@ -62,6 +62,10 @@ struct commit_work {
         pin.move_to(attachment);
     }
 
+    /// Whether the sequence goes on from what was forgotten: nobody could resume from a state
+    /// there.
+    [[nodiscard]] bool is_forgotten() const { return tree[attachment].payload.forgotten != 0; }
+
     /// Blocks of [known, until) for which the lease has no page.
     [[nodiscard]] std::uint64_t fresh_blocks(std::uint32_t until) const {
         if (until == known || !entries.has_kv()) return 0;

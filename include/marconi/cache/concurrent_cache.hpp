@@ -106,6 +106,9 @@ public:
     void clear() {
         alone([](Cache& c) { c.clear(); });
     }
+    byte_count forget(scope const& in, std::span<token_type const> tokens, token_count from) {
+        return alone([&](Cache& c) { return c.forget(in, tokens, from); });
+    }
 
     [[nodiscard]] counters stats() const {
         return beside_readers([](Cache const& c) -> counters { return c.stats(); });
@@ -115,6 +118,9 @@ public:
     }
     [[nodiscard]] scope_occupancy holds(scope const& in) const {
         return beside_readers([&](Cache const& c) { return c.holds(in); });
+    }
+    [[nodiscard]] std::vector<scope> scopes() const {
+        return beside_readers([](Cache const& c) { return c.scopes(); });
     }
     [[nodiscard]] byte_count obtainable(byte_count wanted, match_result const& request = {}) const {
         return beside_readers([&](Cache const& c) { return c.obtainable(wanted, request); });

@@ -61,7 +61,10 @@ protected:
     }
 
     /// Removes a leaf without a checkpoint, and settles the node above it.
-    void remove_leaf(node_id id) noexcept {
+    void remove_leaf(node_id id) noexcept { settle(take_leaf(id)); }
+
+    /// Removes a leaf without a checkpoint, and returns the node above it, which is to be settled.
+    node_id take_leaf(node_id id) noexcept {
         node_id const parent = tree_[id].parent;
         this->unrank(id);
         auto const& n = tree_[id];
@@ -76,9 +79,10 @@ protected:
             if (!store_.pages().release(own.front())) left = own.front();
             store_.pages().release_unshared(own.subspan(1));
         }
+        if (tree_.is_detached(id)) --tree_[parent].payload.kv_pins;
         tree_.remove_leaf(id);
         if (left && store_.pages().owners(left) == 1) (void)rerank_above(parent, first_block, left);
-        settle(parent);
+        return parent;
     }
 
     /// Restores what holds between calls around a node that lost a pin, a child or its checkpoint.
@@ -90,16 +94,11 @@ protected:
                 if (n.is_leaf() && !pinned) tree_.remove_root(id);
                 return;
             }
-            node_id const parent = n.parent;
+            if (n.payload.forgotten && n.payload.checkpoint && n.payload.checkpoint_pins == 0)
+                drop_checkpoint(id);
             if (pinned || n.payload.checkpoint) break;
-            if (n.is_leaf() && !this->has_kv()) {
-                this->unrank(id);
-                notify(event<Token>{.kind = event_kind::removed,
-                                    .node = id,
-                                    .parent = parent,
-                                    .position = token_count{n.depth}});
-                tree_.remove_leaf(id);
-                id = parent;
+            if (n.is_leaf() && (!this->has_kv() || n.payload.forgotten)) {
+                id = take_leaf(id);
                 continue;
             }
             if (n.child_count == 1 && merge(id)) return;
@@ -195,6 +194,7 @@ protected:
     /// To be called while what goes is here still, and when what comes is here.
     void notify(event<Token> e) noexcept {
         if constexpr (!std::same_as<Observer, no_observer>) {
+            if (tree_[e.node].payload.forgotten) return; // it was told as removed
             bool const of_checkpoint = e.kind == event_kind::checkpoint_published ||
                                        e.kind == event_kind::checkpoint_removed;
             e.sequence = sequence_++;

@@ -1,11 +1,14 @@
 #pragma once
 
-#include <marconi/cache/decay.hpp>
+#include <marconi/cache/growth.hpp>
 #include <marconi/cache/observer.hpp>
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/prefetch.hpp>
 #include <marconi/core/types.hpp>
 
+#include <algorithm>
+#include <cassert>
+#include <cstddef>
 #include <cstdint>
 #include <optional>
 #include <span>
@@ -24,10 +27,8 @@ namespace marconi::cache {
 /// noexcept functions cannot fail: where a merge cannot get the memory to join two edges, the node
 /// stays, as a candidate that frees one page at most.
 template <memory::store Store, policy::eviction_policy Eviction, class Observer, token Token>
-class entries : public decaying_entries<Store, Eviction, Observer, Token> {
-    using base = decaying_entries<Store, Eviction, Observer, Token>;
-    using base::change_resume_above;
-    using base::checkpoint_pages_;
+class entries : public growing_entries<Store, Eviction, Observer, Token> {
+    using base = growing_entries<Store, Eviction, Observer, Token>;
     using base::checkpoints_;
     using base::counts_;
     using base::drop_checkpoint;
@@ -43,100 +44,6 @@ public:
 
     using base::base;
 
-    // ---- come ----
-
-    /// Makes `nodes` splits or additions and `checkpoints` attachments infallible.
-    void reserve(std::size_t nodes, std::size_t checkpoints) {
-        tree_.reserve(nodes);
-        checkpoints_.reserve(checkpoints);
-    }
-
-    /// Cuts a node at a position inside it and returns the new upper half. Reserve room first.
-    node_id split(node_id id, std::uint32_t position) noexcept {
-        node_id const upper_id = tree_.split(id, position);
-        node_type const& lower = tree_[id];
-        node_type& upper = tree_[upper_id];
-        upper.payload.history = lower.payload.history;
-        upper.payload.weight = lower.payload.weight;
-        upper.payload.resume_above = lower.payload.resume_above;
-        if (std::span<page_id const> const own = this->pages(lower);
-            !own.empty() && position % store_.layout().block_tokens() != 0)
-            store_.pages().share(own.front());
-        notify(event<Token>{.kind = event_kind::split,
-                            .node = id,
-                            .parent = upper_id,
-                            .position = token_count{position}});
-        this->rerank(id);
-        return upper_id;
-    }
-
-    /// Adds a node whose pages stand in the segment already, a reference to each counted for it.
-    /// The parent is pinned or about to get a checkpoint, and is ranked after that.
-    node_id add(node_id parent, index::segment_id segment, std::uint32_t depth, bool first_owner,
-                float weight, scope const& in) noexcept {
-        node_id const id = tree_.add(parent, segment, depth, first_owner);
-        node_type const& above = tree_[parent];
-        auto& payload = tree_[id].payload;
-        payload.history = eviction_.created(this->now_);
-        payload.weight = weight;
-        payload.resume_above = above.payload.checkpoint ? above.depth : above.payload.resume_above;
-        notify(event<Token>{.kind = event_kind::kv_published,
-                            .node = id,
-                            .parent = parent,
-                            .position = token_count{depth},
-                            .in = in,
-                            .tokens = tree_.tokens(id)});
-        return id;
-    }
-
-    /// Gives a node its checkpoint; each page must have one owner. Reserve room first.
-    void attach_checkpoint(node_id id, std::span<page_id const> owned, bool in_answer,
-                           scope const& in) noexcept {
-        checkpoint_pages_ += owned.size();
-        tree_[id].payload.checkpoint = checkpoints_.add(tree_[id].depth, owned);
-        tree_[id].payload.in_answer = in_answer;
-        notify(event<Token>{.kind = event_kind::checkpoint_published,
-                            .node = id,
-                            .parent = tree_[id].parent,
-                            .position = token_count{tree_[id].depth},
-                            .in = in,
-                            .in_answer = in_answer});
-        change_resume_above(id, tree_[id].depth);
-        this->rerank(id);
-    }
-
-    // ---- stay ----
-
-    void pin_kv(node_id id) noexcept {
-        ++tree_[id].payload.kv_pins;
-        this->rerank(id);
-    }
-    void pin_checkpoint(node_id id) noexcept {
-        ++tree_[id].payload.checkpoint_pins;
-        this->rerank(id);
-    }
-    /// A lease gave back pages of blocks `first_block` and on, on the path of `id`. If `off_path`,
-    /// the last owner of one may be a node that left that path inside the block. O(nodes of the
-    /// path that touch the blocks), and if `off_path` all that touch a block it was left in.
-    void released_pages(node_id id, std::uint32_t first_block, bool off_path) noexcept {
-        std::uint32_t const block = store_.layout().block_tokens();
-        (void)this->rerank_above(id, first_block);
-        if (!off_path) return;
-        std::uint64_t const begin = std::uint64_t{first_block} * block;
-        for (; tree_[id].depth > begin; id = tree_[id].parent)
-            if (tree_[id].depth % block != 0) this->rerank_below(id, tree_[id].depth / block);
-    }
-    void unpin_kv(node_id id) noexcept {
-        --tree_[id].payload.kv_pins;
-        settle(id);
-    }
-    void unpin_checkpoint(node_id id) noexcept {
-        --tree_[id].payload.checkpoint_pins;
-        settle(id);
-    }
-
-    // ---- go ----
-
     /// Evicts what the policy names; false if it names nothing. If it throws, nothing has changed
     /// but merges and rankings that were put off.
     bool evict_one(eviction_reason why) {
@@ -145,6 +52,7 @@ public:
         count_freed_since(before);
         std::optional<node_id> const victim = this->choose_victim();
         if (!victim) return false;
+        assert(is_ranked(*victim)); // a policy must name a node that it was told to rank
         node_type const& n = tree_[*victim];
         bool const whole = this->goes_whole(n);
         if (!whole && !n.payload.checkpoint) tree_.reserve_merge(*victim);
@@ -156,21 +64,70 @@ public:
         return true;
     }
 
-    /// Evicts all of one scope, except what pins hold and checkpoints where pinned paths part.
-    void evict_all(node_id root, eviction_reason why) {
-        std::vector<node_ref> found;
-        tree_.each_below(root, [&](node_id id) {
+    /// A node and all below it, children before parents.
+    [[nodiscard]] std::vector<node_ref> subtree(node_id top) const {
+        std::vector<node_ref> found{tree_.ref(top)};
+        tree_.each_below(top, [&](node_id id) {
             found.push_back(tree_.ref(id));
             return true;
         });
-        for (auto ref = found.rbegin(); ref != found.rend(); ++ref) { // children before parents
-            if (!tree_.live(*ref) || !this->is_candidate(tree_[ref->id])) continue;
-            this->unrank(ref->id);
-            evict(ref->id, why);
+        std::ranges::reverse(found);
+        return found;
+    }
+
+    /// Evicts these, children before parents, except what pins hold and checkpoints where pinned
+    /// paths part.
+    void evict_all(std::span<node_ref const> found, eviction_reason why) noexcept {
+        for (node_ref const ref : found) {
+            if (!tree_.live(ref) || !this->is_candidate(tree_[ref.id])) continue;
+            this->unrank(ref.id);
+            evict(ref.id, why);
         }
     }
 
+    /// Evicts a node's part past `position` and all below it, and cuts off what pins hold of that:
+    ///
+    ///     above ──┬── others                        above (pinned) ──┬── others
+    ///             └── top ── pinned      ──►                         └── what comes again
+    ///                                               above ◄── top ── pinned
+    ///
+    /// It knows what is above it and is read as before, but nothing finds it, no event tells of it,
+    /// and it goes with its pins. `found` is its subtree. Reserve room for a split first.
+    void forget(node_id top, std::uint32_t position, std::span<node_ref const> found) noexcept {
+        Token const first = tree_.tokens(top)[position - tree_[top].start()];
+        bool const inside = tree_[top].start() < position;
+        node_id const above = inside ? this->split(top, position) : tree_[top].parent;
+        this->pin_kv(above);
+        evict_all(found, eviction_reason::clear);
+        top = tree_.child(above, first); // it may have merged with what was below
+        if (!top) return this->unpin_kv(above);
+        for (node_ref const ref : found)
+            if (tree_.live(ref)) mark_forgotten(ref.id);
+        tree_.detach(top); // the pin is its own from here on
+        this->rerank(above);
+        for (node_ref const ref : found)
+            if (tree_.live(ref)) settle(ref.id);
+    }
+
 private:
+    /// Whether the policy has been told to rank a node, and not to forget it since.
+    [[nodiscard]] bool is_ranked(node_id id) const {
+        return id && id.value() < tree_.slots() && tree_.live(id) &&
+               tree_[id].payload.ranked_pages != base::entry_type::unranked;
+    }
+    void mark_forgotten(node_id id) noexcept {
+        auto& n = tree_[id];
+        event<Token> gone{.node = id, .parent = n.parent, .position = token_count{n.depth}};
+        if (n.payload.checkpoint) {
+            gone.kind = event_kind::checkpoint_removed;
+            notify(gone);
+        }
+        gone.kind = event_kind::removed;
+        notify(gone);
+        this->unrank(id);
+        n.payload.forgotten = 1;
+    }
+
     /// Asks for the memory that evicting a node looks at. In a large cache these places are far
     /// apart, and waiting for one after the other is most of what an eviction takes.
     void prefetch_around(node_type const& victim) const noexcept {

@@ -31,7 +31,7 @@ public:
             auto const [at, fresh] = children_.try_emplace(id.value(), 0u);
             at->second += from_below;
             if (!fresh) return; // so is what lies above
-            from_below = 1;
+            from_below = tree_.is_detached(id) ? 0 : 1;
         }
     }
     [[nodiscard]] auto const& nodes() const { return children_; }

@@ -5,6 +5,7 @@
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/types.hpp>
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <vector>
@@ -56,6 +57,16 @@ template <class Entries>
         return true;
     });
     return o;
+}
+
+/// All scopes of which anything is here, in ascending order. O(scopes * log scopes).
+template <class Entries>
+[[nodiscard]] std::vector<scope> list_scopes(Entries const& entries) {
+    std::vector<scope> all;
+    for (auto const& [in, root] : entries.tree().roots())
+        if (entries.tree()[root].child_count != 0) all.push_back(in); // else a lease stands on it
+    std::ranges::sort(all);
+    return all;
 }
 
 } // namespace marconi::cache

@@ -18,7 +18,7 @@ using lease_id = identifier<struct lease_id_kind>;
 
 /// What the cache keeps of a lease.
 struct lease_record {
-    std::uint64_t request = 0; ///< its number: the cache's first is 1
+    std::uint64_t request = 0; ///< its number: the cache's first is 1; 0 if it is not counted
     request_plan granted;      ///< what acquire() was given: stays as it is while the lease lives
 
     node_id node;               ///< whose KV it pins, if kv_pinned; ends at `position`

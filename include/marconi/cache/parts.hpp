@@ -23,6 +23,7 @@
 #include <concepts>
 #include <cstdint>
 #include <utility>
+#include <vector>
 
 namespace marconi::cache {
 
@@ -57,6 +58,11 @@ public:
         auto const use = threads_.reading("holds");
         return count_scope(entries_, in);
     }
+    /// The scopes of which anything is here, in ascending order. O(scopes * log scopes).
+    [[nodiscard]] std::vector<scope> scopes() const {
+        auto const use = threads_.reading("scopes");
+        return list_scopes(entries_);
+    }
     /// Bytes that a reserve or a commit could have now: free ones, and those that no lease holds.
     /// Exact if it is less than `wanted`, else a lower bound. Counts even what a policy keeps for
     /// good, by an infinite score. Evicts nothing. O(1); where free pages and those that the
@@ -84,6 +90,17 @@ public:
     void clear(scope const& in) {
         auto const use = threads_.writing("clear");
         evict_scope(entries_, in);
+    }
+    /// Forgets what is here past the first `from` tokens of a sequence, whatever it goes on with
+    /// after token `from`: KV that turned out to be wrong, say, since its transfer failed. From now
+    /// on no match finds it, plans that would use it are stale, and others may commit the tokens
+    /// anew. Leases that hold some of it go on with what they have, which goes with the last one;
+    /// states that they bring there are declined. (One that has let go of its KV brings all of its
+    /// rows again.) Observers are told that it was removed. Returns what came free at once.
+    /// O(tokens + nodes forgotten). Throws invalid_argument unless `from` is less than the tokens.
+    byte_count forget(scope const& in, std::span<Token const> tokens, token_count from) {
+        auto const use = threads_.writing("forget");
+        return forget_past(entries_, in, tokens, from);
     }
     /// The same for all scopes.
     void clear() {

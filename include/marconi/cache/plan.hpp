@@ -32,6 +32,12 @@ struct match_options {
     /// checkpoint lies deeper, the request resumes there, and there is no state to restore. (Where
     /// a model has no KV, the cache knows no tokens past its last checkpoint.)
     std::optional<token_count> state_at = {};
+    /// False for what nobody asked for: to load, to prefetch, to save. No figure of stats() but
+    /// those of commits has it, whoever learns from requests is not shown it, and what it finds
+    /// keeps its weight, uses and last use: nothing was reused. (But KV that it gives a checkpoint
+    /// is used, or that would be the next to go.) The clock ticks, so that what it put in last is
+    /// the youngest.
+    bool counted = true;
 };
 
 /// How much of a prompt is in the cache, by kind of state, and why not more of it can be used.
@@ -52,6 +58,7 @@ struct match_result {
     bool by_own_state = false; ///< what is resumed by is the engine's own: match_options::state_at
     token_count answer_from;   ///< where the answer begins
     double weight = 1;         ///< of the request
+    bool counted = true;       ///< match_options::counted
     node_ref resume_node = {}; ///< where `resumable` is; meaningless if that is 0
     std::uint64_t cache = 0;   ///< the identity of the cache that answered
 };

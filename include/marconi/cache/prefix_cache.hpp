@@ -74,9 +74,9 @@ public:
         return {match, decide_captures(entries_, admission_, options_, match)};
     }
 
-    /// Pins and refreshes what the plan reuses. If a call in between evicted or merged it, the
-    /// lease is empty: match again. O(log N), times the depth if the policy refreshes_path. Throws
-    /// contract_violation for a plan that this cache did not make, invalid_argument for a weight.
+    /// Pins and, if counted, refreshes what the plan reuses. If a call in between evicted or merged
+    /// it, the lease is empty: match again. O(log N), times the depth if the policy refreshes_path.
+    /// Throws contract_violation for a plan of another cache, invalid_argument for a weight.
     [[nodiscard]] lease acquire(request_plan const& plan) {
         auto const use = threads_.writing("acquire");
         check_plan(plan, identity_);

@@ -101,7 +101,7 @@ byte_count drop_whole_blocks(Entries& entries, Streams& streams, lease_record& l
 /// Lets go of all that a lease holds.
 template <class Entries, class Streams>
 void close_lease(Entries& entries, Streams& streams, lease_record& lease, lease_id id) noexcept {
-    entries.counts().abandoned += lease.offered == 0;
+    entries.counts().abandoned += lease.offered == 0 && lease.match().counted;
     close_checkpoint(entries, lease);
     close_kv(entries, streams, lease, id);
     streams.close(id);

@@ -9,6 +9,7 @@
 #include <marconi/cache/plan.hpp>
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/error.hpp>
+#include <marconi/core/finite.hpp>
 #include <marconi/core/footprint.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/index/match.hpp>
@@ -24,7 +25,8 @@
 namespace marconi::cache {
 
 inline void check_weight(double weight) {
-    MARCONI_EXPECT(weight >= 0 && weight <= largest_weight, "weight", weight, "0 to 1,000,000");
+    MARCONI_EXPECT(is_finite(weight) && weight >= 0 && weight <= largest_weight, "weight", weight,
+                   "0 to 1,000,000");
 }
 
 /// Follows a prompt down its scope's tree and notes the deepest point to resume from.
@@ -43,6 +45,7 @@ template <class Entries, class Token>
                        .resumable = {},
                        .answer_from = options.answer_from.value_or(size),
                        .weight = options.weight,
+                       .counted = options.counted,
                        .resume_node = {},
                        .cache = cache};
     MARCONI_EXPECT(found.limit <= size, "limit", found.limit.value(),
@@ -130,6 +133,7 @@ template <class Entries>
     auto const& tree = entries.tree();
     if (!tree.live(match.resume_node)) return false;
     auto const& n = tree[match.resume_node.id];
+    if (n.payload.forgotten) return false;
     return !entries.needs_checkpoint() || match.by_own_state ||
            (n.payload.checkpoint && n.depth == match.resumable.value());
 }
@@ -144,7 +148,8 @@ template <class Entries>
 
 template <class Entries>
 [[nodiscard]] lease_record open_lease(Entries& entries, request_plan const& plan) {
-    lease_record lease{.request = entries.counts().requests + 1, .granted = plan};
+    lease_record lease{.request = plan.match.counted ? entries.counts().requests + 1 : 0,
+                       .granted = plan};
     if (!entries.needs_checkpoint()) lease.granted.captures = {};
     keep_passed(lease.granted.captures.at, plan.match);
     lease.position = static_cast<std::uint32_t>(plan.match.resumable.value());
@@ -163,7 +168,7 @@ template <class Entries>
         lease.checkpoint_node = lease.node;
         entries.pin_checkpoint(lease.node);
     }
-    entries.touch(lease.node, lease.weight());
+    if (plan.match.counted) entries.touch(lease.node, lease.weight());
     return lease;
 }
 
@@ -181,6 +186,7 @@ void note_stale(Entries& entries) {
 
 template <class Entries>
 void count_request(Entries& entries, match_result const& match) {
+    if (!match.counted) return;
     counters& c = entries.counts();
     flop_curve const& flops = entries.store().layout().model().flops;
     ++c.requests;

@@ -14,10 +14,10 @@ inline constexpr std::size_t eviction_reasons = 4;
 
 /// What has happened since the cache was made. The difference of two is what happened in between.
 struct counters {
-    std::uint64_t requests = 0;  ///< leases acquired
+    std::uint64_t requests = 0;  ///< leases acquired, unless match_options::counted was false
     std::uint64_t hits = 0;      ///< of these, with something to resume from
     std::uint64_t stale = 0;     ///< acquisitions refused: match again
-    std::uint64_t abandoned = 0; ///< leases that ended, and brought no token to any commit
+    std::uint64_t abandoned = 0; ///< of these, ended with no token brought to any commit
 
     token_count tokens_asked;   ///< prompt tokens of the requests
     token_count tokens_matched; ///< whose KV was in the cache

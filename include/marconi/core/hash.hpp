@@ -1,9 +1,9 @@
 #pragma once
 
-#include <chrono>
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <ctime>
 #include <exception>
 #include <random>
 
@@ -40,8 +40,8 @@ namespace marconi {
         std::random_device entropy;
         return mix(entropy() | std::uint64_t{entropy()} << 32);
     } catch (std::exception const&) { // a machine without a source of randomness: better than none
-        auto const now = std::chrono::steady_clock::now().time_since_epoch().count();
-        return mix(static_cast<std::uint64_t>(now));
+        return mix(static_cast<std::uint64_t>(std::time(nullptr)) << 32 ^
+                   static_cast<std::uint64_t>(std::clock()));
     }
 }
 

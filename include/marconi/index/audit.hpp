@@ -22,7 +22,8 @@ template <class Token, class Payload>
 
 /// Recomputes from scratch what must hold of a tree, and says what does not: links agree both ways,
 /// depths add up, edges are not empty, siblings differ in their first token, every child is found
-/// under its parent, and every node is reachable. O(nodes * siblings' hash).
+/// under its parent, and every node is reachable, or at or below one that was detached. O(nodes *
+/// siblings' hash).
 template <class Token, class Payload>
 [[nodiscard]] std::vector<std::string> audit(radix_tree<Token, Payload> const& tree) {
     std::vector<std::string> faults;
@@ -59,6 +60,15 @@ template <class Token, class Payload>
         if (tree[root].depth != 0 || !tree[root].is_root())
             faults.push_back("a root is not at depth 0");
         if (check(root)) tree.each_below(root, check);
+    }
+    for (std::uint32_t i = 0; i < tree.slots(); ++i) {
+        node_id const id{i};
+        if (!tree.live(id) || !tree.is_detached(id)) continue;
+        if (tree[id].next_sibling || !tree.live(tree[id].parent) ||
+            tree[tree[id].parent].depth != tree[id].start())
+            faults.push_back("a detached node is not below the end of its parent");
+        else if (check(id))
+            tree.each_below(id, check);
     }
     if (reached != tree.size())
         faults.push_back(std::to_string(tree.size() - reached) + " nodes are out of reach");

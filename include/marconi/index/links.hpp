@@ -108,6 +108,9 @@ public:
         });
     }
 
+    /// Whether detach() has taken a node, which knows its parent still, out of that one's list.
+    [[nodiscard]] bool is_detached(node_id id) const { return nodes_[id].previous_sibling == id; }
+
     [[nodiscard]] child_table const& children() const { return children_; }
 
 protected:
@@ -128,6 +131,7 @@ protected:
     }
 
     void unlink(node_id id) noexcept {
+        if (is_detached(id)) return;
         node_type& n = nodes_[id];
         node_type& p = nodes_[n.parent];
         if (p.child_count > 1) children_.erase(hash_of(id), id);
@@ -142,13 +146,19 @@ protected:
     void take_place(node_id from, node_id to) noexcept {
         node_type const& f = nodes_[from];
         node_type& t = nodes_[to];
-        if (nodes_[f.parent].child_count > 1) children_.replace(hash_of(from), from, to);
         t.parent = f.parent;
+        if (is_detached(from)) return mark_detached(to);
+        if (nodes_[f.parent].child_count > 1) children_.replace(hash_of(from), from, to);
         t.previous_sibling = f.previous_sibling;
         t.next_sibling = f.next_sibling;
         (f.previous_sibling ? nodes_[f.previous_sibling].next_sibling
                             : nodes_[f.parent].first_child) = to;
         if (f.next_sibling) nodes_[f.next_sibling].previous_sibling = to;
+    }
+
+    void mark_detached(node_id id) noexcept {
+        nodes_[id].previous_sibling = id;
+        nodes_[id].next_sibling = {};
     }
 
     arena<node_type, node_id> nodes_;

@@ -146,6 +146,14 @@ public:
         return id;
     }
 
+    /// Takes a node, and all below it, out of reach from above: walk(), child() and each_below()
+    /// do not find it any more, and another child may begin with the same token. It still knows its
+    /// parent, which must stay, and can be split, merged and removed as before.
+    void detach(node_id id) noexcept {
+        unlink(id);
+        this->mark_detached(id);
+    }
+
     /// Removes a node without children.
     void remove_leaf(node_id id) noexcept {
         unlink(id);

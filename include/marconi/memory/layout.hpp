@@ -2,13 +2,13 @@
 
 #include <marconi/core/config.hpp>
 #include <marconi/core/error.hpp>
+#include <marconi/core/finite.hpp>
 #include <marconi/core/footprint.hpp>
 #include <marconi/core/hash.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/core/units.hpp>
 
 #include <algorithm>
-#include <cmath>
 #include <cstdint>
 #include <string>
 #include <utility>
@@ -118,8 +118,7 @@ public:
 private:
     void check_flops() const {
         auto const expect = [](double flops, char const* name) {
-            MARCONI_EXPECT(flops >= 0 && std::isfinite(flops), name, flops,
-                           "0 or more, and finite");
+            MARCONI_EXPECT(is_finite(flops) && flops >= 0, name, flops, "0 or more, and finite");
         };
         expect(model_.flops.per_token, "flops.per_token");
         expect(model_.flops.per_pair, "flops.per_pair");

@@ -19,7 +19,7 @@ namespace marconi::policy {
 /// the facts: it may be called from several threads at once, as plan() may. Positions past
 /// `facts.limit`, at or before `facts.resumable`, or off the grid are dropped by the cache.
 template <class P>
-concept admission_policy = std::copyable<P> && requires(P const policy, request_facts facts) {
+concept admission_policy = std::copyable<P> && requires(P const policy, request_facts const facts) {
     { policy.captures(facts) } -> std::convertible_to<capture_rule>;
 };
 
@@ -50,8 +50,8 @@ template <class P>
 concept eviction_policy = std::copyable<P> && std::regular<typename P::history> &&
     std::is_nothrow_copy_constructible_v<typename P::history> &&
     std::is_nothrow_copy_assignable_v<typename P::history> &&
-    requires(P policy, P const view, typename P::history history, node_id node,
-             candidate_facts facts, tick now) {
+    requires(P policy, P const view, typename P::history const history, node_id node,
+             candidate_facts const facts, tick now) {
     { view.created(now) } -> std::same_as<typename P::history>;
     { view.used(history, now) } -> std::same_as<typename P::history>;
     { view.merged(history, history) } -> std::same_as<typename P::history>;
@@ -67,10 +67,13 @@ concept eviction_policy = std::copyable<P> && std::regular<typename P::history> 
 /// the path of a hit, as block caches do. Without it only the node resumed from is refreshed.
 template <class P>
 inline constexpr bool refreshes_path = [] {
-    if constexpr (requires { P::refreshes_path; })
-        return bool{P::refreshes_path};
-    else
+    if constexpr (requires { P::refreshes_path; }) {
+        static_assert(std::same_as<decltype(P::refreshes_path), bool const>,
+                      "refreshes_path is a static constexpr bool");
+        return P::refreshes_path;
+    } else {
         return false;
+    }
 }();
 
 /// A policy may have `likely_victim()`, which must not throw: in O(1), a candidate that victim()

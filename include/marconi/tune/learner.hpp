@@ -4,6 +4,7 @@
 #include <marconi/cache/options.hpp>
 #include <marconi/cache/outcome.hpp>
 #include <marconi/core/error.hpp>
+#include <marconi/core/finite.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/concepts.hpp>
 #include <marconi/policy/concepts.hpp>
@@ -169,7 +170,7 @@ private:
     [[nodiscard]] static learning_options checked(learning_options options) {
         MARCONI_EXPECT(options.shadow_multiple >= 1 && options.shadow_multiple <= 1000,
                        "shadow_multiple", options.shadow_multiple, "1 to 1000");
-        MARCONI_EXPECT(std::isfinite(options.horizon) && options.horizon > 0, "horizon",
+        MARCONI_EXPECT(is_finite(options.horizon) && options.horizon > 0, "horizon",
                        options.horizon, "finite and more than 0");
         MARCONI_EXPECT(options.half_life >= 1, "half_life", options.half_life, "at least 1");
         return options;

@@ -32,8 +32,8 @@ namespace marconi::tune {
 /// each (admission_trial), which show what these checkpoints save. Each takes O(tokens), about as
 /// much as a whole request's commit; see learning_options for the memory. Requests are seen in the
 /// order in which their prompts complete. A request whose prompt no commit completes is not seen,
-/// nor is evict(). commit() and clear() hide prefix_cache's: call them on this class, since nothing
-/// is learned through a reference to its base.
+/// nor one that is not counted, nor evict(). commit() and clear() hide prefix_cache's: call them on
+/// this class, since nothing is learned through a reference to its base.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           class Observer = cache::no_observer, token Token = std::int32_t>
 class learning_cache

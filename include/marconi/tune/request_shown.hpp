@@ -15,7 +15,8 @@ namespace marconi::tune {
 
 /// What a commit shows of its request to a cache that learns from requests: all of it, if this
 /// commit completes the prompt (but for a block that is not full); more of its answer, with an
-/// empty prompt, if that can be resumed; or nothing. To be called before the commit is made.
+/// empty prompt, if that can be resumed; or nothing, as of a request that is not counted. To be
+/// called before the commit is made.
 template <token Token, class Entries>
 [[nodiscard]] std::optional<replay_request<Token>>
 request_shown(cache::lease_record const& lease, std::span<Token const> tokens,
@@ -24,6 +25,7 @@ request_shown(cache::lease_record const& lease, std::span<Token const> tokens,
     // where it passes a multiple of this, and with each state that the lease did not ask for: a
     // tail.
     constexpr std::uint64_t stride = 1024;
+    if (!lease.match().counted) return std::nullopt;
     token_count const size{tokens.size()};
     auto const& states = brought.checkpoints;
     std::uint64_t const block = entries.store().layout().block_tokens();

@@ -28,7 +28,8 @@ namespace marconi::tune {
 ///
 /// commit() and clear() hide prefix_cache's: call them on this class, not on a reference to its
 /// base. Requests with overlapping lives are replayed one after the other, in the order of their
-/// first commits; explicit evict() and clear() within the window are not replayed.
+/// first commits; requests that are not counted, and explicit evict() and clear() within the
+/// window, are not replayed.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           tunable Eviction = policy::flop_aware, class Observer = cache::no_observer,
           token Token = std::int32_t>
@@ -94,8 +95,8 @@ private:
                   std::span<cache::captured_state const> states) {
         auto const use = this->threads_.writing("commit");
         adopt();
-        if (!tuner_.listens()) return std::nullopt;
         cache::lease_record const& record = this->record(held);
+        if (!tuner_.listens() || !record.match().counted) return std::nullopt;
         return commit_facts{.first = record.offered == 0,
                             .ended = ends_resumable(record, size, states),
                             .from = token_count{record.position}};

@@ -65,8 +65,8 @@ public:
 
         marconi_scope const nobody{};
         marconi_lease* lease = nullptr;
-        REQUIRE(marconi_open(cache_, &nobody, tokens.data(), tokens.size(), MARCONI_ALL_BUT_ONE, 1,
-                             MARCONI_AFTER_ALL, 0, &lease) == MARCONI_OK);
+        REQUIRE(marconi_open(cache_, &nobody, tokens.data(), tokens.size(), nullptr, &lease) ==
+                MARCONI_OK);
         REQUIRE(marconi_restore(lease, &kv, &state, 0, on) == MARCONI_OK);
         prefill(memory, tokens, marconi_resume_at(lease), on);
         marconi_captured const end{tokens.size(), {.pieces = &copy, .piece_count = 1}};
@@ -154,8 +154,8 @@ TEST_CASE("a copy takes no more multiprocessors than its options say") {
         marconi_kv_view const kv{.layers = &rows, .layer_count = 1};
         marconi_scope const nobody{};
         marconi_lease* lease = nullptr;
-        REQUIRE(marconi_open(cache, &nobody, tokens.data(), tokens.size(), MARCONI_ALL_BUT_ONE, 1,
-                             MARCONI_AFTER_ALL, 0, &lease) == MARCONI_OK);
+        REQUIRE(marconi_open(cache, &nobody, tokens.data(), tokens.size(), nullptr, &lease) ==
+                MARCONI_OK);
         REQUIRE(marconi_commit(lease, tokens.data(), tokens.size(), &kv, nullptr, 0, nullptr,
                                nullptr) == MARCONI_OK);
         marconi_close(lease);

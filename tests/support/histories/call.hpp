@@ -28,8 +28,9 @@ struct call {
         evict, ///< `amount` bytes
         clear, ///< one scope
         clear_all,
+        forget, ///< what goes on past `amount` of these tokens
     } what;
-    static constexpr std::size_t kinds = clear_all + 1;
+    static constexpr std::size_t kinds = forget + 1;
     int lease = 0;
     int plan = 0;
     char scope = 'A';
@@ -44,18 +45,20 @@ using history = std::vector<call>;
 
 /// As C++: an initialiser of a call.
 inline std::string to_code(call const& c) {
-    static char const* const names[] = {
-        "match",     "acquire",     "restore",           "commit",    "commit_in_place", "reserve",
-        "unreserve", "deduplicate", "let_go_checkpoint", "let_go_kv", "release",         "evict",
-        "clear",     "clear_all"};
+    static char const* const names[] = {"match",     "acquire",         "restore",
+                                        "commit",    "commit_in_place", "reserve",
+                                        "unreserve", "deduplicate",     "let_go_checkpoint",
+                                        "let_go_kv", "release",         "evict",
+                                        "clear",     "clear_all",       "forget"};
     std::string text = std::string{"{.what = call::"} + names[c.what];
     auto const is = [&](auto... any) { return ((c.what == any) || ...); };
-    if (!is(call::match, call::evict, call::clear, call::clear_all))
+    if (!is(call::match, call::evict, call::clear, call::clear_all, call::forget))
         text += ", .lease = " + std::to_string(c.lease);
     if (is(call::match, call::acquire)) text += ", .plan = " + std::to_string(c.plan);
     if (is(call::acquire)) text += ", .weight = " + std::to_string(c.weight);
-    if (is(call::match, call::clear)) text += std::string{", .scope = '"} + c.scope + "'";
-    if (is(call::match, call::commit, call::commit_in_place))
+    if (is(call::match, call::clear, call::forget))
+        text += std::string{", .scope = '"} + c.scope + "'";
+    if (is(call::match, call::commit, call::commit_in_place, call::forget))
         text += ", .tokens = \"" + c.tokens + "\"";
     if (is(call::match) && c.limit) text += ", .limit = " + std::to_string(*c.limit);
     if (!c.checkpoints.empty()) {
@@ -64,7 +67,7 @@ inline std::string to_code(call const& c) {
             text += (i ? ", " : "") + std::to_string(c.checkpoints[i]);
         text += "}";
     }
-    if (is(call::reserve, call::unreserve, call::evict))
+    if (is(call::reserve, call::unreserve, call::evict, call::forget))
         text += ", .amount = " + std::to_string(c.amount);
     return text + "}";
 }

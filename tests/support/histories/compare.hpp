@@ -55,9 +55,10 @@ public:
           to_theirs_(right.capacity, none),
           to_right_(right.capacity, none) {}
 
-    void run(std::map<std::uint64_t, int> const& slots) {
+    void run(std::map<std::uint32_t, int> const& slots) {
         if (!notes_.fault.empty()) throw disagreement{notes_.fault};
         if (!notes_.victims.empty()) throw disagreement{"evicted too much"};
+        find_cut_off(slots);
         compare_nodes();
         compare_leases(slots);
         compare_candidates();
@@ -70,18 +71,61 @@ public:
 private:
     static constexpr std::uint32_t none = std::numeric_limits<std::uint32_t>::max();
 
-    [[nodiscard]] path const& key_of(marconi::node_id id) const {
+    [[nodiscard]] bool is_cut_off(marconi::node_id id) const {
+        return tree_[id].payload.forgotten != 0;
+    }
+    /// What was cut off is told apart by the leases that hold it, or what was cut off below it.
+    void find_cut_off(std::map<std::uint32_t, int> const& slots) {
+        auto const& leases = cache_.leases();
+        for (std::uint32_t i = 0; i < leases.slots(); ++i) {
+            marconi::cache::lease_id const id{i};
+            if (!leases.live(id)) continue;
+            auto const& l = leases[id];
+            auto const slot = slots.find(i);
+            if (slot == slots.end()) throw disagreement{"a lease of no request"};
+            reference::lease const& r = right_.leases.at(slot->second);
+            auto const note = [&](marconi::node_id at, std::optional<path> right) {
+                while (at && right && is_cut_off(at)) {
+                    at = top_of(at);
+                    letters_[at.value()] = (*right)[0];
+                    at = tree_[at].parent;
+                    right = right_.cut_off.at((*right)[0]);
+                }
+            };
+            note(l.kv_pinned ? l.node : marconi::node_id{}, r.stands);
+            note(l.checkpoint_node, r.holds);
+        }
+    }
+    [[nodiscard]] marconi::node_id top_of(marconi::node_id id) const {
+        while (!tree_.is_detached(id))
+            id = tree_[id].parent;
+        return id;
+    }
+    [[nodiscard]] path key_of_cut_off(marconi::node_id id) const {
+        auto const letter = letters_.find(top_of(id).value());
+        if (letter == letters_.end()) throw disagreement{"forgotten, and no lease holds it"};
+        path key;
+        for (; !tree_[id].is_root(); id = tree_[id].parent) {
+            auto const tokens = tree_.tokens(id);
+            key.insert(key.begin(), tokens.begin(), tokens.end());
+        }
+        return letter->second + key;
+    }
+
+    [[nodiscard]] path key_of(marconi::node_id id) const {
+        if (is_cut_off(id)) return key_of_cut_off(id);
         auto const it = notes_.nodes.find(id.value());
         if (it == notes_.nodes.end()) throw disagreement{"a node that no event told of"};
         return it->second.key;
     }
 
     void compare_nodes() {
-        std::size_t count = 0;
+        std::size_t count = 0, cut_off = 0;
         for (std::uint32_t i = 0; i < tree_.slots(); ++i) {
             marconi::node_id const id{i};
             if (!tree_.live(id) || tree_[id].is_root()) continue;
             ++count;
+            cut_off += is_cut_off(id);
             compare_node(id);
         }
         for (auto const& [in, root] : tree_.roots()) {
@@ -90,11 +134,11 @@ private:
             compare_pins(root, path(1, static_cast<char>(in.tenant)));
         }
         agree("number of nodes and scopes", count, right_.nodes.size());
-        agree("nodes by events", notes_.nodes.size(), count - tree_.roots().size());
+        agree("nodes by events", notes_.nodes.size(), count - tree_.roots().size() - cut_off);
     }
 
     void compare_node(marconi::node_id id) {
-        path const& key = key_of(id);
+        path const key = key_of(id);
         auto const& n = tree_[id];
         auto const it = right_.nodes.find(key);
         if (it == right_.nodes.end()) throw disagreement{"holds a node it should not: " + key};
@@ -102,7 +146,6 @@ private:
         auto const tokens = tree_.tokens(id);
         agree("depth", n.depth, reference::depth_of(key));
         agree("start", n.start(), r.start);
-        agree("start by events", notes_.nodes.at(id.value()).start, r.start);
         agree_on(std::equal(tokens.begin(), tokens.end(), key.begin() + 1 + r.start, key.end(),
                             [](std::int32_t a, char b) { return a == b; }),
                  "tokens of " + key);
@@ -114,12 +157,16 @@ private:
         auto const pages = entries_.pages(n);
         same_pages(pages, r.pages);
         agree("checkpoint", bool{n.payload.checkpoint}, r.checkpoint.has_value());
-        agree("checkpoint by events", notes_.nodes.at(id.value()).checkpoint,
-              r.checkpoint.has_value());
-        agree("whether that is in an answer, by events", notes_.nodes.at(id.value()).in_answer,
-              r.checkpoint && r.in_answer);
+        agree_on(is_cut_off(id) == right_.is_cut_off(key), "whether it was forgotten");
+        if (!is_cut_off(id)) compare_told(notes_.nodes.at(id.value()), r);
         if (r.checkpoint) same_pages(entries_.checkpoint(id).pages(), *r.checkpoint);
         compare_pins(id, key);
+    }
+    static void compare_told(journal::told const& told, reference::node const& r) {
+        agree("start by events", told.start, r.start);
+        agree("checkpoint by events", told.checkpoint, r.checkpoint.has_value());
+        agree("whether that is in an answer, by events", told.in_answer,
+              r.checkpoint && r.in_answer);
     }
     void compare_pins(marconi::node_id id, path const& key) {
         agree("KV pins", tree_[id].payload.kv_pins, right_.kv_pins(key));
@@ -141,16 +188,17 @@ private:
         }
     }
 
-    void compare_leases(std::map<std::uint64_t, int> const& slots) {
+    void compare_leases(std::map<std::uint32_t, int> const& slots) {
         auto const& leases = cache_.leases();
         agree("leases", leases.size(), right_.leases.size());
         for (std::uint32_t i = 0; i < leases.slots(); ++i) {
             marconi::cache::lease_id const id{i};
             if (!leases.live(id)) continue;
             auto const& l = leases[id];
-            auto const slot = slots.find(l.request);
+            auto const slot = slots.find(i);
             if (slot == slots.end()) throw disagreement{"a lease of no request"};
             reference::lease const& r = right_.leases.at(slot->second);
+            agree("whether a lease has a number", l.request != 0, r.counted);
             agree("a lease's position", l.position, r.position);
             agree("a lease's KV pinned", l.kv_pinned, r.stands.has_value());
             if (r.stands && reference::depth_of(*r.stands) > 0)
@@ -196,6 +244,7 @@ private:
         agree("requests", c.requests, r.requests);
         agree("hits", c.hits, r.hits);
         agree("stale", c.stale, r.stale);
+        agree("abandoned", c.abandoned, r.abandoned);
         agree("tokens asked", c.tokens_asked.value(), r.tokens_asked.value());
         agree("tokens matched", c.tokens_matched.value(), r.tokens_matched.value());
         agree("tokens resumed", c.tokens_resumed.value(), r.tokens_resumed.value());
@@ -265,12 +314,13 @@ private:
     tested_cache::entries_type::tree_type const& tree_;
     reference::cache const& right_;
     journal const& notes_;
+    std::map<std::uint32_t, char> letters_; // the reference's, of the tops of what was cut off
     bool tolerant_; // candidates that found no memory are ranked before the next eviction
     std::vector<std::uint32_t> to_theirs_, to_right_;
 };
 
 inline void compare(tested_cache const& cache, reference::cache const& right, journal const& notes,
-                    std::map<std::uint64_t, int> const& slots, bool tolerant) {
+                    std::map<std::uint32_t, int> const& slots, bool tolerant) {
     comparison{cache, right, notes, tolerant}.run(slots);
 }
 

@@ -108,6 +108,9 @@ public:
         case call::clear_all:
             clear(c, 0);
             break;
+        case call::forget:
+            forget(c);
+            break;
         }
         note_evictions(before);
         tally_.note(place::merge, right_.merges - merges);
@@ -120,7 +123,7 @@ public:
 
     /// Compares all that can be seen. O(everything).
     void check() {
-        compare(cache_, right_, journal_, requests(), tolerant_);
+        compare(cache_, right_, journal_, slots_by_id(), tolerant_);
         check_tables();
         if (tally_.steps % look_at_bytes == 0) check_bytes(cache_, journal_);
     }
@@ -156,7 +159,7 @@ private:
 
     struct opened {
         tested_cache::lease lease;
-        std::uint64_t request = 0;
+        std::uint32_t id = 0;
         bool committed = false;
         std::uint32_t start = 0; // of the node it stood on after its last call
         std::vector<std::optional<reference::page>> right_table = {};
@@ -189,6 +192,8 @@ private:
             return !c.limit || *c.limit <= c.tokens.size();
         case call::acquire:
             return has_plan(c.plan) && !open_.contains(c.lease);
+        case call::forget:
+            return c.amount < c.tokens.size();
         case call::evict:
         case call::clear:
         case call::clear_all:
@@ -245,9 +250,12 @@ private:
         // Every fifth is of an engine that has the state at two thirds of it.
         std::uint32_t const state_at = size % 5 == 4 ? size - size / 3 : 0;
         if (state_at != 0) options.state_at = token_count{state_at};
+        // Every seventh is nobody's, and puts in what it computes.
+        options.counted = size % 7 != 6;
         planned p{.right = right_.look(prompt, limit, answer_from, state_at),
                   .plan = {},
                   .made = tally_.steps};
+        p.right.counted = options.counted;
         call_cache(c.what, [&] {
             p.plan = cache_.plan(
                 cache_.match({.tenant = static_cast<std::uint64_t>(c.scope)}, tokens, options));
@@ -303,7 +311,8 @@ private:
         tally_.note_if(p.right.resumable > 0 &&
                            right_.nodes.at(*right_.leases.at(c.lease).stands).weight > c.weight,
                        place::acquire_of_what_weighs_more);
-        o.request = cache_.stats().requests;
+        o.id = newest_lease();
+        tally_.note_if(!p.right.counted && p.right.resumable > 0, place::acquire_uncounted);
         reference_lease const& l = right_.leases.at(c.lease);
         agree("resume_at", o.lease.resume_at().value(), l.resume_at);
         auto const at = o.lease.capture_at();
@@ -342,7 +351,7 @@ private:
     }
     /// The tokens that a lease stands on, of which [0, resume_at) are those it resumed.
     static std::string o_prompt(reference_lease const& l) {
-        if (l.stands) return l.stands->substr(1);
+        if (l.stands && l.position >= l.resume_at) return l.stands->substr(1);
         return l.holds ? l.holds->substr(1) : std::string{};
     }
 
@@ -492,11 +501,32 @@ private:
         tally_.note_if(right_.used() > 0 && !right_.leases.empty(), place::clear_around_leases);
     }
 
-    [[nodiscard]] std::map<std::uint64_t, int> requests() const {
-        std::map<std::uint64_t, int> slots;
+    void forget(call const& c) {
+        std::vector<std::int32_t> const tokens{c.tokens.begin(), c.tokens.end()};
+        byte_count freed;
+        call_cache(c.what, [&] {
+            freed = cache_.forget({.tenant = static_cast<std::uint64_t>(c.scope)},
+                                  std::span<std::int32_t const>{tokens}, token_count{c.amount});
+        });
+        std::size_t const held = right_.cut_off.size();
+        agree("forgotten", freed.value(), right_.forget(c.scope + c.tokens, c.amount).value());
+        tally_.note_if(freed > byte_count{}, place::forget);
+        tally_.note_if(right_.cut_off.size() > held, place::forget_around_leases);
+    }
+
+    /// Our names of the cache's leases.
+    [[nodiscard]] std::map<std::uint32_t, int> slots_by_id() const {
+        std::map<std::uint32_t, int> slots;
         for (auto const& [slot, o] : open_)
-            slots.emplace(o.request, slot);
+            slots.emplace(o.id, slot);
         return slots;
+    }
+    [[nodiscard]] std::uint32_t newest_lease() const {
+        auto const known = slots_by_id();
+        std::uint32_t id = 0;
+        while (known.contains(id) || !cache_.leases().live(marconi::cache::lease_id{id}))
+            ++id;
+        return id;
     }
 
     /// Pages that a block table named stay where they are, for as long as the reference's do.
@@ -579,6 +609,8 @@ private:
                        place::commit_copies_into_reserved);
         tally_.note(place::checkpoint_on_known, story.checkpoints_on_known);
         tally_.note_if(story.cut_for_checkpoint, place::checkpoint_cuts_edge);
+        tally_.note_if(story.cut_off && out.stored_tokens > token_count{},
+                       place::commit_to_forgotten);
         tally_.note(place::checkpoint_known, out.known_checkpoints);
         tally_.note(place::checkpoint_known_evicted, story.known_evicted);
         tally_.note_if(out.evicted_entries > 0, place::commit_evicts);

@@ -61,6 +61,7 @@ public:
         if (dice < 50) return reserve(slot);
         if (dice < 59) return release(slot);
         if (dice < 61) return let_go_kv(slot);
+        if (dice == 61 && decide_(3) != 0) return forget();
         if (dice < 63 || decide_(3) != 0)
             return {.what = call::evict, .amount = 1 + decide_(decide_(2) ? 300 : 2500)};
         if (decide_(2)) return {.what = call::clear, .scope = scope()};
@@ -192,6 +193,12 @@ private:
         reference::lease const& l = right_.leases.at(slot);
         if (l.stands) remember(l.stands->substr(1));
         return {.what = call::release, .lease = slot};
+    }
+    call forget() {
+        call c{.what = call::forget, .scope = scope(), .tokens = invent()};
+        if (c.tokens.empty()) c.tokens = "a";
+        c.amount = decide_(static_cast<std::uint32_t>(c.tokens.size()));
+        return c;
     }
     call let_go_kv(int slot) { return {.what = call::let_go_kv, .lease = slot}; }
 

@@ -18,6 +18,7 @@ enum class place {
     acquire_of_old_plan,
     acquire_stale,
     acquire_of_what_weighs_more,
+    acquire_uncounted,
     restore,
     restore_refused,
     commit_all_new,
@@ -60,6 +61,9 @@ enum class place {
     merge,
     merge_drops_duplicate,
     clear_around_leases,
+    forget,
+    forget_around_leases,
+    commit_to_forgotten,
     several_leases,
     count
 };
@@ -76,6 +80,7 @@ inline constexpr std::array<char const*, places> place_names{
     "acquire of an old plan",
     "acquire stale",
     "acquire of what weighs more",
+    "acquire not counted, with something to resume",
     "restore",
     "restore refused",
     "commit all new",
@@ -118,6 +123,9 @@ inline constexpr std::array<char const*, places> place_names{
     "merge",
     "merge drops a duplicate",
     "clear around leases",
+    "forget",
+    "forget around leases",
+    "commit to what was forgotten",
     "several leases"};
 
 struct tally {

@@ -22,7 +22,7 @@ struct rules {
 struct match {
     path prompt;
     std::uint32_t limit = 0, answer_from = 0, matched = 0, resumable = 0;
-    bool by_own_state = false;
+    bool by_own_state = false, counted = true;
     path resume; ///< the node that `resumable` is in
     std::uint64_t tag = 0;
 };
@@ -113,6 +113,7 @@ public:
                 .by_own_state = m.by_own_state,
                 .answer_from = m.answer_from,
                 .weight = weight,
+                .counted = m.counted,
                 .captures = plan(m),
                 .stands = {},
                 .holds = {},
@@ -124,9 +125,10 @@ public:
             if (depth_of(key) != m.resumable) key = split(key, m.resumable);
             l.stands = key;
             if (by_checkpoint) l.holds = key;
-            touch(key, l);
+            if (m.counted) touch(key, l);
         }
         leases.emplace(slot, std::move(l));
+        if (!m.counted) return true;
         auto const& flops = layout->model().flops;
         ++counts.requests;
         counts.hits += m.resumable > 0;
@@ -203,6 +205,7 @@ public:
         settle();
     }
     void release(int slot) {
+        counts.abandoned += leases.at(slot).counted && !leases.at(slot).committed;
         leases.erase(slot);
         settle();
     }
@@ -215,18 +218,55 @@ public:
     }
     /// All that no lease holds, of one scope or (0) of all, children before parents.
     void clear(char scope) {
-        for (bool found = true; found;) {
-            path deepest;
-            for (auto const& [key, n] : nodes)
-                if ((scope == 0 || key[0] == scope) && key.size() > deepest.size() &&
-                    is_candidate(key))
-                    deepest = key;
-            found = !deepest.empty();
-            if (found) evict_counted(deepest, eviction_reason::clear);
+        path const in = scope == 0 ? path{} : path(1, scope);
+        while (auto const next = deepest_candidate(in))
+            evict_counted(*next, eviction_reason::clear);
+    }
+
+    /// What goes on past the first `from` tokens as this sequence does: goes, or is cut off.
+    byte_count forget(path const& tokens, std::uint32_t from) {
+        byte_count const before = counts.bytes_evicted;
+        path const upto = tokens.substr(0, 1 + from + 1);
+        path const top = holding(upto, from + 1);
+        if (top.empty()) return {};
+        working = nodes.at(top).start < from ? split(top, from) : tokens.substr(0, 1 + from);
+        while (auto const next = deepest_candidate(upto))
+            evict_counted(*next, eviction_reason::clear);
+        char letter = 1;
+        while (cut_off.contains(letter))
+            ++letter;
+        auto const move = [&](path key) {
+            key[0] = letter;
+            return key;
+        };
+        bool any = false;
+        for (auto it = nodes.lower_bound(upto); it != nodes.end() && is_prefix(upto, it->first);) {
+            auto taken = nodes.extract(it++);
+            taken.key() = move(taken.key());
+            nodes.insert(std::move(taken));
+            any = true;
         }
+        for (auto& [slot, l] : leases)
+            for (auto* const at : {&l.stands, &l.holds})
+                if (*at && is_prefix(upto, **at)) *at = move(**at);
+        for (auto& [other, above] : cut_off)
+            if (is_prefix(upto, above)) above = move(above);
+        if (any) cut_off.emplace(letter, *working);
+        working.reset();
+        settle();
+        return counts.bytes_evicted - before;
     }
 
 private:
+    [[nodiscard]] std::optional<path> deepest_candidate(path const& upto) const {
+        std::optional<path> deepest;
+        for (auto const& [key, n] : nodes)
+            if (is_prefix(upto, key) && is_candidate(key) &&
+                (!deepest || key.size() > deepest->size()))
+                deepest = key;
+        return deepest;
+    }
+
     std::uint32_t reserve_pages(lease& l, std::uint32_t until) {
         std::uint32_t const standing = l.position / block();
         std::uint32_t const own_end = l.pages.empty() ? standing : l.end_block();

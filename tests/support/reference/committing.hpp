@@ -21,6 +21,7 @@ struct commit_story {
     bool own_page = false;
     bool shares_page = false; ///< a new one, which the node above has taken, too
     bool cut_for_checkpoint = false;
+    bool cut_off = false; ///< the lease stood on what was forgotten
     std::uint32_t checkpoints_on_known = 0;
     std::uint32_t known_evicted = 0; ///< checkpoints that had to make room
     std::uint64_t while_filled = 0;  ///< pages in use before any of the lease's own are let go
@@ -33,7 +34,7 @@ public:
     /// A commit that evicted so many entries before it failed.
     void fail_to_commit(int slot, path const& tokens, std::size_t evicted) {
         now += tick{1};
-        work w{.tokens = tokens};
+        work w{.tokens = standing(leases.at(slot), tokens)};
         find_known(leases.at(slot), w);
         (void)part_from_others(w);
         evict_entries(evicted, eviction_reason::commit);
@@ -43,15 +44,17 @@ public:
 
 protected:
     /// `tokens` is the path of the whole sequence so far; checkpoints are brought for `positions`.
-    commit_outcome publish(lease& l, path const& tokens,
-                           std::vector<std::uint32_t> const& positions, commit_story& story) {
+    commit_outcome publish(lease& l, path const& whole, std::vector<std::uint32_t> const& positions,
+                           commit_story& story) {
         now += tick{1};
+        path const tokens = standing(l, whole);
         work w{.tokens = tokens};
         find_known(l, w);
         story.known = w.known;
         story.cut_edge = part_from_others(w);
         std::vector<std::uint32_t> here;
-        for (std::uint32_t const p : positions)
+        if (is_cut_off(tokens)) story.cut_off = true;
+        for (std::uint32_t const p : is_cut_off(tokens) ? decltype(here){} : positions)
             (has_checkpoint(tokens, p) ? here : w.arrivals).push_back(p);
         std::uint32_t const wished = choose_how_much(l, w);
         std::uint64_t const evictions = counts.evictions();
@@ -76,6 +79,7 @@ protected:
         advance(l, w, blocks);
         working.reset();
         settle();
+        l.committed |= depth_of(tokens) > 0;
         ++counts.commits;
         counts.declined_commits += !outcome.complete();
         counts.tokens_stored += outcome.stored_tokens;
@@ -85,7 +89,7 @@ protected:
 
 private:
     struct work {
-        path const& tokens;
+        path tokens;
         std::uint32_t known = 0, end = 0;
         path attachment = {};                     // the node that position `known` is in
         std::vector<std::uint32_t> arrivals = {}; // checkpoints that are to be stored
@@ -97,12 +101,18 @@ private:
         return it != nodes.end() && it->second.checkpoint;
     }
 
-    void find_known(lease const& l, work& w) {
-        path const root(1, l.scope);
-        if (!nodes.contains(root))
+    /// A sequence as a lease knows it: what was cut off goes on where it is.
+    [[nodiscard]] path standing(lease const& l, path tokens) const {
+        if (l.stands) tokens[0] = (*l.stands)[0];
+        return tokens;
+    }
+
+    void find_known(lease const&, work& w) {
+        path const root(1, w.tokens[0]);
+        if (!is_cut_off(root) && !nodes.contains(root))
             nodes.emplace(root, node{.tag = ++tags, .pages = {}, .checkpoint = {}, .used = {}});
         for (auto const& [key, n] : nodes)
-            if (key[0] == l.scope) w.known = std::max(w.known, common(key, w.tokens) - 1);
+            if (key[0] == root[0]) w.known = std::max(w.known, common(key, w.tokens) - 1);
         working = w.attachment = holding(w.tokens, w.known);
     }
 
@@ -237,7 +247,8 @@ private:
         }
         path const key = holding(w.tokens, w.end);
         bool const touched = !w.arrivals.empty() && w.arrivals.back() == w.end;
-        if (w.end == w.known && w.end > l.position && !touched && depth_of(key) == w.end)
+        if (w.end == w.known && w.end > l.position && !touched && depth_of(key) == w.end &&
+            l.counted)
             touch(key, l);
         if (w.end > l.position) l.holds.reset();
         l.stands = key;

@@ -52,6 +52,7 @@ struct lease {
     bool by_own_state = false;
     std::uint32_t answer_from = 0;
     double weight = 1;
+    bool counted = true, committed = false; ///< any token, even if it was declined
     marconi::policy::capture_rule captures;
     std::optional<path> stands; ///< the node whose KV it pins
     std::optional<path> holds;  ///< the node whose checkpoint it pins
@@ -74,6 +75,9 @@ struct entries {
     std::uint64_t capacity = 0;
     std::map<path, node> nodes;
     std::map<int, lease> leases;
+    /// What was forgotten while leases held it: under a letter of its own in place of its scope's,
+    /// with the path that it goes on from.
+    std::map<char, path> cut_off;
     std::optional<path> working; ///< pinned by the commit in progress
     std::uint64_t tags = 0, merges = 0, dropped_duplicates = 0;
 
@@ -93,8 +97,11 @@ struct entries {
         int pins = working == key;
         for (auto const& [slot, l] : leases)
             pins += l.stands == key;
+        for (auto const& [letter, above] : cut_off)
+            pins += above == key;
         return pins;
     }
+    [[nodiscard]] bool is_cut_off(path const& key) const { return cut_off.contains(key[0]); }
     [[nodiscard]] int checkpoint_pins(path const& key) const {
         int pins = 0;
         for (auto const& [slot, l] : leases)
@@ -152,10 +159,16 @@ struct entries {
     /// The page of each block of the path's first tokens: from the deepest node touching it.
     [[nodiscard]] std::vector<page> path_pages(path const& key, std::uint32_t tokens) const {
         std::map<std::uint32_t, page> of_block; // nodes come from the top down
-        for (auto const& [k, n] : nodes)
-            if (is_prefix(k, key))
-                for (std::size_t i = 0; i < n.pages.size(); ++i)
-                    of_block[n.start / block() + static_cast<std::uint32_t>(i)] = n.pages[i];
+        auto const add = [&](path const& whole) {
+            for (auto const& [k, n] : nodes)
+                if (is_prefix(k, whole))
+                    for (std::size_t i = 0; i < n.pages.size(); ++i)
+                        of_block[n.start / block() + static_cast<std::uint32_t>(i)] = n.pages[i];
+        };
+        std::vector<path> parts{key};
+        while (is_cut_off(parts.back()))
+            parts.push_back(cut_off.at(parts.back()[0]));
+        std::for_each(parts.rbegin(), parts.rend(), add);
         std::vector<page> table;
         for (std::uint32_t b = 0; b * block() < tokens; ++b)
             table.push_back(of_block.at(b));
@@ -189,7 +202,8 @@ struct entries {
         return children(key).empty() && kv_pins(key) == 0;
     }
     [[nodiscard]] bool is_candidate(path const& key) const {
-        if (depth_of(key) == 0 || checkpoint_pins(key) != 0 || children(key).size() > 1)
+        if (depth_of(key) == 0 || checkpoint_pins(key) != 0 || children(key).size() > 1 ||
+            is_cut_off(key))
             return false;
         return kv_pins(key) == 0 || nodes.at(key).checkpoint;
     }
@@ -207,6 +221,10 @@ struct entries {
             changed = false;
             for (auto it = nodes.begin(); it != nodes.end();)
                 changed |= settle((it++)->first);
+            changed |= std::erase_if(cut_off, [&](auto const& cut) {
+                           auto const it = nodes.lower_bound(path(1, cut.first));
+                           return it == nodes.end() || it->first[0] != cut.first;
+                       }) != 0;
         }
     }
 
@@ -246,10 +264,11 @@ struct entries {
 private:
     bool settle(path const& key) {
         node& n = nodes.at(key);
+        if (is_cut_off(key) && checkpoint_pins(key) == 0) n.checkpoint.reset();
         if (n.checkpoint || kv_pins(key) != 0) return false;
         auto const below = children(key);
         bool const root = depth_of(key) == 0;
-        if (below.empty() && (root || !has_kv())) return nodes.erase(key) != 0;
+        if (below.empty() && (root || !has_kv() || is_cut_off(key))) return nodes.erase(key) != 0;
         if (below.size() != 1 || root) return false;
         node& child = nodes.at(below.front());
         child.used = {std::max(child.used.last_use, n.used.last_use),

@@ -1,12 +1,12 @@
 #pragma once
 
 #include <marconi/core/error.hpp>
+#include <marconi/core/finite.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/policy/concepts.hpp>
 #include <marconi/policy/eviction/index/staircase.hpp>
 #include <marconi/policy/eviction/usage_history.hpp>
 
-#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <optional>
@@ -32,7 +32,7 @@ public:
     [[nodiscard]] double alpha() const { return alpha_; }
     /// Takes effect at the next victim. O(1). Throws invalid_argument as the constructor does.
     void set_alpha(double alpha) {
-        MARCONI_EXPECT(std::isfinite(alpha) && alpha >= 0, "alpha", alpha, "finite and at least 0");
+        MARCONI_EXPECT(is_finite(alpha) && alpha >= 0, "alpha", alpha, "finite and at least 0");
         alpha_ = alpha;
     }
 

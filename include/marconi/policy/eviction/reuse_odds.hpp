@@ -1,5 +1,6 @@
 #pragma once
 
+#include <marconi/core/finite.hpp>
 #include <marconi/core/types.hpp>
 
 #include <algorithm>
@@ -82,7 +83,7 @@ public:
 
     /// Sets the odds in a bucket of ages. NaN counts as 0.
     void set(reuse_class of, std::size_t bucket, double odds) {
-        odds_[of.index()][bucket] = odds >= least ? std::min(odds, most) : least;
+        odds_[of.index()][bucket] = !is_nan(odds) && odds >= least ? std::min(odds, most) : least;
     }
     [[nodiscard]] double at(reuse_class of, std::size_t bucket) const {
         return odds_[of.index()][bucket];

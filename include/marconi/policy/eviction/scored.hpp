@@ -1,5 +1,6 @@
 #pragma once
 
+#include <marconi/core/finite.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/policy/concepts.hpp>
 #include <marconi/policy/eviction/index/scan.hpp>
@@ -7,7 +8,6 @@
 
 #include <concepts>
 #include <cstddef>
-#include <limits>
 #include <optional>
 #include <tuple>
 #include <type_traits>
@@ -19,7 +19,7 @@ namespace marconi::policy {
 /// evicted; a score of +infinity or NaN keeps its candidate.
 template <class F>
 concept score_function = std::copyable<F> &&
-    requires(F const score, usage h, candidate_facts facts, tick now) {
+    requires(F const score, usage const h, candidate_facts const facts, tick now) {
     { score(h, facts, now) } -> std::convertible_to<double>;
 };
 
@@ -53,7 +53,7 @@ public:
         return index_.minimum(
             [&](node_id node, usage const& h, candidate_facts const& facts) -> std::optional<rank> {
                 double const score = score_(h, facts, now);
-                if (!(score < std::numeric_limits<double>::infinity())) return std::nullopt;
+                if (is_nan(score) || is_plus_infinity(score)) return std::nullopt;
                 return rank{score, h.last_use, facts.flop_efficiency(), node};
             });
     }

@@ -59,6 +59,7 @@ public:
         if (size() == 0) return std::nullopt;
         use_search search{tree_};
         search.look_in(0, growing<Score>{score});
+        if (search.best().node == use_tree::none) return std::nullopt;
         return node_id{search.best().node};
     }
 
