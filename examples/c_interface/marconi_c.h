@@ -397,7 +397,7 @@ enum marconi_event_kind {
     MARCONI_KV_PUBLISHED = 0,         /* `node`, below `parent`, holds `tokens`, up to `position` */
     MARCONI_CHECKPOINT_PUBLISHED = 1, /* `node` can be resumed at `position` */
     MARCONI_CHECKPOINT_REMOVED = 2,   /* not any more */
-    MARCONI_REMOVED = 3,              /* `node` is gone */
+    MARCONI_REMOVED = 3,              /* `node`, which ended at `position`, is gone */
     MARCONI_SPLIT = 4,                /* new `parent` took the tokens of `node` before `position` */
     MARCONI_MERGED = 5                /* `parent` is gone; its child `node` took its tokens over */
 };

@@ -211,7 +211,7 @@ TEST_CASE("a request's events, one by one") {
     heard.clear();
     (void)cache.evict(1_B); // the cat, oldest
     CHECK(heard == "6 no checkpoint 7\n"
-                   "7 removed\n");
+                   "7 removed 7\n");
     heard.clear();
     CHECK(cache.snapshot(scribe{&heard}) == 8);
     CHECK(heard == "8 kv 4 the \n"

@@ -70,10 +70,10 @@ public:
                 std::copy(right.begin(), right.end(), row);
             });
     }
-    /// Whether the KV of tokens [0, to) is that of the sequence.
-    bool holds_kv(sequence const& tokens, std::size_t to) {
+    /// Whether the KV of tokens [from, to) is that of the sequence.
+    bool holds_kv(sequence const& tokens, std::size_t to, std::size_t from = 0) {
         bool right = true;
-        for (std::size_t t = 0; t < to; ++t)
+        for (std::size_t t = from; t < to; ++t)
             each_row(tokens, t, [&](std::byte* row, std::vector<std::byte> const& expected) {
                 right = right && std::equal(expected.begin(), expected.end(), row);
             });
@@ -81,7 +81,10 @@ public:
     }
     /// And the state at `to`, too.
     bool holds(sequence const& tokens, std::size_t to) {
-        bool right = holds_kv(tokens, to);
+        return holds_kv(tokens, to) && holds_state(tokens, to);
+    }
+    bool holds_state(sequence const& tokens, std::size_t to) {
+        bool right = true;
         auto const expected = state_at(tokens, to);
         for (std::size_t p = 0; p < expected.size(); ++p)
             right = right && std::equal(expected[p].begin(), expected[p].end(), state_[p].begin());

@@ -49,14 +49,14 @@ protected:
     void drop_checkpoint(node_id id) noexcept {
         auto& payload = tree_[id].payload;
         std::span<page_id const> const pages = checkpoints_[payload.checkpoint].pages();
-        store_.pages().release_unshared(pages);
-        checkpoint_pages_ -= pages.size();
-        checkpoints_.remove(std::exchange(payload.checkpoint, {}));
-        payload.in_answer = 0;
         notify(event<Token>{.kind = event_kind::checkpoint_removed,
                             .node = id,
                             .parent = tree_[id].parent,
                             .position = token_count{tree_[id].depth}});
+        store_.pages().release_unshared(pages);
+        checkpoint_pages_ -= pages.size();
+        checkpoints_.remove(std::exchange(payload.checkpoint, {}));
+        payload.in_answer = 0;
         change_resume_above(id, payload.resume_above);
     }
 
@@ -70,12 +70,15 @@ protected:
         auto const& n = tree_[id];
         std::uint32_t const first_block = n.start() / store_.layout().block_tokens();
         std::span<page_id const> const own = this->pages(n);
+        notify(event<Token>{.kind = event_kind::removed,
+                            .node = id,
+                            .parent = parent,
+                            .position = token_count{n.depth}});
         page_id left; // to another owner: a node above, or a lease there
         if (!own.empty()) {
             if (!store_.pages().release(own.front())) left = own.front();
             store_.pages().release_unshared(own.subspan(1));
         }
-        notify(event<Token>{.kind = event_kind::removed, .node = id, .parent = parent});
         if (tree_.is_detached(id)) --tree_[parent].payload.kv_pins;
         tree_.remove_leaf(id);
         if (left && store_.pages().owners(left) == 1) (void)rerank_above(parent, first_block, left);
@@ -129,20 +132,20 @@ protected:
         std::uint32_t const block = store_.layout().block_tokens();
         std::uint32_t const boundary = n.depth;
         bool const in_one_block = n.start() / block == boundary / block;
-        page_id left; // by n to other owners
+        page_id left; // by n to other owners, if it has any
         if (std::span<page_id const> const own = this->pages(n);
-            !own.empty() && boundary % block != 0 && !store_.pages().release(own.back()))
+            !own.empty() && boundary % block != 0)
             left = own.back();
         this->unrank(id);
         node_id const child_id = tree_.merge_into_child(id);
-        if (left && store_.pages().owners(left) == 1) {
+        ++counts_.merges;
+        notify(event<Token>{.kind = event_kind::merged, .node = child_id, .parent = id});
+        if (left && !store_.pages().release(left) && store_.pages().owners(left) == 1) {
             // There may be any number of nodes below: look there last.
             std::uint32_t const at = boundary / block;
             if (!rerank_above(parent, at, left) && this->page_of_block(tree_[child_id], at) != left)
                 rerank_below(child_id, at);
         }
-        ++counts_.merges;
-        notify(event<Token>{.kind = event_kind::merged, .node = child_id, .parent = id});
         this->rerank(child_id);
         if (in_one_block) this->rerank(parent); // its child now begins with another page
         return true;
@@ -188,10 +191,14 @@ protected:
         counts_.largest_ripple = std::max(counts_.largest_ripple, ripple);
     }
 
+    /// To be called while what goes is here still, and when what comes is here.
     void notify(event<Token> e) noexcept {
         if constexpr (!std::same_as<Observer, no_observer>) {
             if (tree_[e.node].payload.forgotten) return; // it was told as removed
+            bool const of_checkpoint = e.kind == event_kind::checkpoint_published ||
+                                       e.kind == event_kind::checkpoint_removed;
             e.sequence = sequence_++;
+            e.pages = of_checkpoint ? this->checkpoint(e.node).pages() : this->pages(tree_[e.node]);
             observer_.observe(e);
         }
     }

@@ -127,7 +127,6 @@ private:
             if (n.payload.checkpoint_pins == 0) ++counts_.checkpoints_evicted[reason];
         }
         gone.kind = event_kind::removed;
-        gone.position = {};
         notify(gone);
         this->unrank(id);
         n.payload.forgotten = 1;

@@ -19,12 +19,14 @@ void tell_all(Entries const& entries, std::uint64_t sequence, Listener& listener
                            .parent = tree[id].parent,
                            .position = token_count{tree[id].depth},
                            .in = scope_root.first,
-                           .tokens = tree.tokens(id)};
+                           .tokens = tree.tokens(id),
+                           .pages = entries.pages(tree[id])};
             listener.observe(e);
             if (entries.has_checkpoint(id)) {
                 e.kind = event_kind::checkpoint_published;
                 e.in_answer = tree[id].payload.in_answer != 0;
                 e.tokens = {};
+                e.pages = entries.checkpoint(id).pages();
                 listener.observe(e);
             }
             return true;
