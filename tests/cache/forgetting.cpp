@@ -22,7 +22,7 @@ byte_count forget(Cache& cache, std::string_view letters, std::uint64_t from) {
     return forget(cache, text(letters), from);
 }
 
-constexpr byte_count page{256};
+constexpr byte_count one_page{256};
 
 /// Keeps what it is told, a letter an event.
 struct short_notes {
@@ -41,20 +41,20 @@ TEST_CASE("what goes on past a position is forgotten, and nothing else") {
     serve(cache, "01234567xy");
     serve(cache, "0123456789", {.tenant = 1});
     SECTION("inside an edge") {
-        CHECK(forget(cache, "0123456789", 9) == page * (1 + 2 + 3 + 2));
+        CHECK(forget(cache, "0123456789", 9) == one_page * (1 + 2 + 3 + 2));
         CHECK(look(cache, "0123456789abcd").matched == 9);
     }
     SECTION("where an edge ends") {
-        CHECK(forget(cache, "0123456789abc", 10) == page * (3 + 2));
+        CHECK(forget(cache, "0123456789abc", 10) == one_page * (3 + 2));
         CHECK(look(cache, "0123456789abcd") == depths{10, 10, 0, 0});
     }
     SECTION("with all that begins in the same way, however it goes on") {
-        CHECK(forget(cache, "0123zzz", 3) > page * 15);
+        CHECK(forget(cache, "0123zzz", 3) > one_page * 15);
         CHECK(look(cache, "0123456789abcd").matched == 3);
         CHECK(look(cache, "01234567xyz").matched == 3);
     }
     SECTION("from the first token on") {
-        CHECK(forget(cache, "0123", 0) == page * (13 + 2 + 4 * 2));
+        CHECK(forget(cache, "0123", 0) == one_page * (13 + 2 + 4 * 2));
         CHECK(cache.holds().scopes == 1);
     }
     SECTION("but nothing where the sequences part before") {
@@ -153,7 +153,7 @@ TEST_CASE("a lease that let go of its KV brings all of its rows again, for other
     auto lease = acquire(cache, text("0123456789a"));
     lease.let_go_checkpoint();
     lease.let_go_kv();
-    CHECK(forget(cache, "0123456789", 4) == page * (6 + 2));
+    CHECK(forget(cache, "0123456789", 4) == one_page * (6 + 2));
     CHECK(commit(cache, lease, text("0123456789a"), {11}).stored_tokens == 7_tokens);
     CHECK(look(cache, "0123456789ab") == depths{11, 11, 0, 0});
     CHECK_SOUND(cache);
