@@ -7,6 +7,7 @@
 #include <marconi/policy/eviction/lru.hpp>
 #include <marconi/policy/eviction/reuse_odds.hpp>
 #include <marconi/tune/learning_cache.hpp>
+#include <marconi/tune/tuned_cache.hpp>
 
 #include <support/catch.hpp>
 
@@ -324,6 +325,34 @@ void shadow_and_rivals_save_the_same(Steps steps) {
 }
 
 } // namespace
+
+namespace {
+
+/// Knows nothing but a prefix_cache.
+template <class Store, class Admission, class Eviction, class Observer, class Attendant>
+void commit_and_clear(
+    cache::prefix_cache<Store, Admission, Eviction, Observer, std::int32_t, Attendant>& cache,
+    tokens const& all) {
+    auto const lease = cache.open({}, all);
+    std::vector<cache::captured_state> const end{{token_count{all.size()}}};
+    CHECK(cache.commit(lease, all, {.checkpoints = end}).complete());
+    CHECK(cache.holds().nodes > 0);
+    cache.clear(scope{});
+}
+
+} // namespace
+
+TEST_CASE("what comes through a reference to a plain prefix_cache is learned from, too") {
+    learning_cache cache{tiny_store(100)};
+    commit_and_clear(cache, numbered(1, 20));
+    CHECK(cache.learning().requests == 1);
+    CHECK(cache.learning().shadow_now.nodes == 0);
+    tune::tuned_cache tuned{tiny_store(100)};
+    commit_and_clear(tuned, numbered(1, 20));
+    commit_and_clear(tuned, numbered(2, 20));
+    CHECK(tuned.tuning().requests_before == 2);
+    CHECK(tuned.tuning().log_bytes == byte_count{});
+}
 
 TEST_CASE("who learns is told of a request's weight and answer, whichever part of it comes") {
     cache::prefix_cache cache{tiny_store(100)};

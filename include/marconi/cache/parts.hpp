@@ -1,5 +1,6 @@
 #pragma once
 
+#include <marconi/cache/attendant.hpp>
 #include <marconi/cache/entries.hpp>
 #include <marconi/cache/evict.hpp>
 #include <marconi/cache/holdings.hpp>
@@ -29,7 +30,7 @@ namespace marconi::cache {
 
 /// What a prefix_cache is made of, and how to look at it.
 template <memory::store Store, policy::admission_policy Admission, policy::eviction_policy Eviction,
-          class Observer, token Token>
+          class Observer, token Token, class Attendant = no_attendant>
 class parts {
 public:
     using store_type = Store;
@@ -90,11 +91,13 @@ public:
     void clear(scope const& in) {
         auto const use = threads_.writing("clear");
         evict_scope(entries_, in);
+        attendant_.cleared(in);
     }
     /// The same for all scopes.
     void clear() {
         auto const use = threads_.writing("clear");
         evict_all_scopes(entries_);
+        attendant_.cleared();
     }
 
     /// Forgets what is here past the first `from` tokens of a sequence, whatever it goes on with
@@ -137,11 +140,14 @@ public:
     [[nodiscard]] lease_table const& leases() const { return leases_; }
 
 protected:
+    /// `attend(store)` makes the attendant.
+    template <class Attend = no_attendant::maker>
     parts(Store store, cache_options options, Admission admission, Eviction eviction,
-          Observer observer)
+          Observer observer, Attend const& attend = {})
         : options_{options},
           admission_{std::move(admission)},
-          entries_{std::move(store), std::move(eviction), std::move(observer)} {
+          entries_{std::move(store), std::move(eviction), std::move(observer)},
+          attendant_(attend(std::as_const(entries_).store())) {
         MARCONI_EXPECT(options.checkpoint_grid >= token_count{1}, "checkpoint_grid",
                        options.checkpoint_grid.value(), "at least 1");
         MARCONI_EXPECT(entries_.eviction().size() == 0, "eviction.size()",
@@ -162,6 +168,7 @@ protected:
     cache_options options_;
     MARCONI_NO_UNIQUE_ADDRESS Admission admission_;
     entries_type entries_;
+    Attendant attendant_;
     lease_table leases_;
     MARCONI_NO_UNIQUE_ADDRESS mutable lease_streams<Store> streams_; ///< restore() notes its own
     thread_check threads_;

@@ -39,10 +39,10 @@ namespace marconi::cache {
 /// move; must outlive its leases, or the program ends. stats(), evict() and more: parts.hpp.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           policy::eviction_policy Eviction = policy::gdsf, class Observer = no_observer,
-          token Token = std::int32_t>
+          token Token = std::int32_t, class Attendant = no_attendant>
     requires observer<Observer, Token>
-class prefix_cache : public parts<Store, Admission, Eviction, Observer, Token> {
-    using base = parts<Store, Admission, Eviction, Observer, Token>;
+class prefix_cache : public parts<Store, Admission, Eviction, Observer, Token, Attendant> {
+    using base = parts<Store, Admission, Eviction, Observer, Token, Attendant>;
     using base::admission_, base::entries_, base::identity_, base::leases_, base::options_,
         base::streams_;
 
@@ -99,10 +99,9 @@ public:
     }
 
     /// Copies the KV of tokens [from, resume_at) and the checkpoint there into the engine's memory,
-    /// in one launch on the stream; `from` is for an engine that has rows already. An engine that
-    /// reads KV in place passes an empty kv view: the checkpoint alone is copied, for the model to
-    /// overwrite. Throws invalid_argument if an argument does not fit, contract_violation if the
-    /// lease has let go of what is asked for.
+    /// in one launch on the stream; `from` is for an engine that has rows already. With an empty kv
+    /// view, as in place, the checkpoint alone is copied, for the model to overwrite. Throws
+    /// invalid_argument if an argument does not fit, contract_violation for what was let go.
     void restore(lease const& held, memory::kv_view kv, memory::state_view state,
                  stream const& on = base::unnamed(), token_count from = {}) const {
         auto const use = threads_.calling("restore", memory::ordered_store<Store>);
@@ -162,11 +161,11 @@ public:
 
     /// Publishes what is new of the whole sequence so far: its KV, and the checkpoints captured
     /// from the lease's position on. The lease then pins the KV of what it committed, not the
-    /// checkpoints. Call it any number of times a request. The outcome tells of lack of room, which
-    /// is no error. Throws invalid_argument or contract_violation if the arguments contradict the
-    /// lease (the last 64 tokens before it are compared). Then, and if a copy throws, only the
-    /// clock has changed, victims have gone, and an edge may have been split and merged again.
-    /// O(new tokens + depth), O(log N) a victim, O(depth + pages held) a lease if room is short.
+    /// checkpoints. Call it any number of times a request. Lack of room is no error: the outcome
+    /// tells. Throws invalid_argument or contract_violation if the arguments contradict the lease
+    /// (the last 64 tokens before it are compared). Then, and if a copy throws, only the clock has
+    /// changed, victims have gone, and an edge may have been split and merged again. O(new tokens +
+    /// depth), O(log N) a victim, O(depth + pages held) a lease if room is short.
     template <unlocking<Store> Unlocked = copy_at_once>
     commit_outcome commit(lease const& held, std::span<Token const> tokens,
                           computed const& brought = {}, stream const& on = base::unnamed(),
@@ -174,18 +173,19 @@ public:
         auto use = threads_.writing("commit");
         lease_record& r = record_of(held);
         streams_.note_commit(entries_, r, held.id_, on);
-        commit_operation<entries_type, Token> operation{entries_, leases_, r, tokens, brought};
-        commit_outcome const outcome =
-            operation.run(on, outside(use, unlocked, [this] { this->note_peak(); }));
+        commit_operation<entries_type, Token> work{entries_, leases_, r, tokens, brought};
+        auto const shown = attendant_.before_commit(r, tokens, brought, entries_);
+        auto const outcome = work.run(on, outside(use, unlocked, [this] { this->note_peak(); }));
         count_commit(entries_, outcome);
         this->note_peak();
+        attendant_.after_commit(shown, r, tokens, entries_, admission_);
         return outcome;
     }
 
 protected:
     friend lease;
-    using base::threads_;
-
+    using base::attendant_, base::threads_;
+    using base::base;
     [[nodiscard]] lease_record const& record(lease const& l) const {
         if (l && l.cache_ != this) throw contract_violation{"the lease is of another cache"};
         return l.record();

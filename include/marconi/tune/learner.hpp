@@ -85,8 +85,8 @@ public:
     /// What a commit that is to be made shows of its request, if there is anything to learn.
     template <class Entries>
     [[nodiscard]] std::optional<replay_request<Token>>
-    shown_by(cache::lease_record const& lease, std::span<Token const> tokens,
-             cache::computed const& brought, Entries const& entries) noexcept {
+    before_commit(cache::lease_record const& lease, std::span<Token const> tokens,
+                  cache::computed const& brought, Entries const& entries) noexcept {
         std::optional<replay_request<Token>> shown;
         guarded([&] { shown = request_shown(lease, tokens, brought, entries); });
         return shown;
@@ -95,8 +95,9 @@ public:
     /// Learns from what a commit showed, once it is made, and tells the policies.
     /// O(tokens + depth).
     template <class Entries>
-    void learn_from(std::optional<replay_request<Token>> const& shown, Entries const& entries,
-                    learned_or_gdsf& rule, Admission& admission) noexcept {
+    void after_commit(std::optional<replay_request<Token>> const& shown, cache::lease_record const&,
+                      std::span<Token const>, Entries& entries, Admission& admission) noexcept {
+        learned_or_gdsf& rule = entries.eviction();
         guarded([&] {
             if (!shown) return;
             bool const seen = shadow_->ask(*shown, entries.now());
@@ -123,14 +124,15 @@ public:
         if (!shadow_) trials_.restore(admission);
     }
 
-    void clear(scope const& in) noexcept {
+    /// The counting caches forget, too. What was learned stays.
+    void cleared(scope const& in) noexcept {
         guarded([&] {
             shadow_->clear(in);
             trials_.clear(in);
             if (duel_) duel_->clear(in);
         });
     }
-    void clear() noexcept {
+    void cleared() noexcept {
         guarded([&] {
             shadow_->clear();
             trials_.clear();

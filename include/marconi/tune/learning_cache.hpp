@@ -3,7 +3,6 @@
 #include <marconi/cache/observer.hpp>
 #include <marconi/cache/options.hpp>
 #include <marconi/cache/prefix_cache.hpp>
-#include <marconi/cache/unlocked.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/concepts.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>
@@ -12,7 +11,6 @@
 #include <marconi/tune/learning_report.hpp>
 
 #include <cstdint>
-#include <span>
 #include <utility>
 
 namespace marconi::tune {
@@ -32,65 +30,38 @@ namespace marconi::tune {
 /// each (admission_trial), which show what these checkpoints save. Each takes O(tokens), about as
 /// much as a whole request's commit; see learning_options for the memory. Requests are seen in the
 /// order in which their prompts complete. A request whose prompt no commit completes is not seen,
-/// nor one that is not counted, nor evict(). commit() and clear() hide prefix_cache's: call them on
-/// this class, since nothing is learned through a reference to its base.
+/// nor one that is not counted, nor evict(). What a commit taught takes effect with the next one.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           class Observer = cache::no_observer, token Token = std::int32_t>
-class learning_cache
-    : public cache::prefix_cache<Store, Admission, learned_or_gdsf, Observer, Token> {
-    using base = cache::prefix_cache<Store, Admission, learned_or_gdsf, Observer, Token>;
+class learning_cache : public cache::prefix_cache<Store, Admission, learned_or_gdsf, Observer,
+                                                  Token, learner<Admission, Token>> {
+    using base = cache::prefix_cache<Store, Admission, learned_or_gdsf, Observer, Token,
+                                     learner<Admission, Token>>;
 
 public:
-    using typename base::lease;
-    using typename base::stream;
-
     /// Throws invalid_argument for options out of range.
     explicit learning_cache(Store store, cache::cache_options options = {},
                             learning_options learning = {}, Admission admission = Admission{},
                             Observer observer = Observer{})
-        : base{std::move(store), options, admission, learned_or_gdsf{}, std::move(observer)},
-          learner_{learning, this->store(), options, std::move(admission)} {}
-
-    /// As prefix_cache::commit. What was learned takes effect with the next one.
-    template <cache::unlocking<Store> Unlocked = cache::copy_at_once>
-    cache::commit_outcome
-    commit(lease const& held, std::span<Token const> tokens, cache::computed const& brought = {},
-           stream const& on = base::unnamed(), Unlocked const& unlocked = {}) {
-        auto const shown = [&] {
-            auto const use = this->threads_.reading("commit");
-            return learner_.shown_by(this->record(held), tokens, brought, this->internals());
-        }();
-        cache::commit_outcome const outcome = base::commit(held, tokens, brought, on, unlocked);
-        auto const use = this->threads_.writing("commit");
-        learner_.learn_from(shown, this->internals(), this->eviction(), this->admission());
-        return outcome;
-    }
-
-    /// As prefix_cache::clear; the counting caches forget, too. What was learned stays.
-    void clear(scope const& in) {
-        base::clear(in);
-        auto const use = this->threads_.writing("clear");
-        learner_.clear(in);
-    }
-    void clear() {
-        base::clear();
-        auto const use = this->threads_.writing("clear");
-        learner_.clear();
-    }
+        : base{std::move(store),
+               options,
+               admission,
+               learned_or_gdsf{},
+               std::move(observer),
+               [&](Store const& at) {
+                   return learner<Admission, Token>{learning, at, options, admission};
+               }} {}
 
     /// What there was to learn from, and what came of it. O(1).
     [[nodiscard]] learning_report learning() const {
         auto const use = this->threads_.reading("learning");
-        return learner_.report();
+        return this->attendant_.report();
     }
     /// Whether victims are chosen by what was learned; if not, greedy-dual chooses them.
     [[nodiscard]] bool rules_by_odds() const {
         auto const use = this->threads_.reading("rules_by_odds");
         return this->eviction().in_charge() == policy::rival::first;
     }
-
-private:
-    learner<Admission, Token> learner_;
 };
 
 } // namespace marconi::tune

@@ -1,6 +1,8 @@
 #pragma once
 
 #include <marconi/cache/lease_record.hpp>
+#include <marconi/cache/outcome.hpp>
+#include <marconi/cache/stats.hpp>
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/policy/concepts.hpp>
@@ -56,21 +58,34 @@ public:
         if (thread_.joinable()) thread_.join();
     }
 
-    /// Whether committed() is still to be called.
-    [[nodiscard]] bool listens() const { return report_.state < tuning_state::replaying; }
-
-    /// A commit was made; `contended` says that something was evicted for want of room by now.
+    /// What a commit that is to be made is, if there is still something to log.
+    template <class Entries>
+    [[nodiscard]] std::optional<commit_facts>
+    before_commit(cache::lease_record const& lease, std::span<Token const> tokens,
+                  cache::computed const& brought, Entries& entries) noexcept {
+        adopt(entries.eviction());
+        if (!listens() || !lease.match().counted) return std::nullopt;
+        return commit_facts{
+            .first = lease.offered == 0,
+            .ended = ends_resumable(lease, token_count{tokens.size()}, brought.checkpoints),
+            .from = token_count{lease.position}};
+    }
     /// O(new tokens); with `deterministic`, the commit that closes the window replays it.
-    void committed(cache::lease_record const& lease, std::span<Token const> tokens,
-                   commit_facts commit, bool contended) noexcept {
-        guarded([&] {
-            if (report_.state == tuning_state::waiting && contended) open_window();
-            bool const kept = log_->record(lease, tokens, commit);
-            note_log();
-            if (report_.state == tuning_state::recording &&
-                (!kept || report_.requests_logged >= report_.window))
-                close_window();
-        });
+    template <class Entries>
+    void after_commit(std::optional<commit_facts> const& commit, cache::lease_record const& lease,
+                      std::span<Token const> tokens, Entries& entries, Admission const&) noexcept {
+        if (!commit) return;
+        auto const& counts = entries.counts();
+        bool const contended = counts.evictions() > counts.evictions(cache::eviction_reason::clear);
+        if (listens()) // another commit may have closed the window meanwhile
+            log(lease, tokens, *commit, contended);
+        adopt(entries.eviction());
+    }
+
+    /// Takes the alpha chosen over into the policy, once: in the first call after the replays are
+    /// done. O(1).
+    void adopt(Eviction& policy) noexcept {
+        if (auto const alpha = poll()) policy.set_alpha(*alpha);
     }
 
     /// Entries of a scope, or of all, were cleared. An open window ignores it.
@@ -87,17 +102,6 @@ public:
         note_log();
     }
 
-    /// The alpha chosen, once: by the first call after the replays are done. O(1).
-    [[nodiscard]] std::optional<double> poll() noexcept {
-        if (report_.state != tuning_state::replaying || !replayed_.load(std::memory_order_acquire))
-            return std::nullopt;
-        wait(); // the thread has nothing left to do
-        report_.replays = std::move(result_.replays);
-        report_.replay_time = result_.time;
-        finish(std::move(result_.failure));
-        return report_.alpha;
-    }
-
     /// Blocks until replays that are under way are done.
     void wait() noexcept {
         if (thread_.joinable()) thread_.join();
@@ -111,6 +115,32 @@ private:
         std::chrono::nanoseconds time{};
         std::string failure;
     };
+
+    /// Whether commits are still to be logged.
+    [[nodiscard]] bool listens() const { return report_.state < tuning_state::replaying; }
+
+    /// `contended` says that something was evicted for want of room by now.
+    void log(cache::lease_record const& lease, std::span<Token const> tokens, commit_facts commit,
+             bool contended) noexcept {
+        guarded([&] {
+            if (report_.state == tuning_state::waiting && contended) open_window();
+            bool const kept = log_->record(lease, tokens, commit);
+            note_log();
+            if (report_.state == tuning_state::recording &&
+                (!kept || report_.requests_logged >= report_.window))
+                close_window();
+        });
+    }
+
+    [[nodiscard]] std::optional<double> poll() noexcept {
+        if (report_.state != tuning_state::replaying || !replayed_.load(std::memory_order_acquire))
+            return std::nullopt;
+        wait(); // the thread has nothing left to do
+        report_.replays = std::move(result_.replays);
+        report_.replay_time = result_.time;
+        finish(std::move(result_.failure));
+        return report_.alpha;
+    }
 
     void open_window() {
         report_.state = tuning_state::recording;

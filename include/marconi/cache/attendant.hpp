@@ -1,0 +1,34 @@
+#pragma once
+
+#include <marconi/core/types.hpp>
+
+namespace marconi::cache {
+
+/// An attendant is told by the cache itself of every commit, before and after it is made, and of
+/// what is cleared. It may change the policies' parameters, and must not throw. Caches that learn
+/// from their requests are made of one (tune/).
+///
+///   before_commit(lease, tokens, brought, entries)   what it returns is given back to it:
+///   after_commit(that, lease, tokens, entries, admission)   unless the commit threw
+///   cleared(scope), cleared()
+///
+/// This is the default: it attends to nothing, at no cost.
+struct no_attendant {
+    struct maker {
+        template <class Store>
+        no_attendant operator()(Store const&) const noexcept {
+            return {};
+        }
+    };
+    struct nothing {};
+    template <class... Facts>
+    nothing before_commit(Facts const&...) const noexcept {
+        return {};
+    }
+    template <class... Facts>
+    void after_commit(nothing, Facts const&...) const noexcept {}
+    void cleared(scope const&) const noexcept {}
+    void cleared() const noexcept {}
+};
+
+} // namespace marconi::cache
