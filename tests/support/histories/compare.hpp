@@ -74,27 +74,33 @@ private:
     [[nodiscard]] bool is_cut_off(marconi::node_id id) const {
         return tree_[id].payload.forgotten != 0;
     }
-    /// What was cut off is told apart by the leases that hold it, or what was cut off below it.
-    void find_cut_off(std::map<std::uint32_t, int> const& slots) {
+    /// Visits each lease, and what it should be.
+    template <class Visit>
+    void each_lease(std::map<std::uint32_t, int> const& slots, Visit const& visit) const {
         auto const& leases = cache_.leases();
         for (std::uint32_t i = 0; i < leases.slots(); ++i) {
             marconi::cache::lease_id const id{i};
             if (!leases.live(id)) continue;
-            auto const& l = leases[id];
             auto const slot = slots.find(i);
             if (slot == slots.end()) throw disagreement{"a lease of no request"};
-            reference::lease const& r = right_.leases.at(slot->second);
-            auto const note = [&](marconi::node_id at, std::optional<path> right) {
-                while (at && right && is_cut_off(at)) {
-                    at = top_of(at);
-                    letters_[at.value()] = (*right)[0];
-                    at = tree_[at].parent;
-                    right = right_.cut_off.at((*right)[0]);
-                }
-            };
+            visit(leases[id], right_.leases.at(slot->second));
+        }
+    }
+
+    /// What was cut off is told apart by the leases that hold it, or what was cut off below it.
+    void find_cut_off(std::map<std::uint32_t, int> const& slots) {
+        auto const note = [&](marconi::node_id at, std::optional<path> right) {
+            while (at && right && is_cut_off(at)) {
+                at = top_of(at);
+                letters_[at.value()] = (*right)[0];
+                at = tree_[at].parent;
+                right = right_.cut_off.at((*right)[0]);
+            }
+        };
+        each_lease(slots, [&](marconi::cache::lease_record const& l, reference::lease const& r) {
             note(l.kv_pinned ? l.node : marconi::node_id{}, r.stands);
             note(l.checkpoint_node, r.holds);
-        }
+        });
     }
     [[nodiscard]] marconi::node_id top_of(marconi::node_id id) const {
         while (!tree_.is_detached(id))
@@ -189,15 +195,8 @@ private:
     }
 
     void compare_leases(std::map<std::uint32_t, int> const& slots) {
-        auto const& leases = cache_.leases();
-        agree("leases", leases.size(), right_.leases.size());
-        for (std::uint32_t i = 0; i < leases.slots(); ++i) {
-            marconi::cache::lease_id const id{i};
-            if (!leases.live(id)) continue;
-            auto const& l = leases[id];
-            auto const slot = slots.find(i);
-            if (slot == slots.end()) throw disagreement{"a lease of no request"};
-            reference::lease const& r = right_.leases.at(slot->second);
+        agree("leases", cache_.leases().size(), right_.leases.size());
+        each_lease(slots, [&](marconi::cache::lease_record const& l, reference::lease const& r) {
             agree("whether a lease has a number", l.request != 0, r.counted);
             agree("a lease's position", l.position, r.position);
             agree("a lease's KV pinned", l.kv_pinned, r.stands.has_value());
@@ -209,7 +208,7 @@ private:
             if (!r.pages.empty()) agree("first block", l.first_block, r.first_block);
             same_pages(l.pages, r.pages);
             same_pages(l.replaced, r.replaced);
-        }
+        });
     }
 
     void compare_candidates() {
