@@ -127,7 +127,7 @@ StateView = _record("StateView", [
 Captured = _record("Captured", [("position", c_uint64), ("state", StateView)])
 Outcome = _record("Outcome", _counts(
     "position stored_tokens declined_tokens stored_checkpoints known_checkpoints"
-    " declined_checkpoints evicted_entries evicted_bytes"))
+    " declined_checkpoints evicted_entries evicted_bytes forgotten"))
 Holdings = _record("Holdings", _counts("tokens kv_bytes checkpoint_bytes nodes checkpoints"))
 Stats = _record("Stats", [
     *_counts("requests hits abandoned tokens_asked tokens_matched tokens_resumed"),

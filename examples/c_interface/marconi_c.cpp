@@ -397,7 +397,8 @@ int marconi_commit(marconi_lease* lease, int32_t const* tokens, size_t count,
                                    .known_checkpoints = done.known_checkpoints,
                                    .declined_checkpoints = done.declined_checkpoints,
                                    .evicted_entries = done.evicted_entries,
-                                   .evicted_bytes = done.evicted_bytes.value()};
+                                   .evicted_bytes = done.evicted_bytes.value(),
+                                   .forgotten = done.forgotten};
     });
 }
 

@@ -304,6 +304,8 @@ typedef struct marconi_outcome {
     uint64_t stored_tokens, declined_tokens;
     uint64_t stored_checkpoints, known_checkpoints, declined_checkpoints;
     uint64_t evicted_entries, evicted_bytes;
+    uint64_t forgotten; /* 1 if the lease goes on from what was forgotten: nobody finds what it
+                         * stores, and its states are declined */
 } marconi_outcome;
 
 /* Publishes the tokens that went through the model, those of earlier commits included, and states

@@ -6,6 +6,8 @@
 
 #include <support/crowd.hpp>
 
+#include <algorithm>
+#include <cstddef>
 #include <string>
 #include <vector>
 
@@ -15,7 +17,11 @@ namespace {
 
 template <class Cache>
 byte_count forget(Cache& cache, sequence const& tokens, std::uint64_t from, scope const& in = {}) {
-    return cache.forget(in, tokens, token_count{from});
+    byte_count const used = cache.holds().used, evicted = cache.stats().bytes_evicted;
+    byte_count const freed = cache.forget(in, tokens, token_count{from});
+    CHECK(used - cache.holds().used == freed);
+    CHECK(cache.stats().bytes_evicted - evicted == freed);
+    return freed;
 }
 template <class Cache>
 byte_count forget(Cache& cache, std::string_view letters, std::uint64_t from) {
@@ -96,6 +102,8 @@ TEST_CASE("a lease goes on with what was forgotten, which goes with the last one
         CHECK(outcome.stored_tokens == 3_tokens);
         CHECK(outcome.stored_checkpoints == 0);
         CHECK(outcome.declined_checkpoints == 1);
+        CHECK(outcome.forgotten);
+        CHECK(cache.stats().declined_commits == 0); // there was room
         CHECK(one.position() == 13_tokens);
         CHECK(cache.block_table(one).size() == 13);
         CHECK(look(cache, "0123456789abc").matched == 6);
@@ -131,6 +139,53 @@ TEST_CASE("a lease goes on with what was forgotten, which goes with the last one
     CHECK_SOUND(cache);
     cache.clear();
     CHECK(pages_used(cache) == 0);
+}
+
+TEST_CASE("what merges since its neighbour was forgotten counts as free, too") {
+    small_cache cache{room_for(attention_only(), 100, 4)};
+    serve(cache, "012345abcd");
+    serve(cache, "012345wxyz"); // both have a page of their own for tokens 4 to 7
+    CHECK(forget(cache, "012345abcd", 6) == 2 * 4 * one_page);
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("states let go of after they were forgotten cost no more for what hangs below them") {
+    small_cache cache{room_for(hybrid(), 4000)};
+    std::vector<small_cache::lease> leases;
+    for (std::size_t i = 1; i <= 60; ++i) {
+        serve(cache, numbered(1, 10 * i));
+        leases.push_back(acquire(cache, numbered(1, 10 * i) + numbered(2, 1)));
+    }
+    CHECK(forget(cache, numbered(1, 600), 0) == 0_B);
+    std::uint64_t const ripple = cache.stats().largest_ripple;
+    for (auto& lease : leases) {
+        lease.let_go_checkpoint();
+        CHECK_SOUND(cache);
+    }
+    CHECK(cache.stats().largest_ripple == ripple);
+    CHECK(pages_used(cache) == 600);
+    leases.clear();
+    CHECK(pages_used(cache) == 0);
+}
+
+TEST_CASE("a lease that has right pages of its own keeps them, instead of what was forgotten") {
+    using host_cache = cache::prefix_cache<memory::host_store>;
+    support::set_up<host_cache> s{support::attention_model(), 4, 1_MiB};
+    sequence const all = support::numbers(16);
+    support::request<host_cache> right{s.cache, s.model, all}, wrong{s.cache, s.model, all};
+    wrong.commit([] {});
+    for (page_id const page : s.cache.block_table(wrong.lease()))
+        std::ranges::fill(s.cache.store().page(page), std::byte{0xAA});
+    REQUIRE(right.write_in_place(16));
+    CHECK(right
+              .commit(
+                  16, {}, [] {}, true)
+              .stored_tokens == 0_tokens);
+    CHECK(right.reads_right());
+    s.cache.forget({}, all, 0_tokens);
+    CHECK(s.cache.deduplicate(right.lease()) == 0_B);
+    CHECK(right.reads_right());
+    s.check();
 }
 
 TEST_CASE("a plan made before is stale if it would use what was forgotten") {

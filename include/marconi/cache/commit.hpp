@@ -141,6 +141,7 @@ private:
             work_.entries.unpin_checkpoint(std::exchange(work_.lease.checkpoint_node, {}));
         work_.lease.position = work_.end;
         work_.outcome.position = token_count{work_.end};
+        work_.outcome.forgotten = work_.is_forgotten();
     }
 
     /// A copying lease goes on in the unfilled slots of its last block, so that of its pages it

@@ -57,7 +57,7 @@ protected:
         checkpoint_pages_ -= pages.size();
         checkpoints_.remove(std::exchange(payload.checkpoint, {}));
         payload.in_answer = 0;
-        change_resume_above(id, payload.resume_above);
+        if (!payload.forgotten) change_resume_above(id, payload.resume_above);
     }
 
     /// Removes a leaf without a checkpoint, and settles the node above it.

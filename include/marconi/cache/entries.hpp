@@ -22,7 +22,9 @@ namespace marconi::cache {
 ///   - an unpinned node with one child and no checkpoint does not exist: it merged into the child;
 ///   - a leaf owns a page or a checkpoint, or is pinned;
 ///   - the policy ranks exactly the candidates (while awaits_ranking(), not all of them), by facts
-///     that are true.
+///     that are true;
+///   - what was forgotten is pinned, or leads to what is; its states are pinned, it is no
+///     candidate, and its top, which is detached, pins the KV of the node above.
 ///
 /// noexcept functions cannot fail: where a merge cannot get the memory to join two edges, the node
 /// stays, as a candidate that frees one page at most.
@@ -99,15 +101,12 @@ public:
         node_id const above = inside ? this->split(top, position) : tree_[top].parent;
         this->pin_kv(above);
         evict_all(found, eviction_reason::clear);
-        top = tree_.child(above, first); // it may have merged with what was below
-        if (!top) return this->unpin_kv(above);
-        for (node_ref const ref : found)
-            if (tree_.live(ref)) mark_forgotten(ref.id);
-        tree_.detach(top); // the pin is its own from here on
-        this->rerank(above);
         std::uint64_t const before = store_.pages().used();
-        for (node_ref const ref : found)
-            if (tree_.live(ref)) settle(ref.id);
+        top = tree_.child(above, first); // it may have merged with what was below
+        if (top)
+            cut_off(top, found);
+        else
+            this->unpin_kv(above);
         count_freed_since(before);
     }
 
@@ -116,6 +115,15 @@ private:
     [[nodiscard]] bool is_ranked(node_id id) const {
         return id && id.value() < tree_.slots() && tree_.live(id) &&
                tree_[id].payload.ranked_pages != base::entry_type::unranked;
+    }
+    /// The node above is pinned for it.
+    void cut_off(node_id top, std::span<node_ref const> found) noexcept {
+        for (node_ref const ref : found)
+            if (tree_.live(ref)) mark_forgotten(ref.id);
+        tree_.detach(top);
+        this->rerank(tree_[top].parent);
+        for (node_ref const ref : found)
+            if (tree_.live(ref)) settle(ref.id);
     }
     void mark_forgotten(node_id id) noexcept {
         auto& n = tree_[id];

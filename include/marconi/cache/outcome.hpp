@@ -33,12 +33,16 @@ struct commit_outcome {
     token_count declined_tokens; ///< left out, for lack of room
     std::uint32_t stored_checkpoints = 0;
     std::uint32_t known_checkpoints = 0; ///< were stored already, and are still
-    /// Left out for lack of room; or stored already, and evicted to make room for the others.
+    /// Left out for lack of room; stored already, and evicted to make room for the others; or
+    /// forgotten.
     std::uint32_t declined_checkpoints = 0;
     std::uint64_t evicted_entries = 0; ///< to make room
     byte_count evicted_bytes;
+    /// The lease goes on from what was forgotten: nobody finds what it stores, so that `position`
+    /// is true for itself alone, and its states are left out.
+    bool forgotten = false;
 
-    /// Nothing was left out for lack of room. (A model without KV has nothing to store past the
+    /// Nothing was left out. (A model without KV has nothing to store past the
     /// last state: there `position` may be less than what was brought.)
     [[nodiscard]] bool complete() const {
         return declined_tokens == token_count{} && declined_checkpoints == 0;

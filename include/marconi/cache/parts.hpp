@@ -105,9 +105,9 @@ public:
     /// have written began at the start of a block.) From now on no match finds it, plans that would
     /// use it are stale, and others may commit the tokens anew. Leases that hold some of it go on
     /// with what they have, which goes with the last one; states that they bring there are
-    /// declined. (One that has let go of its KV brings all of its rows again.) Observers are told
-    /// that it was removed. Returns what came free at once. O(tokens + nodes forgotten). Throws
-    /// invalid_argument unless `from` is less than the tokens.
+    /// declined, and deduplicate() gives nothing back. (One that has let go of its KV brings all of
+    /// its rows again.) Observers are told that it was removed. Returns what came free at once.
+    /// O(tokens + nodes forgotten). Throws invalid_argument unless `from` is less than the tokens.
     byte_count forget(scope const& in, std::span<Token const> tokens, token_count from) {
         auto const use = threads_.writing("forget");
         return forget_past(entries_, in, tokens, from);

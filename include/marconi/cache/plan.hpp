@@ -33,10 +33,10 @@ struct match_options {
     /// a model has no KV, the cache knows no tokens past its last checkpoint.)
     std::optional<token_count> state_at = {};
     /// False for what nobody asked for: to load, to prefetch, to save. No figure of stats() but
-    /// those of commits has it, whoever learns from requests is not shown it, and what it finds
-    /// keeps its weight, uses and last use: nothing was reused. (But KV that it gives a checkpoint
-    /// is used, or that would be the next to go.) The clock ticks, so that what it put in last is
-    /// the youngest.
+    /// those of commits, reserves and evictions has it, whoever learns from requests is not shown
+    /// it, and what it finds keeps its weight, uses and last use: nothing was reused. (But KV that
+    /// it gives a checkpoint is used, or that would be the next to go.) The clock ticks, so that
+    /// what it put in last is the youngest.
     bool counted = true;
 };
 

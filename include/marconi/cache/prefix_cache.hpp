@@ -81,7 +81,7 @@ public:
         auto const use = threads_.writing("acquire");
         check_plan(plan, identity_);
         if (!still_there(entries_, plan.match)) {
-            note_stale(entries_);
+            note_stale(entries_, plan.match);
             return {};
         }
         leases_.reserve(1);

@@ -77,6 +77,8 @@ void close_kv(Entries& entries, Streams& streams, lease_record& lease, lease_id 
 template <class Entries, class Streams>
 byte_count drop_whole_blocks(Entries& entries, Streams& streams, lease_record& lease,
                              lease_id id) noexcept {
+    if (lease.kv_pinned && entries.tree()[lease.node].payload.forgotten)
+        return {}; // its own may be right, and the path's are not
     auto& pool = entries.store().pages();
     std::uint32_t const first = lease.first_block;
     std::uint32_t const whole = lease.position / entries.store().layout().block_tokens();

@@ -179,9 +179,9 @@ inline void check_plan(request_plan const& plan, std::uint64_t cache) {
 }
 
 template <class Entries>
-void note_stale(Entries& entries) {
+void note_stale(Entries& entries, match_result const& match) {
     entries.advance_clock();
-    ++entries.counts().stale;
+    entries.counts().stale += match.counted;
 }
 
 template <class Entries>
@@ -202,7 +202,7 @@ template <class Entries>
 void count_commit(Entries& entries, commit_outcome const& outcome) {
     counters& c = entries.counts();
     ++c.commits;
-    c.declined_commits += !outcome.complete();
+    c.declined_commits += !outcome.complete() && !outcome.forgotten;
     c.tokens_stored += outcome.stored_tokens;
     c.checkpoints_stored += outcome.stored_checkpoints;
 }

@@ -8,7 +8,8 @@
 
 namespace marconi::cache {
 
-/// Why something was evicted: for room that commit or reserve wanted, by evict(), or by clear().
+/// Why something was evicted: for room that commit or reserve wanted, by evict(), or by clear()
+/// and forget() (which also lets go, uncounted, of what was forgotten and pinned, with its pins).
 enum class eviction_reason { commit, reserve, on_demand, clear };
 inline constexpr std::size_t eviction_reasons = 4;
 
@@ -88,7 +89,7 @@ struct occupancy {
     std::uint64_t checkpoint_count = 0;
     std::uint64_t candidates = 0; ///< for eviction
     std::uint64_t leases = 0;
-    std::uint64_t scopes = 0;
+    std::uint64_t scopes = 0; ///< those included in which only leases have a place
     byte_count metadata; ///< host memory of tree and checkpoint table, tokens and page ids included
 };
 

@@ -108,7 +108,8 @@ public:
         });
     }
 
-    /// Whether detach() has taken a node, which knows its parent still, out of that one's list.
+    /// Whether detach() has taken a node, which knows its parent still, out of that one's list. It
+    /// is its own previous sibling then.
     [[nodiscard]] bool is_detached(node_id id) const { return nodes_[id].previous_sibling == id; }
 
     [[nodiscard]] child_table const& children() const { return children_; }

@@ -18,7 +18,7 @@ struct node {
     node_id parent;
     node_id first_child;
     node_id next_sibling;
-    node_id previous_sibling;
+    node_id previous_sibling; ///< itself, if it is detached
     Payload payload{};
 
     [[nodiscard]] std::uint32_t start() const { return depth - length; }

@@ -29,10 +29,16 @@ namespace marconi::memory {
 /// forgets the states that were captured and not saved.
 ///
 /// A rank that fails to carry out an order may try again. If it goes on without, by start_after(),
-/// its request must end; and what a save was for, the index believes to be here: forget() what is
-/// past its kv_begin, or past the token before its first state if that is less, before anybody else
-/// opens a request. Or start afresh: release all leases, clear() the cache and, when the ranks have
-/// no orders in hand, call start_after() on each with the relay_store's last_order().
+/// the index believes to be here what is not. Before anybody else opens a request, forget()
+///
+///   - after a save: what is past kv_begin, if it has KV, or past the token before its first state,
+///     whichever is less;
+///   - after a load or a copy_block: all that its request has committed, and from the start of the
+///     block that it resumed inside;
+///
+/// and end that request, and others that resumed past there. Or start afresh: release all leases,
+/// clear() the cache and, when the ranks have no orders in hand, call start_after() on each with
+/// the relay_store's last_order().
 template <store Store>
 class rank_memory {
 public:

@@ -434,6 +434,7 @@ private:
         agree("known_checkpoints", outcome.known_checkpoints, right.known_checkpoints);
         agree("declined_checkpoints", outcome.declined_checkpoints, right.declined_checkpoints);
         agree("evicted_entries", outcome.evicted_entries, right.evicted_entries);
+        agree("forgotten", outcome.forgotten, right.forgotten);
         agree("evicted_bytes", outcome.evicted_bytes.value(), right.evicted_bytes.value());
         agree("position", o.lease.position().value(), right.position.value());
         o.committed = true;

@@ -105,7 +105,7 @@ public:
         bool const there = it != nodes.end() && it->second.tag == m.tag;
         bool const by_checkpoint = needs_checkpoint() && !m.by_own_state;
         if (m.resumable > 0 && (!there || (by_checkpoint && !it->second.checkpoint))) {
-            ++counts.stale;
+            counts.stale += m.counted;
             return false;
         }
         lease l{.scope = m.prompt[0],
@@ -177,7 +177,7 @@ public:
         lease& l = leases.at(slot);
         std::uint32_t const whole = l.position / block();
         bool const has_whole = !l.pages.empty() && whole > l.first_block;
-        if (!l.stands || (!has_whole && l.replaced.empty())) return {};
+        if (!l.stands || (!has_whole && l.replaced.empty()) || is_cut_off(*l.stands)) return {};
         std::uint64_t const before = used();
         while (!l.pages.empty() && l.first_block < whole) {
             l.pages.erase(l.pages.begin());
@@ -258,7 +258,7 @@ public:
         working.reset();
         std::uint64_t const held = used();
         settle();
-        if (any) counts.bytes_evicted += layout->page_bytes() * (held - used());
+        counts.bytes_evicted += layout->page_bytes() * (held - used());
         return counts.bytes_evicted - before;
     }
 

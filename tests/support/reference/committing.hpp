@@ -81,7 +81,8 @@ protected:
         settle();
         l.committed |= depth_of(tokens) > 0;
         ++counts.commits;
-        counts.declined_commits += !outcome.complete();
+        outcome.forgotten = is_cut_off(tokens);
+        counts.declined_commits += !outcome.complete() && !outcome.forgotten;
         counts.tokens_stored += outcome.stored_tokens;
         counts.checkpoints_stored += outcome.stored_checkpoints;
         return outcome;
