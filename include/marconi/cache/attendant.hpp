@@ -8,12 +8,13 @@ namespace marconi::cache {
 /// what is cleared. It may change the policies' parameters, and must not throw. Caches that learn
 /// from their requests are made of one (tune/).
 ///
-///   before_commit(lease, tokens, brought, entries)   what it returns is given back to it:
-///   after_commit(that, lease, tokens, entries, admission)   unless the commit threw
+///   shown = before_commit(lease, tokens, brought, entries)
+///   after_commit(shown, lease, tokens, entries, admission)    unless the commit threw
 ///   cleared(scope), cleared()
 ///
 /// This is the default: it attends to nothing, at no cost.
 struct no_attendant {
+    /// Makes it, for a cache on any store.
     struct maker {
         template <class Store>
         no_attendant operator()(Store const&) const noexcept {
