@@ -167,7 +167,7 @@ tally serve(cache_type& cache, std::span<token_list const> prompts) {
     tally sum;
     for (token_list const& prompt : prompts) {
         token_count const end{prompt.size()};
-        working_memory memory{prompt.size()}, from_scratch{prompt.size()};
+        working_memory memory{prompt.size()};
         auto const lease = cache.open({}, prompt);
         cache.restore(lease, memory.kv(), memory.state());
         std::vector wanted(lease.capture_at().begin(), lease.capture_at().end());
@@ -177,8 +177,7 @@ tally serve(cache_type& cache, std::span<token_list const> prompts) {
 
         sum.asked += end;
         sum.resumed += lease.resume_at();
-        from_scratch.prefill(prompt, 0, {});
-        sum.right = sum.right && memory.holds_the_same_as(from_scratch);
+        sum.right = sum.right && memory.is_right_for(prompt);
     }
     return sum;
 }

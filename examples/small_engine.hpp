@@ -76,8 +76,11 @@ public:
         }
         return copies;
     }
-    [[nodiscard]] bool holds_the_same_as(working_memory const& other) const {
-        return kv_ == other.kv_ && state_ == other.state_;
+    /// Whether it holds what these tokens leave here if all are processed.
+    [[nodiscard]] bool is_right_for(token_list const& tokens) const {
+        working_memory from_scratch{kv_.size() / 64};
+        from_scratch.prefill(tokens, 0, {});
+        return kv_ == from_scratch.kv_ && state_ == from_scratch.state_;
     }
 
 private:

@@ -191,9 +191,7 @@ void serve(two_tiers& cache, token_list const& prompt, tally& sum) {
     auto const copies = memory.prefill(prompt, begin.value(), wanted);
     cache.commit(held, prompt, {.kv = memory.kv(), .checkpoints = copies.captured()});
 
-    working_memory from_scratch{prompt.size()};
-    from_scratch.prefill(prompt, 0, {});
-    sum.right = sum.right && memory.holds_the_same_as(from_scratch);
+    sum.right = sum.right && memory.is_right_for(prompt);
 }
 
 } // namespace

@@ -25,9 +25,7 @@ public:
         faults_ = index::audit(tree_);
         if (!faults_.empty()) return faults_; // the rest would follow broken links
         count_leases();
-        for (std::uint32_t i = 0; i < tree_.slots(); ++i) // what was cut off pins what is above it
-            if (tree_.live(node_id{i}) && tree_.is_detached(node_id{i}))
-                ++kv_pins_[tree_[node_id{i}].parent.value()];
+        count_detached();
         for (std::uint32_t i = 0; i < tree_.slots(); ++i)
             if (tree_.live(node_id{i})) check_node(node_id{i});
         check_pages();
@@ -72,6 +70,13 @@ private:
         }
     }
 
+    /// What was forgotten pins what is above it.
+    void count_detached() {
+        for (std::uint32_t i = 0; i < tree_.slots(); ++i)
+            if (tree_.live(node_id{i}) && tree_.is_detached(node_id{i}))
+                ++kv_pins_[tree_[node_id{i}].parent.value()];
+    }
+
     void check_node(node_id id) {
         auto const& n = tree_[id];
         auto const& payload = n.payload;
@@ -105,7 +110,7 @@ private:
         }
         auto const& above = tree_[n.parent];
         if (payload.forgotten != (above.payload.forgotten || tree_.is_detached(id)))
-            fault(name(id) + ": cut off or not");
+            fault(name(id) + ": forgotten or not");
         if (payload.forgotten) return check_forgotten(id);
         expect(payload.resume_above,
                above.is_root() || above.payload.checkpoint ? above.depth
@@ -114,13 +119,13 @@ private:
         check_rank(id);
     }
 
-    /// What was cut off stays only for pins, saves nothing, and is no candidate.
+    /// What was forgotten stays only for pins, saves nothing, and is no candidate.
     void check_forgotten(node_id id) {
         auto const& payload = tree_[id].payload;
         if (payload.checkpoint && payload.checkpoint_pins == 0)
-            fault(name(id) + ": a state cut off and not pinned");
+            fault(name(id) + ": a state forgotten and not pinned");
         if (tree_[id].is_leaf() && payload.kv_pins == 0 && payload.checkpoint_pins == 0)
-            fault(name(id) + ": cut off, and nobody needs it");
+            fault(name(id) + ": forgotten, and nobody needs it");
         check_rank(id);
     }
 

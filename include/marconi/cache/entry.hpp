@@ -17,7 +17,7 @@ struct entry {
     std::uint32_t kv_pins = 0;
     std::uint32_t checkpoint_pins : 30 = 0;
     std::uint32_t in_answer : 1 = 0;       ///< see candidate_facts
-    std::uint32_t forgotten : 1 = 0;       ///< cut off: found by no match, it goes with its pins
+    std::uint32_t forgotten : 1 = 0;       ///< found by no match, it goes with its pins
     std::uint32_t ranked_pages = unranked; ///< pages evicting it would free, as told to the policy
     float weight = 1;                      ///< the largest among requests that published or used it
     History history{};

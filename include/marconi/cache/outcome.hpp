@@ -42,8 +42,8 @@ struct commit_outcome {
     /// is true for itself alone, and its states are left out.
     bool forgotten = false;
 
-    /// Nothing was left out. (A model without KV has nothing to store past the
-    /// last state: there `position` may be less than what was brought.)
+    /// Nothing was left out. (A model without KV has nothing to store past the last state: there
+    /// `position` may be less than what was brought.)
     [[nodiscard]] bool complete() const {
         return declined_tokens == token_count{} && declined_checkpoints == 0;
     }

@@ -85,7 +85,13 @@ public:
     /// Takes the alpha chosen over into the policy, once: in the first call after the replays are
     /// done. O(1).
     void adopt(Eviction& policy) noexcept {
-        if (auto const alpha = poll()) policy.set_alpha(*alpha);
+        if (report_.state != tuning_state::replaying || !replayed_.load(std::memory_order_acquire))
+            return;
+        wait(); // the thread has nothing left to do
+        report_.replays = std::move(result_.replays);
+        report_.replay_time = result_.time;
+        finish(std::move(result_.failure));
+        policy.set_alpha(report_.alpha);
     }
 
     /// Entries of a scope, or of all, were cleared. An open window ignores it.
@@ -130,16 +136,6 @@ private:
                 (!kept || report_.requests_logged >= report_.window))
                 close_window();
         });
-    }
-
-    [[nodiscard]] std::optional<double> poll() noexcept {
-        if (report_.state != tuning_state::replaying || !replayed_.load(std::memory_order_acquire))
-            return std::nullopt;
-        wait(); // the thread has nothing left to do
-        report_.replays = std::move(result_.replays);
-        report_.replay_time = result_.time;
-        finish(std::move(result_.failure));
-        return report_.alpha;
     }
 
     void open_window() {
