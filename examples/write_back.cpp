@@ -60,6 +60,7 @@ public:
         case event_kind::checkpoint_published:
             break;
         case event_kind::checkpoint_removed: {
+            if (is_unwanted(e)) break;
             evicted& one = found_.emplace_back(paths_[e.node].in, paths_[e.node].tokens);
             memory::checkpoint_transfer const state{e.position, e.pages, one.memory.state()};
             store->load({.checkpoints = {&state, 1}}, {});
@@ -69,6 +70,7 @@ public:
         case event_kind::removed: { // if it had a state, right after that
             path const gone = std::move(paths_[e.node]);
             paths_.erase(e.node);
+            if (is_unwanted(e)) break;
             if (found_.empty() || found_.back().in != gone.in ||
                 found_.back().tokens != gone.tokens)
                 found_.emplace_back(gone.in, gone.tokens);
@@ -87,6 +89,10 @@ private:
         scope in;
         token_list tokens;
     };
+    /// What was cleared or forgotten, which is to be done in the slow cache, too.
+    static bool is_unwanted(event<std::int32_t> const& e) {
+        return e.why == eviction_reason::clear;
+    }
     /// None of a scope's root, of which no event tells.
     [[nodiscard]] token_list tokens_of(node_id node) const {
         auto const found = paths_.find(node);

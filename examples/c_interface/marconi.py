@@ -28,6 +28,7 @@ FAILURES = {1: "invalid argument", 2: "contract violation", 3: "out of memory", 
 INVALID_ARGUMENT = 1
 EVENT_KINDS = ("kv_published", "checkpoint_published", "checkpoint_removed", "removed", "split",
                "merged")
+REASONS = ("commit", "reserve", "on_demand", "not_wanted")
 ALL_BUT_ONE = 2**64 - 1
 AFTER_ALL = 2**64 - 1
 
@@ -118,7 +119,7 @@ KvLayerView = _record("KvLayerView", [
 KvView = _record("KvView", [
     ("layers", POINTER(KvLayerView)), ("layer_count", c_size_t),
     ("blocks", POINTER(c_int32)), ("block_count", c_size_t),
-    *_counts("block_tokens pool_blocks")])
+    *_counts("block_tokens pool_blocks first_layer only_layers")])
 WindowStrides = _record("WindowStrides", [("row", c_ssize_t), ("block", c_ssize_t)])
 StateView = _record("StateView", [
     ("pieces", POINTER(c_void_p)), ("piece_count", c_size_t), ("windows", POINTER(WindowStrides)),
@@ -134,14 +135,14 @@ Stats = _record("Stats", [
     ("flops_asked", c_double), ("flops_saved", c_double),
     *_counts("commits declined_commits short_reserves evictions cleared evicted_bytes"
              " capacity_bytes used_bytes kv_bytes checkpoint_bytes peak_bytes metadata_bytes"
-             " nodes checkpoints leases")])
+             " nodes checkpoints leases now")])
 Learning = _record("Learning", [
     ("requests", c_uint64),
     *((name, c_double) for name in "flops_asked shadow_saved odds_saved gdsf_saved".split()),
     *_counts("rules_by_odds changes spacing_pays before_answer_pays memory_bytes ended")])
 Event = _record("Event", [
-    *_counts("sequence kind node parent position"), ("in", Scope), ("in_answer", c_uint64),
-    ("tokens", POINTER(c_int32)), ("token_count", c_size_t)])
+    *_counts("sequence kind node parent position"), ("in", Scope),
+    *_counts("in_answer why"), ("tokens", POINTER(c_int32)), ("token_count", c_size_t)])
 Events = _record("Events", [
     ("list", POINTER(Event)), ("count", c_size_t), ("next", c_uint64)])
 
@@ -168,7 +169,8 @@ _CAN_FAIL = {
                POINTER(Outcome)],
     "obtainable": [_CACHE, c_uint64, POINTER(c_uint64)],
     "obtainable_for": [_CACHE, c_uint64, *_ASKED, POINTER(c_uint64)],
-    "evict": [_CACHE, c_uint64, POINTER(c_uint64)],
+    "evict": [_CACHE, POINTER(Scope), c_uint64, POINTER(c_uint64)],
+    "forget_unused": [_CACHE, c_uint64, POINTER(c_uint64)],
     "clear": [_CACHE, POINTER(Scope)],
     "forget": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, POINTER(c_uint64)],
     "holds": [_CACHE, POINTER(Scope), POINTER(Holdings)],
@@ -299,6 +301,7 @@ class CacheEvent(typing.NamedTuple):
     scope: tuple  # (tenant, adapter, revision)
     tokens: array.array
     in_answer: bool
+    why: str  # of REASONS: "" if nothing was removed
 
     @classmethod
     def of(cls, event):
@@ -308,7 +311,8 @@ class CacheEvent(typing.NamedTuple):
             tokens.frombytes(ctypes.string_at(event.tokens, 4 * event.token_count))
         return cls(event.sequence, EVENT_KINDS[event.kind], event.node, event.parent,
                    event.position, (scope.tenant, scope.adapter, scope.revision), tokens,
-                   bool(event.in_answer))
+                   bool(event.in_answer),
+                   REASONS[event.why] if "removed" in EVENT_KINDS[event.kind] else "")
 
 
 class _Handle:
@@ -450,8 +454,15 @@ class Cache(_Handle):
                           byref(Scope(tenant, adapter, revision)), first, count,
                           _request(limit, 1.0, AFTER_ALL, state_at)).value
 
-    def evict(self, size):
-        return self._read("evict", c_uint64, _count(size, "size")).value
+    def evict(self, size, scope=None):
+        """In the policy's order, or of one scope, what was used longest ago."""
+        only = None if scope is None else _scope(scope)
+        return self._read("evict", c_uint64, only, _count(size, "size")).value
+
+    def forget_unused(self, since):
+        """What nobody has resumed from or committed since stats().now was that; how many bytes
+        came free."""
+        return self._read("forget_unused", c_uint64, _count(since, "since")).value
 
     def clear(self, scope):
         """Forgets a scope: a Scope, or (tenant, adapter, revision)."""
@@ -564,9 +575,11 @@ class Lease(_Handle):
         return self._library.marconi_should_capture(
             self._opened(), _count(position, "position"), last) != 0
 
-    def restore(self, state=None, kv=None, stream=None, from_token=0):
-        self._library.marconi_restore(self._opened(), self._view(kv), self._state(state),
-                                      _count(from_token, "from_token"), _stream(stream))
+    def restore(self, state=None, kv=None, stream=None, from_token=0, layers=None):
+        """`layers`: a range, to copy the KV of these layers alone, and the state if it is given."""
+        self._library.marconi_restore(self._opened(), _some_of(self._view(kv), layers),
+                                      self._state(state), _count(from_token, "from_token"),
+                                      _stream(stream))
 
     def reserve(self, tokens, stream=None):
         covered = c_uint64()
@@ -654,6 +667,17 @@ class Lease(_Handle):
             raise Error(INVALID_ARGUMENT, f"a view of rows of {rows} bytes;"
                                           f" expected {self._cache._rows}")
         return view
+
+
+def _some_of(kv, layers):
+    """A view of the same, to copy these layers alone."""
+    if layers is None:
+        return kv
+    if kv is None or layers.step != 1 or not layers or layers.start < 0:
+        raise Error(INVALID_ARGUMENT, f"layers are {layers}; expected a range of some of a kv view's")
+    some = KvView.from_buffer_copy(kv)
+    some.kept, some.first_layer, some.only_layers = kv, layers.start, len(layers)
+    return some
 
 
 def _expect_one_each(given, wanted, what):

@@ -185,7 +185,8 @@ public:
         return {.layers = layers_,
                 .blocks = array(view->blocks, view->block_count, "blocks of the kv view"),
                 .block_tokens = narrow(view->block_tokens, "block_tokens of the kv view"),
-                .pool_blocks = narrow(view->pool_blocks, "pool_blocks of the kv view")};
+                .pool_blocks = narrow(view->pool_blocks, "pool_blocks of the kv view"),
+                .only = some_layers(*view)};
     }
 
     memory::state_view state(marconi_state_view const& view) {
@@ -214,6 +215,13 @@ public:
     }
 
 private:
+    static std::optional<memory::layer_range> some_layers(marconi_kv_view const& view) {
+        MARCONI_EXPECT(view.first_layer == 0 || view.only_layers != 0, "first_layer",
+                       view.first_layer, "0, since only_layers is 0");
+        if (view.only_layers == 0) return std::nullopt;
+        return memory::layer_range{.first = view.first_layer, .count = view.only_layers};
+    }
+
     footprint const& model_;
     std::vector<memory::kv_layer_view> layers_;
     std::vector<std::byte*> pieces_;
@@ -428,9 +436,19 @@ int marconi_obtainable_for(marconi_cache const* cache, uint64_t wanted, marconi_
     });
 }
 
-int marconi_evict(marconi_cache* cache, uint64_t bytes, uint64_t* freed) {
+int marconi_evict(marconi_cache* cache, marconi_scope const* only, uint64_t bytes,
+                  uint64_t* freed) {
     return guarded([&] {
-        byte_count const went = needed(cache, "cache").cache.evict(byte_count{bytes});
+        marconi_cache& of = needed(cache, "cache");
+        byte_count const went = only ? of.cache.evict(scope_of(*only), byte_count{bytes})
+                                     : of.cache.evict(byte_count{bytes});
+        if (freed) *freed = went.value();
+    });
+}
+
+int marconi_forget_unused(marconi_cache* cache, uint64_t since, uint64_t* freed) {
+    return guarded([&] {
+        byte_count const went = needed(cache, "cache").cache.forget_unused(tick{since});
         if (freed) *freed = went.value();
     });
 }
@@ -503,7 +521,8 @@ int marconi_read_stats(marconi_cache const* cache, marconi_stats* found) {
                                                .metadata_bytes = has.metadata.value(),
                                                .nodes = has.nodes,
                                                .checkpoints = has.checkpoint_count,
-                                               .leases = has.leases};
+                                               .leases = has.leases,
+                                               .now = of.cache.now().value()};
     });
 }
 

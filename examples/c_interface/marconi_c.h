@@ -241,6 +241,8 @@ typedef struct marconi_kv_view {
     size_t block_count;
     uint64_t block_tokens; /* 0: it has no blocks, but each request in one piece */
     uint64_t pool_blocks;  /* how many it has, to refuse numbers past them; 0: unchecked */
+    uint64_t first_layer, only_layers; /* of marconi_restore(): copies only_layers layers from
+                                        * number first_layer on; 0: all */
 } marconi_kv_view;
 
 /* How far apart the rows of a window are, where an engine keeps them by position, in bytes: token
@@ -270,7 +272,8 @@ typedef struct marconi_state_view {
 /* Copies the state at resume_at() and, unless `kv` is null, the KV of tokens [from, resume_at()):
  * `from` is for an engine that has the rows before it, as when a second cache in slower memory
  * completes what a first one had. `state` is null where the request resumes by the engine's own
- * state. Writes nothing if there is nothing to resume. */
+ * state, and where only some layers are copied and the state is not, so that an engine can begin
+ * while later layers still load. Writes nothing if there is nothing to resume. */
 int marconi_restore(marconi_lease const* lease, marconi_kv_view const* kv,
                     marconi_state_view const* state, uint64_t from, void* stream);
 
@@ -333,9 +336,12 @@ int marconi_obtainable(marconi_cache const* cache, uint64_t wanted, uint64_t* by
 int marconi_obtainable_for(marconi_cache const* cache, uint64_t wanted, marconi_scope const* in,
                            int32_t const* tokens, size_t count, marconi_request const* request,
                            uint64_t* bytes);
-/* Evicts in the policy's order until so many bytes are freed, or all that may go is gone. `freed`
- * may be null. */
-int marconi_evict(marconi_cache* cache, uint64_t bytes, uint64_t* freed);
+/* Evicts until so many bytes are freed, or all that may go is gone: in the policy's order, or
+ * (`only` is not null) of one scope, what was used longest ago. `freed` may be null. */
+int marconi_evict(marconi_cache* cache, marconi_scope const* only, uint64_t bytes, uint64_t* freed);
+/* Forgets what nobody has resumed from or committed since `since`, which was marconi_stats.now
+ * once, except what leases hold and what leads to entries used later. `freed` may be null. */
+int marconi_forget_unused(marconi_cache* cache, uint64_t since, uint64_t* freed);
 /* Forgets a scope, or all scopes (null), except what leases hold. */
 int marconi_clear(marconi_cache* cache, marconi_scope const* only);
 /* Forgets what is here past the first `from` of these tokens, however it goes on after the next
@@ -367,6 +373,7 @@ typedef struct marconi_stats {
     uint64_t peak_bytes;                                             /* the most that were in use */
     uint64_t metadata_bytes; /* on the host, for tree and tokens; what learning takes is apart */
     uint64_t nodes, checkpoints, leases;
+    uint64_t now; /* the time, in ticks: one for each request and each commit */
 } marconi_stats;
 
 int marconi_read_stats(marconi_cache const* cache, marconi_stats* found);
@@ -403,6 +410,12 @@ enum marconi_event_kind {
     MARCONI_SPLIT = 4,                /* new `parent` took the tokens of `node` before `position` */
     MARCONI_MERGED = 5                /* `parent` is gone; its child `node` took its tokens over */
 };
+enum marconi_eviction_reason {
+    MARCONI_FOR_COMMIT = 0,  /* to make room */
+    MARCONI_FOR_RESERVE = 1, /* likewise */
+    MARCONI_ON_DEMAND = 2,   /* marconi_evict() */
+    MARCONI_NOT_WANTED = 3   /* marconi_clear(), marconi_forget(), marconi_forget_unused() */
+};
 
 /* <marconi/cache/observer.hpp> says more of them. */
 typedef struct marconi_event {
@@ -410,6 +423,7 @@ typedef struct marconi_event {
     uint64_t kind, node, parent, position;
     marconi_scope in;      /* of publications */
     uint64_t in_answer;    /* of MARCONI_CHECKPOINT_PUBLISHED: 1 if it lies in an answer */
+    uint64_t why;          /* of removals that free something: a marconi_eviction_reason */
     int32_t const* tokens; /* of MARCONI_KV_PUBLISHED */
     size_t token_count;
 } marconi_event;

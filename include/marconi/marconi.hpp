@@ -59,6 +59,7 @@ using memory::host_store;
 using memory::kv_layer_view;
 using memory::kv_view;
 using memory::layer_in;
+using memory::layer_range;
 using memory::layers_in_pages;
 using memory::ledger_store;
 using memory::page_layout;

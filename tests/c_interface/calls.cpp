@@ -172,6 +172,36 @@ TEST_CASE("KV and states come back as they were committed") {
     CHECK(marconi_audit(with.cache) == MARCONI_OK);
 }
 
+TEST_CASE("a layer's KV comes alone, and the state in a call of its own") {
+    opened const with;
+    engine_memory const brought{7};
+    store(with, brought, 40, 40);
+    marconi_lease* lease = with.open(counting(50));
+    engine_memory found;
+    auto const has = [&](std::size_t layer) {
+        return std::memcmp(found.kv.data() + layer * 1600, brought.kv.data() + layer * 1600,
+                           40 * 16) == 0;
+    };
+    marconi_state_view const state = found.states();
+    REQUIRE(marconi_restore(lease, nullptr, &state, 0, nullptr) == MARCONI_OK);
+    CHECK(found.state == brought.state);
+    found.view.first_layer = 1;
+    CHECK(marconi_restore(lease, &found.view, nullptr, 0, nullptr) == MARCONI_INVALID_ARGUMENT);
+    CHECK(last_error() == "first_layer is 1; expected 0, since only_layers is 0");
+    found.view.only_layers = 2;
+    CHECK(marconi_restore(lease, &found.view, nullptr, 0, nullptr) == MARCONI_INVALID_ARGUMENT);
+    CHECK(last_error() == "only in the kv_view is 2 layers from 1 on; expected some of 2");
+    found.view.only_layers = 1;
+    REQUIRE(marconi_restore(lease, &found.view, nullptr, 0, nullptr) == MARCONI_OK);
+    CHECK_FALSE(has(0));
+    CHECK(has(1));
+    found.view.first_layer = 0;
+    REQUIRE(marconi_restore(lease, &found.view, nullptr, 0, nullptr) == MARCONI_OK);
+    CHECK(has(0));
+    CHECK(commit(lease, counting(50), &found) == MARCONI_INVALID_ARGUMENT);
+    marconi_close(lease);
+}
+
 TEST_CASE("KV is where an engine with blocks, or with heads apart, has it") {
     opened const with;
     engine_memory const brought{7};
@@ -470,7 +500,7 @@ TEST_CASE("KV in place is in the engine's own memory") {
     REQUIRE(marconi_obtainable_for(with.cache, pool.size(), &nobody, longer.data(), longer.size(),
                                    &from_nothing, &bytes) == MARCONI_OK);
     CHECK(bytes == pool.size());
-    REQUIRE(marconi_evict(with.cache, pool.size(), &bytes) == MARCONI_OK);
+    REQUIRE(marconi_evict(with.cache, nullptr, pool.size(), &bytes) == MARCONI_OK);
     CHECK(bytes == 4 * 256); // three blocks, a checkpoint
     REQUIRE(marconi_read_stats(with.cache, &stats) == MARCONI_OK);
     CHECK(stats.evicted_bytes == bytes);
@@ -539,6 +569,40 @@ TEST_CASE("a scope, or all, is forgotten") {
     CHECK(held.tokens == 0);
     CHECK(marconi_clear(with.cache, nullptr) == MARCONI_OK);
     CHECK(nodes() == 0);
+}
+
+TEST_CASE("of a scope, or of all, what nobody has used for long goes") {
+    opened const with;
+    engine_memory const brought{7};
+    auto const put = [&](std::size_t count, std::uint64_t tenant) {
+        marconi_lease* lease = with.open(counting(count), {.tenant = tenant});
+        REQUIRE(commit(lease, counting(count), &brought) == MARCONI_OK);
+        marconi_close(lease);
+    };
+    auto const tokens_of = [&](std::uint64_t tenant) {
+        marconi_scope const in{.tenant = tenant};
+        marconi_holdings held{};
+        REQUIRE(marconi_holds(with.cache, &in, &held) == MARCONI_OK);
+        return held.tokens;
+    };
+    put(20, 1);
+    put(30, 2);
+    marconi_stats stats{};
+    REQUIRE(marconi_read_stats(with.cache, &stats) == MARCONI_OK);
+    CHECK(stats.now == 4);
+    put(40, 3);
+    put(30, 4);
+
+    std::uint64_t freed = 0;
+    REQUIRE(marconi_forget_unused(with.cache, stats.now + 1, &freed) == MARCONI_OK);
+    CHECK(freed == (2 + 2) * 512);
+    CHECK(tokens_of(1) + tokens_of(2) == 0);
+    CHECK(tokens_of(3) + tokens_of(4) == 70);
+    marconi_scope const last{.tenant = 4};
+    REQUIRE(marconi_evict(with.cache, &last, 1, &freed) == MARCONI_OK);
+    CHECK(freed == 2 * 512);
+    CHECK(tokens_of(3) == 40);
+    CHECK(tokens_of(4) == 0);
 }
 
 TEST_CASE("a preset is a model by its name, on one rank of several") {
@@ -811,8 +875,15 @@ TEST_CASE("events wait until they are taken") {
         CHECK(leaf.token_count == 1);
         CHECK(forked->list[2].in_answer == 1);
 
-        REQUIRE(marconi_evict(with.cache, 1, nullptr) == MARCONI_OK);
-        auto const gone = kinds(*take());
+        REQUIRE(marconi_evict(with.cache, nullptr, 1, nullptr) == MARCONI_OK);
+        auto const evicted = take();
+        auto const gone = kinds(*evicted);
+        CHECK(evicted->list[0].why == MARCONI_ON_DEMAND);
+        CHECK(evicted->list[1].why == MARCONI_ON_DEMAND);
+        REQUIRE(marconi_clear(with.cache, nullptr) == MARCONI_OK);
+        auto const cleared = take();
+        REQUIRE(cleared->count == 2);
+        CHECK(cleared->list[1].why == MARCONI_NOT_WANTED);
         CHECK(gone == std::vector<std::uint64_t>{MARCONI_CHECKPOINT_REMOVED, MARCONI_REMOVED,
                                                  MARCONI_MERGED});
         CHECK(marconi_audit(with.cache) == MARCONI_OK);

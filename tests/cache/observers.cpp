@@ -5,7 +5,11 @@
 #include <map>
 #include <memory>
 #include <random>
+#include <span>
+#include <string>
 #include <tuple>
+#include <utility>
+#include <vector>
 
 using namespace cache_tests;
 
@@ -242,4 +246,60 @@ TEST_CASE("each checkpoint past what is known comes with an edge of its own, and
     CHECK(heard.seen[checkpoint_published] == 6);
     CHECK(heard.seen[split] == 0);
     CHECK(differences(cache, heard) == "");
+}
+
+TEST_CASE("removals say why") {
+    using cache::eviction_reason;
+    struct reasons {
+        std::vector<std::pair<cache::event_kind, eviction_reason>>* heard;
+        void observe(cache::event<std::int32_t> const& e) {
+            bool const gone = e.kind == cache::event_kind::removed ||
+                              e.kind == cache::event_kind::checkpoint_removed;
+            if (gone) heard->emplace_back(e.kind, e.why);
+        }
+    };
+    std::vector<std::pair<cache::event_kind, eviction_reason>> heard;
+    counting_cache<policy::lru, policy::branch_and_tail, reasons> cache{
+        room_for(hybrid(), 20), {}, {}, {}, {&heard}};
+    serve(cache, "0123456789");
+    eviction_reason expected{};
+    SECTION("for a commit") {
+        serve(cache, "abcdefghijklm");
+        expected = eviction_reason::commit;
+    }
+    SECTION("for a reserve") {
+        auto const lease = acquire(cache, text("xyz"));
+        CHECK(cache.reserve(lease, token_count{20}) == token_count{20});
+        expected = eviction_reason::reserve;
+    }
+    SECTION("on demand") {
+        cache.evict(1_B);
+        expected = eviction_reason::on_demand;
+    }
+    SECTION("on demand, of a scope") {
+        cache.evict(scope{}, 1_B);
+        expected = eviction_reason::on_demand;
+    }
+    SECTION("cleared") {
+        cache.clear();
+        expected = eviction_reason::clear;
+    }
+    SECTION("forgotten") {
+        cache.forget({}, std::span<std::int32_t const>{text("0")}, token_count{0});
+        expected = eviction_reason::clear;
+    }
+    SECTION("forgotten, and held") {
+        auto const lease = acquire(cache, text("0123456789+"));
+        serve(cache, "abc"); // the last one to go before was evicted for room
+        cache.evict(1_B);
+        heard.clear();
+        cache.forget({}, std::span<std::int32_t const>{text("0")}, token_count{0});
+        expected = eviction_reason::clear;
+    }
+    SECTION("unused") {
+        cache.forget_unused(cache.now() + tick{1});
+        expected = eviction_reason::clear;
+    }
+    using enum cache::event_kind;
+    CHECK(heard == std::vector{std::pair{checkpoint_removed, expected}, {removed, expected}});
 }

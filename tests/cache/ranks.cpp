@@ -291,6 +291,11 @@ TEST_CASE("orders say what to copy, and for whom") {
     auto lease = index.acquire(index.plan(index.match({}, longer)));
     index.restore(lease, kv, {}, request_tag{2});
     index.restore(lease, {}, {}, request_tag{3}); // the state alone
+    kv_view one_layer = kv;
+    one_layer.only = memory::layer_range{1, 1};
+    index.restore(lease, one_layer, {}, request_tag{5});
+    one_layer.only->first = 2;
+    CHECK_THROWS_AS(index.restore(lease, one_layer, {}, request_tag{5}), invalid_argument);
     lease.let_go_checkpoint();
     CHECK(index.reserve(lease, 7_tokens, request_tag{4}) == 7_tokens);
 
@@ -325,12 +330,50 @@ TEST_CASE("orders say what to copy, and for whom") {
                         {.number = 4,
                          .previous = 3,
                          .layout = layout,
+                         .what = copy_order::action::load,
+                         .request = {5},
+                         .kv_begin = 0_tokens,
+                         .kv_end = 6_tokens,
+                         .kv_pages = orders.at(0).kv_pages,
+                         .kv_layers = memory::layer_range{1, 1}},
+                        {.number = 5,
+                         .previous = 4,
+                         .layout = layout,
                          .what = copy_order::action::copy_block,
                          .request = {4},
                          .from = orders.at(0).kv_pages.at(1),
                          .to = blocks[1]},
                     });
     CHECK(state.pages.size() == index.store().layout().checkpoint_pages(6_tokens));
+}
+
+TEST_CASE("a rank loads those layers that the order names") {
+    footprint const model = support::hybrid_model();
+    rank_request request{model};
+    sequence const tokens{1, 2, 3, 4, 5, 6};
+    rank_memory memory{host_store{model, capacity_for(model), in_blocks}};
+    cache::prefix_cache index{relay_to([&](copy_order const& order) {
+        memory.carry_out(order, request.own.kv(), [&](token_count position) {
+            return request.state_at(position, order.what == copy_order::action::save);
+        });
+    })};
+    request.own.compute(tokens, 0, 6);
+    request.capture(tokens, 6_tokens);
+    std::vector<cache::captured_state> const tail{{6_tokens}};
+    auto lease = index.open({}, tokens);
+    index.commit(lease, tokens, {.kv = relay_store::kv_on_ranks(), .checkpoints = tail},
+                 request_tag{});
+
+    request.own = engine_request{model}; // what it had is gone
+    lease = index.open({}, tokens, {.limit = 6_tokens});
+    for (std::size_t const layer : {1u, 0u}) {
+        CHECK_FALSE(request.own.holds_kv(tokens, 6));
+        kv_view one = relay_store::kv_on_ranks();
+        one.only = memory::layer_range{layer, 1};
+        index.restore(lease, one, {}, request_tag{});
+    }
+    CHECK(request.own.holds_kv(tokens, 6));
+    CHECK_FALSE(request.holds_state(tokens, 6));
 }
 
 TEST_CASE("an order that cannot be sent leaves the index as it was") {
@@ -392,6 +435,8 @@ TEST_CASE("what does not fit together is refused by name") {
     CHECK(order({.what = action::copy_block, .from = beyond, .to = here}) == too_far);
     CHECK(order({.what = action::copy_block, .from = here, .to = beyond}) == too_far);
     CHECK(order({.what = action::load, .kv_end = 4_tokens, .kv_pages = {beyond}}) == too_far);
+    CHECK(order({.what = action::save, .kv_layers = memory::layer_range{0, 1}}) ==
+          "kv_layers of the copy_order is some; expected nothing, where it is no load");
     CHECK(order({.what = action::save, .states = {{4_tokens, {here, beyond}}}}) == too_far);
     CHECK(order({.what = action::load, .kv_end = 4_tokens, .kv_pages = {here}}) ==
           "number of layers in the kv_view is 0; expected 2");

@@ -29,6 +29,7 @@
 #include <random>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace contracts {
@@ -99,7 +100,8 @@ struct checked_store {
                     visit(page, in_page + in_row, at, n);
                 });
             };
-            for (std::size_t l = 0; l < engine.keys.size(); ++l) {
+            auto const copied = t.engine.copied();
+            for (std::size_t l = copied.first; l < copied.first + copied.count; ++l) {
                 visit_row(engine.keys[l], layout().key_offset(l, token % block));
                 visit_row(engine.values[l], layout().value_offset(l, token % block));
             }
@@ -172,12 +174,15 @@ void kv_round_trip(checked_store<Store>& s, std::uint64_t begin, std::uint64_t e
                      .end = token_count{end},
                      .pages = s.some(seed % 3, blocks),
                      .engine = source.view()};
+    // Now and then some of the four layers alone, or none; others on the way back.
+    if (seed % 8 == 1) work.engine.only = {.first = seed / 8 % 4, .count = seed / 32 % 2};
     s.save({.kv = work, .checkpoints = {}});
     if constexpr (Store::holds_bytes) s.expect_saved(work, source);
     s.check_pages();
     REQUIRE(source.contents() == source_before);
 
     work.engine = target.view();
+    if (seed % 6 == 1) work.engine.only = {.first = seed / 6 % 3, .count = seed / 18 % 3};
     s.load({.kv = work, .checkpoints = {}});
     if constexpr (Store::holds_bytes)
         REQUIRE(target.contents() == s.loaded(work, target, target_before));
@@ -404,6 +409,23 @@ void store_suite() {
         CHECK_NOTHROW(s.load({}));
         CHECK_NOTHROW(s.save({.kv = {token_count{9}, token_count{9}, {}, {}}, .checkpoints = {}}));
         s.check_pages();
+    }
+
+    SECTION("layers to copy must be layers of the model") {
+        sound_transfer<Store> t;
+        for (auto const [first, count] : {std::pair{0, 5}, {4, 1}, {5, 0}, {2, -1}})
+            t.with([&](transfer work) {
+                work.kv.engine.only = {.first = static_cast<std::size_t>(first),
+                                       .count = static_cast<std::size_t>(count)};
+                if constexpr (Store::holds_bytes)
+                    CHECK_THROWS_WITH(
+                        t.s.load(work),
+                        "only in the kv_view is " + std::to_string(work.kv.engine.only->count) +
+                            " layers from " + std::to_string(first) + " on; expected some of 4");
+                else
+                    CHECK_NOTHROW(t.s.load(work));
+            });
+        t.s.check_pages();
     }
 
     SECTION("parts of no bytes need no pointer") {

@@ -154,6 +154,8 @@ int main(int argc, char** argv) {
     all &= print(call::restore, "restore");
     all &= print(call::commit, "commit");
     all &= print(call::reserve, "reserve");
+    all &= print(call::evict_of, "evict of a scope");
+    all &= print(call::forget_unused, "forget unused");
     all &= print(call::clear, "clear");
     all &= print(call::clear_all, "clear all");
     all &= print(call::forget, "forget");

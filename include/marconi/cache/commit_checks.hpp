@@ -78,6 +78,8 @@ void check_commit(Entries const& entries, lease_record const& lease, std::span<T
     MARCONI_EXPECT(brought.checkpoints.empty() || entries.needs_checkpoint(),
                    "number of checkpoints", brought.checkpoints.size(),
                    "0: this model's footprint has no per-position state");
+    MARCONI_EXPECT(!brought.kv.only, "only in the kv_view", "some layers",
+                   "nothing: a commit takes all layers");
     std::uint64_t previous = 0;
     for (captured_state const& c : brought.checkpoints) {
         std::uint64_t const at = c.position.value();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <marconi/cache/concurrent_lease.hpp>
 #include <marconi/cache/fair_shared_mutex.hpp>
 #include <marconi/cache/options.hpp>
 #include <marconi/cache/outcome.hpp>
@@ -36,7 +37,7 @@ public:
     using cache_type = Cache;
     using stream = typename Cache::stream;
     using token_type = typename Cache::token_type;
-    class lease;
+    using lease = concurrent_lease<Cache>;
 
     /// Takes a store, cache_options, and what else the cache's constructor takes after them.
     template <class... More>
@@ -100,6 +101,12 @@ public:
             more = alone([](Cache& c) { return c.evict(byte_count{1}); });
         return freed;
     }
+    byte_count evict(scope const& in, byte_count bytes) {
+        return alone([&](Cache& c) { return c.evict(in, bytes); });
+    }
+    byte_count forget_unused(tick since) {
+        return alone([&](Cache& c) { return c.forget_unused(since); });
+    }
     void clear(scope const& in) {
         alone([&](Cache& c) { c.clear(in); });
     }
@@ -112,6 +119,9 @@ public:
 
     [[nodiscard]] counters stats() const {
         return beside_readers([](Cache const& c) -> counters { return c.stats(); });
+    }
+    [[nodiscard]] tick now() const {
+        return beside_readers([](Cache const& c) { return c.now(); });
     }
     [[nodiscard]] occupancy holds() const {
         return beside_readers([](Cache const& c) { return c.holds(); });
@@ -143,69 +153,10 @@ public:
     }
 
 private:
+    friend lease;
+
     mutable fair_shared_mutex mutex_;
     Cache cache_;
-};
-
-/// Means what prefix_cache's lease means. It must not outlive its cache.
-template <class Cache>
-class concurrent_cache<Cache>::lease {
-public:
-    /// Holds nothing.
-    lease() = default;
-    lease(lease&&) noexcept = default;
-    lease& operator=(lease other) noexcept {
-        std::swap(of_, other.of_);
-        std::swap(inner_, other.inner_);
-        return *this;
-    }
-    ~lease() { release(); }
-
-    [[nodiscard]] explicit operator bool() const { return bool{inner_}; }
-    [[nodiscard]] bool stale() const { return inner_.stale(); }
-
-    [[nodiscard]] token_count resume_at() const { return inner_.resume_at(); }
-    [[nodiscard]] token_count position() const {
-        return read([](auto const& l) { return l.position(); });
-    }
-    /// Valid while the lease lives.
-    [[nodiscard]] std::span<token_count const> capture_at() const { return inner_.capture_at(); }
-    [[nodiscard]] bool should_capture(token_count position, bool last = false) const {
-        return inner_.should_capture(position, last);
-    }
-    void used_on(stream const& on) const {
-        change([&](auto& l) { l.used_on(on); }, inner_);
-    }
-
-    void let_go_checkpoint() noexcept {
-        change([](auto& l) { l.let_go_checkpoint(); }, inner_);
-    }
-    void let_go_kv() noexcept {
-        change([](auto& l) { l.let_go_kv(); }, inner_);
-    }
-    void release() noexcept {
-        change([](auto& l) { l.release(); }, inner_);
-    }
-
-private:
-    friend concurrent_cache;
-    lease(concurrent_cache& of, typename Cache::lease inner) : of_{&of}, inner_{std::move(inner)} {}
-
-    template <class Read>
-    auto read(Read&& what) const {
-        std::shared_lock<fair_shared_mutex> held;
-        if (inner_) held = std::shared_lock{of_->mutex_};
-        return what(inner_);
-    }
-    template <class Change, class Inner>
-    void change(Change&& what, Inner& inner) const {
-        std::unique_lock<fair_shared_mutex> held;
-        if (inner_) held = std::unique_lock{of_->mutex_};
-        what(inner);
-    }
-
-    concurrent_cache* of_ = nullptr; ///< whose lock to take while there is an inner lease
-    typename Cache::lease inner_;
 };
 
 /// concurrent_cache cache{store, options}: holds what prefix_cache{store, options} would be.

@@ -52,7 +52,8 @@ protected:
         notify(event<Token>{.kind = event_kind::checkpoint_removed,
                             .node = id,
                             .parent = tree_[id].parent,
-                            .position = token_count{tree_[id].depth}});
+                            .position = token_count{tree_[id].depth},
+                            .why = evicting_});
         store_.pages().release_unshared(pages);
         checkpoint_pages_ -= pages.size();
         checkpoints_.remove(std::exchange(payload.checkpoint, {}));
@@ -73,7 +74,8 @@ protected:
         notify(event<Token>{.kind = event_kind::removed,
                             .node = id,
                             .parent = parent,
-                            .position = token_count{n.depth}});
+                            .position = token_count{n.depth},
+                            .why = evicting_});
         page_id left; // to another owner: a node above, or a lease there
         if (!own.empty()) {
             if (!store_.pages().release(own.front())) left = own.front();
@@ -204,6 +206,7 @@ protected:
     }
 
     std::uint64_t checkpoint_pages_ = 0;
+    eviction_reason evicting_{}; ///< why the last entry went, or is going
     counters counts_;
 
 private:

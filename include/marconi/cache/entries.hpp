@@ -34,6 +34,7 @@ class entries : public growing_entries<Store, Eviction, Observer, Token> {
     using base::checkpoints_;
     using base::counts_;
     using base::drop_checkpoint;
+    using base::evicting_;
     using base::eviction_;
     using base::notify;
     using base::remove_leaf;
@@ -77,14 +78,20 @@ public:
         return found;
     }
 
-    /// Evicts these, children before parents, except what pins hold and checkpoints where pinned
-    /// paths part.
-    void evict_all(std::span<node_ref const> found, eviction_reason why) noexcept {
+    /// Evicts those of these, children before parents, for which wanted(node) is true, except what
+    /// pins hold and checkpoints where paths part that stay.
+    template <class Wanted>
+    void evict_all(std::span<node_ref const> found, eviction_reason why,
+                   Wanted const& wanted) noexcept {
         for (node_ref const ref : found) {
             if (!tree_.live(ref) || !this->is_candidate(tree_[ref.id])) continue;
+            if (!wanted(tree_[ref.id])) continue;
             this->unrank(ref.id);
             evict(ref.id, why);
         }
+    }
+    void evict_all(std::span<node_ref const> found, eviction_reason why) noexcept {
+        evict_all(found, why, [](node_type const&) { return true; });
     }
 
     /// Evicts a node's part past `position` and all below it, and cuts off what pins hold of that:
@@ -127,7 +134,10 @@ private:
     }
     void mark_forgotten(node_id id) noexcept {
         auto& n = tree_[id];
-        event<Token> gone{.node = id, .parent = n.parent, .position = token_count{n.depth}};
+        event<Token> gone{.node = id,
+                          .parent = n.parent,
+                          .position = token_count{n.depth},
+                          .why = eviction_reason::clear};
         if (n.payload.checkpoint) {
             gone.kind = event_kind::checkpoint_removed;
             notify(gone);
@@ -152,6 +162,7 @@ private:
         bool const whole = this->goes_whole(tree_[id]);
         std::uint64_t const before = store_.pages().used();
         auto const reason = static_cast<std::size_t>(why);
+        evicting_ = why;
         ++(whole ? counts_.nodes_evicted : counts_.checkpoints_evicted)[reason];
         if (tree_[id].payload.checkpoint) drop_checkpoint(id);
         if (whole)

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <marconi/cache/stats.hpp>
 #include <marconi/core/types.hpp>
 
 #include <concepts>
@@ -31,6 +32,7 @@ struct event {
     token_count position = {};
     scope in = {};                      ///< of publications
     bool in_answer = false;             ///< of checkpoint_published: see policy::candidate_facts
+    eviction_reason why{};              ///< of removals that free something
     std::span<Token const> tokens = {}; ///< of kv_published; valid during the call
     /// The checkpoint's pages, or those of the edge of `node`: a page for each block that the edge
     /// touches, from the one that it begins in. For removals as they were, else as they are. Valid

@@ -87,6 +87,28 @@ public:
         return evict_bytes(entries_, bytes);
     }
 
+    /// Evicts of one scope, such as a tenant with more than a share, what was used longest ago,
+    /// until this many bytes are freed, or nothing more may go. O(its nodes), O(log N) each that
+    /// goes.
+    byte_count evict(scope const& in, byte_count bytes) requires policy::tells_last_use<Eviction> {
+        auto const use = threads_.writing("evict");
+        return evict_oldest(entries_, in, bytes);
+    }
+
+    /// The time: one tick for each acquire and each commit so far.
+    [[nodiscard]] tick now() const {
+        auto const use = threads_.reading("now");
+        return entries_.now();
+    }
+    /// Forgets what nobody has resumed from or committed since a time that now() told, except what
+    /// leases hold and what leads to entries used later: an engine that notes now() once a minute
+    /// keeps nothing unused for longer than an hour. Returns the bytes freed. O(nodes). (The
+    /// counting caches of a learning_cache keep its tokens until they are evicted there.)
+    byte_count forget_unused(tick since) requires policy::tells_last_use<Eviction> {
+        auto const use = threads_.writing("forget_unused");
+        return cache::forget_unused(entries_, since);
+    }
+
     /// Evicts all of a scope except what leases hold, and checkpoints where leases' paths part.
     void clear(scope const& in) {
         auto const use = threads_.writing("clear");

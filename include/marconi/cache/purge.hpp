@@ -7,14 +7,18 @@
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/index/match.hpp>
+#include <marconi/policy/concepts.hpp>
 
 #include <cstddef>
 #include <cstdint>
+#include <queue>
 #include <span>
 #include <string>
 #include <vector>
 
 namespace marconi::cache {
+
+using policy::last_use;
 
 /// Evicts in the policy's order until `bytes` are freed or nothing more may go. The bytes freed.
 template <class Entries>
@@ -26,17 +30,76 @@ byte_count evict_bytes(Entries& entries, byte_count bytes) {
     return freed();
 }
 
+/// Evicts in order of last use, the deeper first of what was used at once. Returns the bytes freed.
+template <class Entries>
+byte_count evict_oldest(Entries& entries, scope const& in, byte_count bytes) {
+    struct aged {
+        tick last_use;
+        std::uint32_t depth;
+        node_ref node;
+    };
+    auto const later = [](aged const& a, aged const& b) {
+        return a.last_use != b.last_use ? a.last_use > b.last_use : a.depth < b.depth;
+    };
+    auto const& tree = entries.tree();
+    node_id const root = tree.find_root(in);
+    if (!root) return {};
+    std::priority_queue<aged, std::vector<aged>, decltype(later)> oldest{later};
+    auto const add = [&](node_id id) {
+        auto const& n = tree[id];
+        if (entries.is_candidate(n))
+            oldest.push({last_use(n.payload.history), n.depth, tree.ref(id)});
+        return true;
+    };
+    tree.each_below(root, add);
+    byte_count const before = entries.counts().bytes_evicted;
+    auto const freed = [&] { return entries.counts().bytes_evicted - before; };
+    while (freed() < bytes && !oldest.empty()) { // takes no memory: one comes for each that goes
+        aged const next = oldest.top();
+        oldest.pop();
+        if (!tree.live(next.node)) continue;
+        auto const& n = tree[next.node.id];
+        if (last_use(n.payload.history) != next.last_use) { // it has merged with a later one
+            add(next.node.id);
+            continue;
+        }
+        node_ref const above = tree.ref(n.parent);
+        entries.evict_all({&next.node, 1}, eviction_reason::on_demand);
+        if (tree.live(above)) add(above.id);
+    }
+    return freed();
+}
+
 template <class Entries>
 void evict_scope(Entries& entries, scope const& in) {
     if (node_id const root = entries.tree().find_root(in))
         entries.evict_all(entries.subtree(root), eviction_reason::clear);
 }
 
+/// The nodes of all scopes, children before parents. In the order of scopes, since what goes first
+/// decides which pages are handed out next.
+template <class Entries>
+[[nodiscard]] std::vector<node_ref> all_nodes(Entries const& entries) {
+    std::vector<node_ref> all;
+    for (scope const& in : list_scopes(entries)) {
+        auto const found = entries.subtree(entries.tree().find_root(in));
+        all.insert(all.end(), found.begin(), found.end());
+    }
+    return all;
+}
+
 template <class Entries>
 void evict_all_scopes(Entries& entries) {
-    // In order, since what goes first decides which pages are handed out next.
-    for (scope const& in : list_scopes(entries))
-        evict_scope(entries, in);
+    entries.evict_all(all_nodes(entries), eviction_reason::clear);
+}
+
+/// Evicts what was last used before `since`. Returns the bytes freed.
+template <class Entries>
+byte_count forget_unused(Entries& entries, tick since) {
+    byte_count const before = entries.counts().bytes_evicted;
+    entries.evict_all(all_nodes(entries), eviction_reason::clear,
+                      [&](auto const& node) { return last_use(node.payload.history) < since; });
+    return entries.counts().bytes_evicted - before;
 }
 
 /// Forgets what goes on past the first `from` tokens of a sequence with its next token. Returns

@@ -19,8 +19,9 @@ namespace marconi::cache {
 /// holds what is restored, whatever becomes of the tree meanwhile.
 class restoration {
 public:
-    /// The KV of tokens [from, resume_at), unless the view is empty, and the checkpoint. Throws
-    /// invalid_argument, or contract_violation if the lease has let go of what is asked for.
+    /// The KV of tokens [from, resume_at), unless the view is empty, and the checkpoint, unless
+    /// `only` some layers are copied and the state view is empty. Throws invalid_argument, or
+    /// contract_violation if the lease has let go of what is asked for.
     template <class Entries>
     restoration(Entries const& entries, lease_record const& lease, token_count from,
                 memory::kv_view kv, memory::state_view state)
@@ -29,11 +30,14 @@ public:
           state_{state} {
         MARCONI_EXPECT(from <= position_, "from", from.value(),
                        "at most resume_at, " + std::to_string(position_.value()));
+        MARCONI_EXPECT(!kv.only || !kv.layers.empty(), "only in the kv_view", "some layers",
+                       "nothing, since it has no layers");
         if (position_ == token_count{}) return;
         bool const with_kv = entries.has_kv() && !kv.layers.empty() && from < position_;
         if (with_kv && (!lease.kv_pinned || lease.position < position_.value()))
             throw contract_violation{"restore: the lease has let go of its KV"};
-        with_checkpoint_ = entries.needs_checkpoint() && !lease.match().by_own_state;
+        bool const kv_alone = kv.only && state.pieces.empty();
+        with_checkpoint_ = entries.needs_checkpoint() && !lease.match().by_own_state && !kv_alone;
         if (lease.match().by_own_state && !state.pieces.empty())
             throw contract_violation{"restore: the request resumes by the engine's own state, and "
                                      "has none to copy"};

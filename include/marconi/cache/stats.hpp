@@ -8,8 +8,9 @@
 
 namespace marconi::cache {
 
-/// Why something was evicted: for room that commit or reserve wanted, by evict(), or by clear()
-/// and forget() (which also lets go, uncounted, of what was forgotten and pinned, with its pins).
+/// Why something was evicted: for room that commit or reserve wanted, by evict(), or by clear(),
+/// forget_unused() and forget() (which also lets go, uncounted, of what was forgotten and pinned,
+/// with its pins).
 enum class eviction_reason { commit, reserve, on_demand, clear };
 inline constexpr std::size_t eviction_reasons = 4;
 

@@ -1,8 +1,10 @@
 #pragma once
 
 #include <marconi/core/types.hpp>
+#include <marconi/memory/views.hpp>
 
 #include <cstdint>
+#include <optional>
 #include <vector>
 
 namespace marconi::memory {
@@ -34,8 +36,9 @@ struct copy_order {
     request_tag request = {};
     token_count kv_begin = {}; ///< KV of tokens [kv_begin, kv_end); none where they are equal
     token_count kv_end = {};
-    std::vector<page_id> kv_pages = {}; ///< of the blocks that these touch
-    std::vector<state> states = {};     ///< ascending by position; in a load, one at most
+    std::vector<page_id> kv_pages = {};        ///< of the blocks that these touch
+    std::optional<layer_range> kv_layers = {}; ///< of a load: these alone; nothing: all
+    std::vector<state> states = {};            ///< ascending by position; in a load, one at most
     page_id from = {};
     page_id to = {};
 

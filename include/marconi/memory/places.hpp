@@ -131,10 +131,11 @@ struct kv_range {
             .engine_block_tokens = divider{std::max(t.engine.block_tokens, 1u)}};
 }
 
-/// Calls visit(part) for the keys and the values of each layer that has any.
+/// Calls visit(part) for the keys and the values of each layer copied that has any.
 template <class Visit>
 void each_part(kv_view const& engine, page_layout const& layout, Visit&& visit) {
-    for (std::size_t l = 0; l < engine.layers.size(); ++l) {
+    layer_range const copied = engine.copied();
+    for (std::size_t l = copied.first; l < copied.first + copied.count; ++l) {
         kv_layer const& bytes = layout.model().kv_layers[l];
         if (bytes.key_bytes) visit(make_part(kv_kind::key, engine, l, layout));
         if (bytes.value_bytes) visit(make_part(kv_kind::value, engine, l, layout));

@@ -72,6 +72,7 @@ public:
             for (copy_order::state const& s : order.states)
                 states.push_back(
                     {s.position, s.pages, views.emplace_back(state_at(s.position)).view()});
+            kv.only = order.kv_layers;
             transfer const work{.kv = {order.kv_begin, order.kv_end, order.kv_pages, kv},
                                 .checkpoints = states};
             if (order.what == copy_order::action::load)
@@ -127,6 +128,8 @@ private:
                        "load, save or copy_block");
         MARCONI_EXPECT(!loads || order.states.size() <= 1, "number of states to load",
                        order.states.size(), "at most 1");
+        MARCONI_EXPECT(loads || !order.kv_layers, "kv_layers of the copy_order", "some",
+                       "nothing, where it is no load");
         auto const expect = [&](page_id page) {
             MARCONI_EXPECT(page.value() < store_.pages().capacity(), "a page of the copy_order",
                            page.value(),

@@ -8,6 +8,7 @@
 #include <marconi/memory/layout.hpp>
 #include <marconi/memory/page_pool.hpp>
 #include <marconi/memory/transfer.hpp>
+#include <marconi/memory/view_checks.hpp>
 #include <marconi/memory/views.hpp>
 
 #include <cstdint>
@@ -83,11 +84,13 @@ private:
 
     void order(copy_order::action what, transfer const& t, request_tag request) const {
         if (t.kv.begin == t.kv.end && t.checkpoints.empty()) return;
+        check_copied(t.kv.engine, layout_);
         copy_order order{.what = what,
                          .request = request,
                          .kv_begin = t.kv.begin,
                          .kv_end = t.kv.end,
-                         .kv_pages = {t.kv.pages.begin(), t.kv.pages.end()}};
+                         .kv_pages = {t.kv.pages.begin(), t.kv.pages.end()},
+                         .kv_layers = t.kv.engine.only};
         for (checkpoint_transfer const& c : t.checkpoints)
             order.states.push_back({c.position, {c.pages.begin(), c.pages.end()}});
         post(std::move(order));

@@ -77,7 +77,19 @@ inline void check_strides(kv_view const& engine, std::uint64_t rows, std::size_t
         throw_overlap("kv_view: the rows of layer ", layer);
 }
 
+/// Throws invalid_argument unless the layers to copy are layers of the model.
+inline void check_copied(kv_view const& engine, page_layout const& layout) {
+    if (!engine.only) return;
+    std::size_t const layers = layout.model().kv_layers.size();
+    auto const [first, count] = *engine.only;
+    if (first > layers || count > layers - first)
+        throw_invalid("only in the kv_view",
+                      std::to_string(count) + " layers from " + std::to_string(first) + " on",
+                      "some of " + std::to_string(layers));
+}
+
 inline void check_layers(kv_view const& engine, page_layout const& layout) {
+    check_copied(engine, layout);
     auto const& layers = layout.model().kv_layers;
     expect_count(engine.layers.size(), layers.size(), "number of layers in the kv_view");
     for (std::size_t i = 0; i < layers.size(); ++i) {

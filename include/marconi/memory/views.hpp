@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace marconi::memory {
@@ -35,6 +36,14 @@ struct kv_layer_view {
     std::ptrdiff_t value_block_stride = 0;
 };
 
+/// Some of the footprint's kv_layers: `count` of them from number `first` on.
+struct layer_range {
+    std::size_t first = 0;
+    std::size_t count = 0;
+
+    friend bool operator==(layer_range const&, layer_range const&) = default;
+};
+
 /// The KV of one request, one view for each of the footprint's kv_layers, in that order.
 ///
 /// An engine with paged KV gives its block table: its block blocks[i] holds tokens
@@ -46,6 +55,13 @@ struct kv_view {
     std::span<std::int32_t const> blocks = {};
     std::uint32_t block_tokens = 0; ///< the engine's; 0: it has no blocks, but absolute positions
     std::uint32_t pool_blocks = 0;  ///< how many it has, to refuse indices past them; 0: unchecked
+    /// The layers that a restore copies, for an engine that begins while later ones still load:
+    /// all, unless it is said.
+    std::optional<layer_range> only = {};
+
+    [[nodiscard]] layer_range copied() const {
+        return only.value_or(layer_range{0, layers.size()});
+    }
 };
 
 /// How far apart a window's rows are in an engine that keeps them by position, in bytes: token t's

@@ -25,12 +25,14 @@ struct call {
         let_go_checkpoint,
         let_go_kv,
         release,
-        evict, ///< `amount` bytes
-        clear, ///< one scope
+        evict,    ///< `amount` bytes
+        evict_of, ///< `amount` bytes of one scope
+        clear,    ///< one scope
         clear_all,
-        forget, ///< what goes on past `amount` of these tokens
+        forget,        ///< what goes on past `amount` of these tokens
+        forget_unused, ///< what was not used for more than `amount` ticks
     } what;
-    static constexpr std::size_t kinds = forget + 1;
+    static constexpr std::size_t kinds = forget_unused + 1;
     int lease = 0;
     int plan = 0;
     char scope = 'A';
@@ -45,18 +47,17 @@ using history = std::vector<call>;
 
 /// As C++: an initialiser of a call.
 inline std::string to_code(call const& c) {
-    static char const* const names[] = {"match",     "acquire",         "restore",
-                                        "commit",    "commit_in_place", "reserve",
-                                        "unreserve", "deduplicate",     "let_go_checkpoint",
-                                        "let_go_kv", "release",         "evict",
-                                        "clear",     "clear_all",       "forget"};
+    static char const* const names[] = {
+        "match",     "acquire",     "restore",           "commit",    "commit_in_place", "reserve",
+        "unreserve", "deduplicate", "let_go_checkpoint", "let_go_kv", "release",         "evict",
+        "evict_of",  "clear",       "clear_all",         "forget",    "forget_unused"};
     std::string text = std::string{"{.what = call::"} + names[c.what];
     auto const is = [&](auto... any) { return ((c.what == any) || ...); };
-    if (!is(call::match, call::evict, call::clear, call::clear_all, call::forget))
+    if (c.what < call::evict && c.what != call::match)
         text += ", .lease = " + std::to_string(c.lease);
     if (is(call::match, call::acquire)) text += ", .plan = " + std::to_string(c.plan);
     if (is(call::acquire)) text += ", .weight = " + std::to_string(c.weight);
-    if (is(call::match, call::clear, call::forget))
+    if (is(call::match, call::evict_of, call::clear, call::forget))
         text += std::string{", .scope = '"} + c.scope + "'";
     if (is(call::match, call::commit, call::commit_in_place, call::forget))
         text += ", .tokens = \"" + c.tokens + "\"";
@@ -67,7 +68,8 @@ inline std::string to_code(call const& c) {
             text += (i ? ", " : "") + std::to_string(c.checkpoints[i]);
         text += "}";
     }
-    if (is(call::reserve, call::unreserve, call::evict, call::forget))
+    if (is(call::reserve, call::unreserve, call::evict, call::evict_of, call::forget,
+           call::forget_unused))
         text += ", .amount = " + std::to_string(c.amount);
     return text + "}";
 }

@@ -102,6 +102,12 @@ public:
         case call::evict:
             evict(c);
             break;
+        case call::evict_of:
+            evict_of(c);
+            break;
+        case call::forget_unused:
+            forget_unused(c);
+            break;
         case call::clear:
             clear(c, c.scope);
             break;
@@ -131,7 +137,6 @@ public:
     /// A call of the cache failed: nothing has happened but that its victims are gone.
     void undone() {
         tolerant_ = true;
-        if (playing_ == call::clear_all) return; // it may be through with some of the scopes
         if (playing_ == call::commit)
             right_.fail_to_commit(committing_.lease,
                                   right_.leases.at(committing_.lease).scope + committing_.tokens,
@@ -195,8 +200,10 @@ private:
         case call::forget:
             return c.amount < c.tokens.size();
         case call::evict:
+        case call::evict_of:
         case call::clear:
         case call::clear_all:
+        case call::forget_unused:
             return true;
         default:
             break;
@@ -490,6 +497,25 @@ private:
         call_cache(c.what, [&] { freed = cache_.evict(byte_count{c.amount}); });
         agree("freed", freed.value(), right_.evict(byte_count{c.amount}).value());
         tally_.note_if(freed < byte_count{c.amount} && anything, place::evict_nothing_left);
+    }
+    void evict_of(call const& c) {
+        byte_count freed;
+        call_cache(c.what, [&] {
+            freed = cache_.evict(marconi::scope{.tenant = static_cast<std::uint64_t>(c.scope)},
+                                 byte_count{c.amount});
+        });
+        auto const nodes_left = right_.nodes.size();
+        agree("freed", freed.value(), right_.evict(c.scope, byte_count{c.amount}).value());
+        tally_.note_if(nodes_left != right_.nodes.size(), place::evict_of_scope);
+    }
+    void forget_unused(call const& c) {
+        agree("time", cache_.now().value(), right_.now.value());
+        marconi::tick const since{right_.now.value() -
+                                  std::min<std::uint64_t>(c.amount, right_.now.value())};
+        byte_count freed;
+        call_cache(c.what, [&] { freed = cache_.forget_unused(since); });
+        agree("unused", freed.value(), right_.forget_unused(since).value());
+        tally_.note_if(freed > byte_count{} && !right_.nodes.empty(), place::forget_unused);
     }
     void clear(call const& c, char scope) {
         call_cache(c.what, [&] {

@@ -62,8 +62,12 @@ public:
         if (dice < 59) return release(slot);
         if (dice < 61) return let_go_kv(slot);
         if (dice == 61 && decide_(3) != 0) return forget();
-        if (dice < 63 || decide_(3) != 0)
-            return {.what = call::evict, .amount = 1 + decide_(decide_(2) ? 300 : 2500)};
+        if (dice == 61 && decide_(2)) return {.what = call::forget_unused, .amount = decide_(30)};
+        if (dice < 63 || decide_(3) != 0) {
+            std::uint32_t const bytes = 1 + decide_(decide_(2) ? 300 : 2500);
+            if (decide_(4) == 0) return {.what = call::evict_of, .scope = scope(), .amount = bytes};
+            return {.what = call::evict, .amount = bytes};
+        }
         if (decide_(2)) return {.what = call::clear, .scope = scope()};
         return {.what = call::clear_all};
     }

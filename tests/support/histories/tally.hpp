@@ -58,12 +58,14 @@ enum class place {
     evict_leaf,
     evict_checkpoint_alone,
     evict_nothing_left,
+    evict_of_scope,
     merge,
     merge_drops_duplicate,
     clear_around_leases,
     forget,
     forget_around_leases,
     commit_to_forgotten,
+    forget_unused,
     several_leases,
     count
 };
@@ -120,12 +122,14 @@ inline constexpr std::array<char const*, places> place_names{
     "leaf evicted",
     "checkpoint evicted alone",
     "nothing left to evict",
+    "evicted of one scope",
     "merge",
     "merge drops a duplicate",
     "clear around leases",
     "forget",
     "forget around leases",
     "commit to what was forgotten",
+    "unused ones forgotten, others not",
     "several leases"};
 
 struct tally {

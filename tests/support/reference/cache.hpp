@@ -216,6 +216,23 @@ public:
         }
         return counts.bytes_evicted - before;
     }
+    /// Of one scope, what was used longest ago.
+    byte_count evict(char scope, byte_count bytes) {
+        byte_count const before = counts.bytes_evicted;
+        while (counts.bytes_evicted - before < bytes)
+            if (auto const next = oldest_candidate(scope))
+                evict_counted(*next, eviction_reason::on_demand);
+            else
+                break;
+        return counts.bytes_evicted - before;
+    }
+    byte_count forget_unused(tick since) {
+        byte_count const before = counts.bytes_evicted;
+        auto const unused = [&](node const& n) { return n.used.last_use < since; };
+        while (auto const next = deepest_candidate({}, unused))
+            evict_counted(*next, eviction_reason::clear);
+        return counts.bytes_evicted - before;
+    }
     /// All that no lease holds, of one scope or (0) of all, children before parents.
     void clear(char scope) {
         path const in = scope == 0 ? path{} : path(1, scope);
@@ -263,13 +280,27 @@ public:
     }
 
 private:
-    [[nodiscard]] std::optional<path> deepest_candidate(path const& upto) const {
+    static constexpr auto any = [](node const&) { return true; };
+
+    template <class Wanted = decltype(any)>
+    [[nodiscard]] std::optional<path> deepest_candidate(path const& upto,
+                                                        Wanted wanted = any) const {
         std::optional<path> deepest;
         for (auto const& [key, n] : nodes)
-            if (is_prefix(upto, key) && is_candidate(key) &&
+            if (is_prefix(upto, key) && is_candidate(key) && wanted(n) &&
                 (!deepest || key.size() > deepest->size()))
                 deepest = key;
         return deepest;
+    }
+    /// The deeper of those that were last used at once: they lie on one path.
+    [[nodiscard]] std::optional<path> oldest_candidate(char scope) const {
+        std::optional<path> oldest;
+        for (auto const& [key, n] : nodes) {
+            if (key[0] != scope || !is_candidate(key)) continue;
+            tick const at = n.used.last_use, least = oldest ? nodes.at(*oldest).used.last_use : at;
+            if (!oldest || at < least || (at == least && key.size() > oldest->size())) oldest = key;
+        }
+        return oldest;
     }
 
     std::uint32_t reserve_pages(lease& l, std::uint32_t until) {

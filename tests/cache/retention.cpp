@@ -1,0 +1,138 @@
+// Entries that go because they are old, of one scope or of all.
+
+#include <cache/short_requests.hpp>
+
+#include <marconi/cache/concurrent_cache.hpp>
+#include <marconi/policy/eviction/either.hpp>
+#include <marconi/policy/eviction/expected_savings.hpp>
+#include <marconi/policy/eviction/gdsf.hpp>
+
+#include <string>
+#include <utility>
+#include <vector>
+
+using namespace cache_tests;
+
+namespace {
+
+scope const alice{.tenant = 1}, bob{.tenant = 2};
+
+/// Gdsf, whose order is another one than that of last use.
+using saving_cache = counting_cache<policy::gdsf>;
+
+template <class Cache>
+bool has(Cache const& cache, std::string_view tokens, scope const& in = alice) {
+    auto const found = look(cache, tokens, tokens.size(), in);
+    return found.resumable == tokens.size();
+}
+
+constexpr byte_count page{256};
+
+/// What tells nothing has none of these calls.
+struct timeless {
+    struct history {};
+};
+
+} // namespace
+
+TEST_CASE("of one scope goes what was used longest ago, and nothing of others") {
+    saving_cache cache{room_for(hybrid(), 200)};
+    serve(cache, "bbbbbb", bob);
+    serve(cache, "0123456789ABCDEF", alice); // 16 pages and a checkpoint of 2
+    serve(cache, "abcd", alice);
+    serve(cache, "uvwxyz", alice);
+    CHECK(cache.evict({.tenant = 3}, 1_GiB) == 0_B);
+    CHECK(cache.evict(alice, 0_B) == 0_B);
+
+    SECTION("as much as is asked for") {
+        CHECK(cache.evict(alice, 1_B) == page * 18); // gdsf would begin with "abcd"
+        CHECK_FALSE(has(cache, "0123456789ABCDEF"));
+        CHECK(cache.evict(alice, page * 7) == page * 14);
+        CHECK(cache.holds(alice).nodes == 0);
+    }
+    SECTION("what was resumed from is younger") {
+        acquire(cache, text("0123456789ABCDEF+"), alice).release();
+        CHECK(cache.evict(alice, 1_B) == page * 6);
+        CHECK_FALSE(has(cache, "abcd"));
+        CHECK(has(cache, "0123456789ABCDEF"));
+    }
+    SECTION("but not what a lease holds") {
+        auto const lease = acquire(cache, text("0123456789ABCDEF+"), alice);
+        CHECK(cache.evict(alice, 1_GiB) == page * 14);
+        CHECK(has(cache, "0123456789ABCDEF"));
+    }
+    SECTION("a fork loses its state in its turn, as soon as one branch is left") {
+        serve(cache, "abcdEFGH", alice);
+        serve(cache, "abcdIJKL", alice);
+        CHECK(cache.evict(alice, page * (18 + 8 + 1)) == page * (18 + 8 + 6));
+        CHECK_FALSE(has(cache, "uvwxyz"));
+        CHECK_FALSE(has(cache, "abcdEFGH"));
+        CHECK(has(cache, "abcd"));
+        CHECK(cache.evict(alice, 1_B) == page * 2);
+        CHECK_FALSE(has(cache, "abcd"));
+        CHECK(has(cache, "abcdIJKL")); // committed after the fork was last used
+    }
+    CHECK(has(cache, "bbbbbb", bob));
+    CHECK(cache.stats().evictions() == cache.stats().evictions(cache::eviction_reason::on_demand));
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("what nobody used since a time is forgotten, with what only it needed") {
+    for (auto const& model : {hybrid(), attention_only(), recurrent_only(), sliding_window()}) {
+        CAPTURE(model.model);
+        saving_cache cache{room_for(model, 200)};
+        CHECK(cache.now() == tick{0});
+        serve(cache, "old one", alice);
+        serve(cache, "shared by old ones", alice);
+        serve(cache, "shared by new ones", alice);
+        serve(cache, "old one", bob);
+        CHECK(cache.now() == tick{8}); // an acquire and a commit each
+        tick const then = cache.now();
+        serve(cache, "new one", bob);
+        acquire(cache, text("shared by new ones, too"), alice).release();
+
+        byte_count const used = cache.holds().used;
+        byte_count const freed = cache.forget_unused(then + tick{1});
+        CHECK(freed > 0_B);
+        CHECK(freed == used - cache.holds().used);
+        CHECK(cache.stats().bytes_evicted == freed);
+        CHECK(cache.stats().evictions() == cache.stats().evictions(cache::eviction_reason::clear));
+        CHECK_FALSE(has(cache, "old one", alice));
+        CHECK_FALSE(has(cache, "old one", bob));
+        CHECK_FALSE(has(cache, "shared by old ones", alice));
+        CHECK(has(cache, "new one", bob));
+        CHECK(has(cache, "shared by new ones", alice));
+        CHECK_SOUND(cache);
+        CHECK(cache.forget_unused(then + tick{1}) == 0_B);
+
+        auto const held = acquire(cache, text("new one, held"), bob);
+        cache.forget_unused(cache.now() + tick{1});
+        CHECK(has(cache, "new one", bob));
+        CHECK(cache.holds().scopes == 1);
+        CHECK_SOUND(cache);
+    }
+}
+
+TEST_CASE("an either tells by its first policy when a node was used") {
+    using both = policy::either<policy::expected_savings, policy::gdsf>;
+    STATIC_REQUIRE(policy::tells_last_use<both>);
+    STATIC_REQUIRE(policy::tells_last_use<policy::either<both, both>>);
+    STATIC_REQUIRE_FALSE(policy::tells_last_use<timeless>);
+    cache::concurrent_cache<counting_cache<both>> cache{room_for(hybrid(), 200)};
+    auto const put = [&](std::string_view tokens) {
+        sequence const all = text(tokens);
+        auto const states = states_at({all.size()});
+        cache.commit(cache.open(alice, all), all, {.checkpoints = states});
+    };
+    put("old one");
+    tick const then = cache.now();
+    put("new one");
+    put("newer one");
+    CHECK(cache.forget_unused(then + tick{1}) == page * 9);
+    CHECK(cache.evict(alice, 1_B) > 0_B);
+    cache.alone([](auto const& c) {
+        CHECK_FALSE(has(c, "new one"));
+        CHECK(has(c, "newer one"));
+        CHECK_SOUND(c);
+    });
+}
