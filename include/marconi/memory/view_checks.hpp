@@ -81,10 +81,11 @@ inline void check_strides(kv_view const& engine, std::uint64_t rows, std::size_t
 inline void check_copied(kv_view const& engine, page_layout const& layout) {
     if (!engine.only) return;
     std::size_t const layers = layout.model().kv_layers.size();
-    auto const [first, count] = *engine.only;
-    if (first > layers || count > layers - first)
+    layer_range const some = *engine.only;
+    if (some.first > layers || some.count > layers - some.first)
         throw_invalid("only in the kv_view",
-                      std::to_string(count) + " layers from " + std::to_string(first) + " on",
+                      std::to_string(some.count) + " layers from " + std::to_string(some.first) +
+                          " on",
                       "some of " + std::to_string(layers));
 }
 
