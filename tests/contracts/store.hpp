@@ -413,15 +413,16 @@ void store_suite() {
 
     SECTION("layers to copy must be layers of the model") {
         sound_transfer<Store> t;
-        for (auto const [first, count] : {std::pair{0, 5}, {4, 1}, {5, 0}, {2, -1}})
+        constexpr auto huge = ~std::size_t{};
+        for (memory::layer_range const wrong :
+             {memory::layer_range{0, 5}, {4, 1}, {5, 0}, {2, huge}})
             t.with([&](transfer work) {
-                work.kv.engine.only = {.first = static_cast<std::size_t>(first),
-                                       .count = static_cast<std::size_t>(count)};
+                work.kv.engine.only = wrong;
                 if constexpr (Store::holds_bytes)
-                    CHECK_THROWS_WITH(
-                        t.s.load(work),
-                        "only in the kv_view is " + std::to_string(work.kv.engine.only->count) +
-                            " layers from " + std::to_string(first) + " on; expected some of 4");
+                    CHECK_THROWS_WITH(t.s.load(work),
+                                      "only in the kv_view is " + std::to_string(wrong.count) +
+                                          " layers from " + std::to_string(wrong.first) +
+                                          " on; expected some of 4");
                 else
                     CHECK_NOTHROW(t.s.load(work));
             });

@@ -280,11 +280,11 @@ public:
     }
 
 private:
-    static constexpr auto any = [](node const&) { return true; };
+    static constexpr auto every = [](node const&) { return true; };
 
-    template <class Wanted = decltype(any)>
+    template <class Wanted = decltype(every)>
     [[nodiscard]] std::optional<path> deepest_candidate(path const& upto,
-                                                        Wanted wanted = any) const {
+                                                        Wanted wanted = every) const {
         std::optional<path> deepest;
         for (auto const& [key, n] : nodes)
             if (is_prefix(upto, key) && is_candidate(key) && wanted(n) &&
