@@ -7,8 +7,11 @@
 #include <algorithm>
 #include <array>
 #include <cstddef>
+#include <cstdint>
+#include <numeric>
 #include <random>
 #include <utility>
+#include <vector>
 
 using namespace cache_tests;
 
@@ -105,6 +108,25 @@ TEST_CASE("a state that could never fit is declined, and leaves no room made for
         CHECK(cache.holds().metadata < 200_KiB);
         CHECK_SOUND(cache);
     }
+}
+
+TEST_CASE("states that could never fit do not add up to little") {
+    footprint model = hybrid();
+    model.state_pieces = {{.fixed_bytes = std::uint64_t{1} << 63}}; // 2^55 pages, 512 times
+    small_cache cache{room_for(model, 1000)};
+    sequence const tokens = numbered(1, 512);
+    std::vector<std::uint64_t> everywhere(512);
+    std::iota(everywhere.begin(), everywhere.end(), 1u);
+    auto const lease = acquire(cache, tokens);
+    CHECK(commit(cache, lease, tokens, everywhere).declined_checkpoints == 512);
+    CHECK_SOUND(cache);
+}
+
+TEST_CASE("a few leases take little memory") {
+    small_cache cache{room_for(hybrid(), 1000)};
+    auto const lease = acquire(cache, numbered(1, 20));
+    CHECK(cache.leases().bytes() > sizeof(cache::lease_record));
+    CHECK(cache.leases().bytes() < 16 << 10);
 }
 
 TEST_CASE("memory of many scopes is told, too") {

@@ -144,6 +144,11 @@ TEST_CASE("the answer's start is on the grid, within the limit and in the prompt
     CHECK(huge.captures(request(100, 99, 40, 0)).at == at({40}));
 }
 
+TEST_CASE("a step needs a grid") {
+    CHECK(spaced{token_count{30}}.step_on(token_count{8}) == token_count{32});
+    CHECK_THROWS_AS(spaced{token_count{30}}.step_on(token_count{}), invalid_argument);
+}
+
 TEST_CASE("spaced and the answer's start keep their distance") {
     spaced const policy{token_count{30}, {.before_answer = token_count{5}}};
     CHECK(policy.captures(request(100, 99, 0, 0)).at == at({30, 60, 95}));

@@ -344,6 +344,8 @@ TEST_CASE("odds are numbers, and more than nothing") {
     CHECK(odds.at(of, 5) == reuse_odds::most);
     CHECK(odds.row(of.index())[5] == reuse_odds::most);
     CHECK(odds.at(of, 4) == reuse_odds{}.at(of, 4));
+    CHECK_THROWS_WITH(odds.set(of, age_bucket::count, 1), "bucket is 64; expected less than 64");
+    CHECK_THROWS_AS(odds.at(of, age_bucket::count), invalid_argument);
 }
 
 TEST_CASE("ages fall into buckets, two to a doubling") {

@@ -85,10 +85,10 @@ TEST_CASE("each side of a duel saves what it saves alone, and ahead is who saved
         REQUIRE((between.ahead() == rival::first) == first_leads);
     }
     CHECK(changes > 2);
-    CHECK(between.first_stats().flops_saved == first.stats().flops_saved);
-    CHECK(between.second_stats().flops_saved == second.stats().flops_saved);
+    CHECK(between.first().stats().flops_saved == first.stats().flops_saved);
+    CHECK(between.second().stats().flops_saved == second.stats().flops_saved);
     CHECK(first.stats().flops_saved != second.stats().flops_saved);
-    CHECK(between.first_stats().evictions() > 100);
+    CHECK(between.first().stats().evictions() > 100);
     CHECK(between.memory() == tune::memory_of(first) + tune::memory_of(second));
 }
 
@@ -108,9 +108,9 @@ TEST_CASE("more of an answer is no request in a duel, but is held") {
     lru_against_gdsf between{tiny_store(300), {}, {}, 64};
     tokens const t = numbered(1, 50);
     between.ask({.tokens = t, .prompt = {}, .limit = {}});
-    auto const before = between.first_stats().hits;
+    auto const before = between.first().stats().hits;
     between.ask(whole(t));
-    CHECK(between.first_stats().hits == before + 1);
+    CHECK(between.first().stats().hits == before + 1);
     CHECK(between.ahead() == rival::first);
 }
 
@@ -120,7 +120,7 @@ TEST_CASE("both sides of a duel forget what is cleared") {
     tokens const t = numbered(1, 50);
     auto const ask_in = [&](scope const& in) {
         between.ask(whole(t, in));
-        return between.first_stats().hits + 100 * between.second_stats().hits;
+        return between.first().stats().hits + 100 * between.second().stats().hits;
     };
     CHECK(ask_in(gone) == 0);
     CHECK(ask_in(stays) == 0);

@@ -85,6 +85,14 @@ TEST_CASE("a replayed request says what it asked and what it saved") {
     CHECK(cache.holds().leases == 0);
 }
 
+TEST_CASE("a replayed request's prompt is of its tokens") {
+    tune::tuned_cache cache{tiny_store(1000)};
+    tokens const t = numbered(1, 30);
+    CHECK_THROWS_WITH(tune::replay(cache, {.tokens = t, .prompt = token_count{31}}),
+                      "prompt is 31; expected at most the request's tokens, 30");
+    CHECK(cache.stats().requests == 0);
+}
+
 TEST_CASE("a ledger like a store has its layout and capacity, and is empty") {
     memory::host_store const host{tiny_model(), 1_MiB, {.block_tokens = token_count{16}}};
     auto const ledger = tune::ledger_like(host);

@@ -6,11 +6,16 @@
 #include <support/catch.hpp>
 
 #include <atomic>
+#include <concepts>
+#include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <optional>
+#include <span>
 #include <stdexcept>
 #include <thread>
 #include <utility>
+#include <vector>
 
 using namespace marconi;
 using namespace marconi::tests;
@@ -312,10 +317,10 @@ TEST_CASE("what an earlier request commits in the window does not count as one o
     auto const start = cache.holds();
     ask_all(cache, {numbered(3, 20)}); // does not fit
     CHECK(cache.tuning().state == tuning_state::recording);
-    CHECK(cache.tuning().requests_logged == 1);
+    CHECK(cache.tuning().state == tuning_state::waiting);
     cache::captured_state const tail{token_count{30}};
     CHECK(cache.commit(lease, early, {.checkpoints = std::span{&tail, 1}}).complete());
-    CHECK(cache.tuning().requests_logged == 1);
+    CHECK(cache.tuning().state == tuning_state::waiting);
     for (int i = 4; cache.tuning().state != tuning_state::done && i < 100; ++i)
         ask_all(cache, {numbered(i, 20)});
     CHECK(cache.tuning().requests_logged == 10);
@@ -356,7 +361,7 @@ TEST_CASE("what nobody asked for is no request of the window, nor before it") {
     CHECK(cache.tuning().state == tuning_state::recording);
     load(30);
     CHECK(cache.tuning().requests_before == 0);
-    CHECK(cache.tuning().requests_logged == 1);
+    CHECK(cache.tuning().state == tuning_state::waiting);
 }
 
 TEST_CASE("explicit eviction is want of room") {
@@ -465,6 +470,28 @@ TEST_CASE("a lease of a tuned cache works as any other") {
     lease.release();
     CHECK_THROWS_AS(cache.commit(lease, t), contract_violation);
     CHECK(cache::audit(cache).empty());
+}
+
+namespace {
+struct named_token {
+    explicit named_token(std::int32_t n) : name{n} {}
+    std::int32_t name;
+};
+static_assert(token<named_token> && !std::default_initializable<named_token>);
+} // namespace
+
+TEST_CASE("tokens may be of a type that none is made of by default") {
+    tuned_cache<memory::ledger_store, policy::branch_and_tail, policy::flop_aware,
+                cache::no_observer, named_token>
+        cache{tiny_store(120), {}, at_once};
+    std::vector<named_token> all;
+    for (int i = 0; i < 30; ++i)
+        all.emplace_back(i);
+    std::span const tokens{std::as_const(all)};
+    auto const lease = cache.open({}, tokens);
+    for (std::size_t const end : {20u, 30u})
+        CHECK(cache.commit(lease, tokens.first(end)).position == token_count{end});
+    CHECK(cache.tuning().state == tuning_state::waiting);
 }
 
 TEST_CASE("tuning options out of range are refused") {

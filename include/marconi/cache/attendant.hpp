@@ -1,6 +1,10 @@
 #pragma once
 
+#include <marconi/cache/lease_record.hpp>
+#include <marconi/cache/outcome.hpp>
 #include <marconi/core/types.hpp>
+
+#include <span>
 
 namespace marconi::cache {
 
@@ -30,6 +34,24 @@ struct no_attendant {
     void after_commit(nothing, Facts const&...) const noexcept {}
     void cleared(scope const&) const noexcept {}
     void cleared() const noexcept {}
+};
+
+/// What a cache with these entries asks of one.
+template <class A, class Token, class Entries, class Admission>
+concept attendant = requires(A a, lease_record const& lease, std::span<Token const> tokens,
+                             computed const& brought, Entries& entries, Admission& admission,
+                             scope const& in) {
+    { a.before_commit(lease, tokens, brought, entries) }
+    noexcept;
+    {
+        a.after_commit(a.before_commit(lease, tokens, brought, entries), lease, tokens, entries,
+                       admission)
+    }
+    noexcept;
+    { a.cleared(in) }
+    noexcept;
+    { a.cleared() }
+    noexcept;
 };
 
 } // namespace marconi::cache

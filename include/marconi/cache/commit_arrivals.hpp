@@ -39,9 +39,11 @@ public:
 
     /// Lists those of `brought` that are not here, and takes all.
     void list(std::span<captured_state const> brought, node_id bottom, std::uint32_t known) {
-        for (captured_state const& c : brought)
-            all_.push_back({static_cast<std::uint32_t>(c.position.value()), c.state,
-                            entries_.store().layout().checkpoint_pages(c.position)});
+        std::uint64_t const too_many = entries_.store().pages().capacity() + 1;
+        for (captured_state const& c : brought) // sums of what could not fit do not overflow
+            all_.push_back(
+                {static_cast<std::uint32_t>(c.position.value()), c.state,
+                 std::min(entries_.store().layout().checkpoint_pages(c.position), too_many)});
         find_stored(bottom, known);
         erase_stored();
         std::uint64_t sum = 0;

@@ -2,6 +2,7 @@
 
 // What a cache holds, counted: its holds() functions.
 
+#include <marconi/cache/evict.hpp>
 #include <marconi/cache/stats.hpp>
 #include <marconi/core/types.hpp>
 
@@ -41,21 +42,18 @@ template <class Entries>
     node_id const root = tree.find_root(in);
     if (!root) return o;
     byte_count const page = entries.store().layout().page_bytes();
-    // Nodes that touch one block may share its page.
-    std::vector<bool> seen(entries.store().pages().touched());
+    distinct_pages of_kv{entries.store().pages().touched()}; // nodes that touch one block may share
     tree.each_below(root, [&](node_id id) {
         ++o.nodes;
         o.tokens += token_count{tree[id].length};
-        for (page_id const p : entries.pages(tree[id])) {
-            if (!seen[p.value()]) o.kv += page;
-            seen[p.value()] = true;
-        }
+        of_kv.add(entries.pages(tree[id]));
         if (entries.has_checkpoint(id)) {
             ++o.checkpoint_count;
             o.checkpoints += page * entries.checkpoint(id).pages().size();
         }
         return true;
     });
+    o.kv = page * of_kv.count();
     return o;
 }
 

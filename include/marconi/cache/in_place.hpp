@@ -24,7 +24,7 @@ namespace marconi::cache {
 /// block, that of the deepest node touching it. O(nodes and blocks from there on).
 template <class Entries>
 [[nodiscard]] std::vector<page_id> path_pages(Entries const& entries, node_id bottom,
-                                              std::uint32_t tokens, std::size_t first = 0) {
+                                              std::uint32_t tokens, std::size_t first) {
     std::uint32_t const block = entries.store().layout().block_tokens();
     std::size_t const end = std::max<std::size_t>(divide_up(tokens, block), first);
     std::vector<page_id> table(end - first);

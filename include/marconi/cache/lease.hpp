@@ -76,10 +76,12 @@ public:
     }
     /// Lets KV and reserved pages go early: for an engine that has copied them out and keeps all
     /// rows from token 0 on. A later commit walks from the root and stores again what is missing.
+    /// O(log N), and O(pages) in place or on a store with streams. While another thread commits
+    /// with the lease, this and release() end the program.
     void let_go_kv() noexcept {
         if (cache_) cache_->let_go_kv(id_);
     }
-    /// Lets everything go. Idempotent.
+    /// Lets everything go. Idempotent. Costs as let_go_kv() does.
     void release() noexcept {
         if (Cache* cache = std::exchange(cache_, nullptr)) cache->release(id_);
     }

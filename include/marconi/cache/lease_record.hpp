@@ -68,7 +68,7 @@ void reserve_more(std::vector<T>& list, std::size_t more) {
         list.reserve(std::max(list.size() + more, 2 * list.capacity()));
 }
 
-using lease_table = index::arena<lease_record, lease_id>;
+using lease_table = index::arena<lease_record, lease_id, 32>;
 
 /// Leases that outlive their cache would write through dead references: this ends the program.
 inline void stop_if_leased(lease_table const& leases) noexcept {

@@ -4,6 +4,7 @@
 
 #include <marconi/cache/lease_record.hpp>
 #include <marconi/core/types.hpp>
+#include <marconi/memory/page_pool.hpp>
 
 #include <cstddef>
 #include <utility>
@@ -34,10 +35,9 @@ private:
 
 /// Pages taken from the pool, named in a list that was empty, and given back on destruction, unless
 /// kept.
-template <class Pool>
 class page_loan {
 public:
-    page_loan(Pool& pool, std::vector<page_id>& list, std::size_t count)
+    page_loan(memory::page_pool& pool, std::vector<page_id>& list, std::size_t count)
         : pool_{&pool}, list_{&list} {
         std::vector<page_id> pages(count);
         pool.allocate(pages);
@@ -53,7 +53,7 @@ public:
     void keep() noexcept { pool_ = nullptr; }
 
 private:
-    Pool* pool_;
+    memory::page_pool* pool_;
     std::vector<page_id>* list_;
 };
 

@@ -37,6 +37,7 @@ public:
     using stream = typename Store::stream;
     using token_type = Token;
     using entries_type = entries<Store, Eviction, Observer, Token>;
+    static_assert(attendant<Attendant, Token, entries_type, Admission>);
 
     /// The stream of a call that names none. On a store with streams, CUDA's or its own kind, every
     /// call must name one.
@@ -54,7 +55,8 @@ public:
         auto const use = threads_.reading("holds");
         return count_holdings(entries_, leases_.size(), peak_pages_);
     }
-    /// What is here of one scope: of a tenant, say. O(its nodes and pages).
+    /// What is here of one scope: of a tenant, say. O(its nodes and pages), and a bit for each page
+    /// of the cache.
     [[nodiscard]] scope_occupancy holds(scope const& in) const {
         auto const use = threads_.reading("holds");
         return count_scope(entries_, in);
@@ -67,7 +69,8 @@ public:
     /// Bytes that a reserve or a commit could have now: free ones, and those that no lease holds.
     /// Exact if it is less than `wanted`, else a lower bound. Counts even what a policy keeps for
     /// good, by an infinite score. Evicts nothing. O(1); where free pages and those that the
-    /// candidates would free are fewer than wanted, O(leases * depth + pages held).
+    /// candidates would free are fewer than wanted, O(leases * depth + pages held), and a bit a
+    /// page.
     ///
     /// With a match: as if its request were open already, and had let its checkpoint go. That is
     /// what is left for it, to decide whether to admit it. Throws contract_violation for a match by
@@ -82,6 +85,7 @@ public:
     }
 
     /// Evicts in the policy's order until this many bytes are freed, or nothing more may go.
+    /// Returns how many are. O(log N) a victim. Plans for what goes are stale then.
     byte_count evict(byte_count bytes) {
         auto const use = threads_.writing("evict");
         return evict_bytes(entries_, bytes);
@@ -110,6 +114,7 @@ public:
     }
 
     /// Evicts all of a scope except what leases hold, and checkpoints where leases' paths part.
+    /// O(its nodes), in memory, too: if there is none, nothing has happened.
     void clear(scope const& in) {
         auto const use = threads_.writing("clear");
         evict_scope(entries_, in);

@@ -56,7 +56,7 @@ struct match_result {
     }
 
     bool by_own_state = false; ///< what is resumed by is the engine's own: match_options::state_at
-    token_count answer_from;   ///< where the answer begins
+    token_count answer_from;   ///< where the answer begins; maybe past `tokens`
     double weight = 1;         ///< of the request
     bool counted = true;       ///< match_options::counted
     node_ref resume_node = {}; ///< where `resumable` is; meaningless if that is 0

@@ -18,8 +18,8 @@ inline constexpr std::size_t eviction_reasons = 4;
 struct counters {
     std::uint64_t requests = 0;  ///< leases acquired, unless match_options::counted was false
     std::uint64_t hits = 0;      ///< of these, with something to resume from
+    std::uint64_t abandoned = 0; ///< of the requests, ended with no token brought to any commit
     std::uint64_t stale = 0;     ///< acquisitions refused: match again
-    std::uint64_t abandoned = 0; ///< of these, ended with no token brought to any commit
 
     token_count tokens_asked;   ///< prompt tokens of the requests
     token_count tokens_matched; ///< whose KV was in the cache
@@ -55,8 +55,8 @@ struct counters {
     counters& operator-=(counters const& earlier) {
         requests -= earlier.requests;
         hits -= earlier.hits;
-        stale -= earlier.stale;
         abandoned -= earlier.abandoned;
+        stale -= earlier.stale;
         tokens_asked -= earlier.tokens_asked;
         tokens_matched -= earlier.tokens_matched;
         tokens_resumed -= earlier.tokens_resumed;
@@ -85,7 +85,7 @@ struct occupancy {
     byte_count used;          ///< kv_and_leased + checkpoints
     byte_count kv_and_leased; ///< KV blocks, those that only a lease owns included
     byte_count checkpoints;
-    byte_count peak;         ///< largest `used` so far
+    byte_count peak;         ///< largest `used` after any call, or while one copied unlocked
     std::uint64_t nodes = 0; ///< without roots
     std::uint64_t checkpoint_count = 0;
     std::uint64_t candidates = 0; ///< for eviction

@@ -17,8 +17,6 @@ namespace marconi {
 template <class Kind, class Rep>
 class quantity {
 public:
-    using rep = Rep;
-
     constexpr quantity() = default;
     constexpr explicit quantity(Rep value) : value_{value} {}
 

@@ -44,7 +44,6 @@ namespace marconi {
 }
 
 inline namespace literals {
-inline namespace unit_literals {
 
 // Not consteval: in templates, clang 14 leaves calls of such functions to the linker.
 constexpr token_count operator""_tokens(unsigned long long n) { return token_count{n}; }
@@ -69,6 +68,5 @@ constexpr byte_count operator""_GB(unsigned long long n) {
     return byte_count{checked_product(n, 1'000'000'000, "GB")};
 }
 
-} // namespace unit_literals
 } // namespace literals
 } // namespace marconi

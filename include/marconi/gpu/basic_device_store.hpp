@@ -109,8 +109,7 @@ public:
     /// A page's memory on the device, for engines that compute in place. Published slots must not
     /// be written.
     [[nodiscard]] std::span<std::byte> page(page_id id) const {
-        std::size_t const bytes = layout_.page_bytes().value();
-        return {copies_->arena() + id.value() * bytes, bytes};
+        return layout_.page(copies_->arena(), id);
     }
     /// From now on copies take at most `most` multiprocessors, and leave the others to the model's
     /// own kernels beside them. 0, as at first: all, which copies then fill; 8 for an arena on the

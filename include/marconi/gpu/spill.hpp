@@ -55,8 +55,7 @@ public:
     [[nodiscard]] bool done(ticket t) const { return store_->copies().done(t); }
 
     [[nodiscard]] std::span<std::byte> page(page_id id) const {
-        std::size_t const bytes = store_->layout().page_bytes().value();
-        return {arena_.data() + id.value() * bytes, bytes};
+        return store_->layout().page(arena_.data(), id);
     }
     [[nodiscard]] owned_stream const& stream() const { return on_; }
 

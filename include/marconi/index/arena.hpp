@@ -12,8 +12,8 @@ namespace marconi::index {
 
 /// Slots for values of one type, addressed by a small id and reused: values never move, a slot's
 /// generation changes whenever its value goes, and after reserve(n) the next n allocations cannot
-/// fail. Memory grows in chunks of 1,024 slots.
-template <class T, class Id>
+/// fail. Memory grows in chunks of that many slots.
+template <class T, class Id, std::size_t chunk_slots = 1024>
 class arena {
 public:
     arena() = default;
@@ -68,7 +68,6 @@ private:
         T value{};
         std::uint32_t generation = 0;
     };
-    static constexpr std::size_t chunk_slots = 1024;
 
     [[nodiscard]] slot& slot_of(Id id) const {
         return chunks_[id.value() / chunk_slots][id.value() % chunk_slots];

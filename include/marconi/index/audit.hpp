@@ -22,8 +22,7 @@ template <class Token, class Payload>
 
 /// Recomputes from scratch what must hold of a tree, and says what does not: links agree both ways,
 /// depths add up, edges are not empty, siblings differ in their first token, every child is found
-/// under its parent, and every node is reachable, or at or below one that was detached. O(nodes *
-/// siblings' hash).
+/// under its parent, and every node is reachable, or at or below one that was detached. O(nodes).
 template <class Token, class Payload>
 [[nodiscard]] std::vector<std::string> audit(radix_tree<Token, Payload> const& tree) {
     std::vector<std::string> faults;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <marconi/core/types.hpp>
+#include <marconi/core/units.hpp>
 
 #include <algorithm>
 #include <cstddef>
@@ -32,7 +33,7 @@ public:
 
     [[nodiscard]] std::uint32_t block() const { return block_; }
     [[nodiscard]] std::uint32_t blocks_up_to(std::uint32_t position) const {
-        return position / block_ + (position % block_ != 0);
+        return static_cast<std::uint32_t>(divide_up(position, block_));
     }
 
     [[nodiscard]] Token* token_at(segment<Token> const& s, std::uint32_t position) const {
@@ -69,8 +70,7 @@ private:
         return paged_ ? blocks_up_to(s.origin + s.capacity) - s.origin / block_ : 0;
     }
     [[nodiscard]] static std::size_t page_offset(std::size_t capacity) {
-        return (capacity * sizeof(Token) + alignof(page_id) - 1) / alignof(page_id) *
-               alignof(page_id);
+        return round_up(capacity * sizeof(Token), alignof(page_id));
     }
 
     std::uint32_t block_;

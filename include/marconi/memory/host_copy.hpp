@@ -32,7 +32,7 @@ inline void copy_kv(direction way, std::byte* arena, page_layout const& layout,
     kv_range const range = make_range(t, layout);
     each_part(t.engine, layout, [&](kv_part const& part) {
         for (std::uint32_t i = 0; i < t.pages.size(); ++i) {
-            std::byte* const page = arena + t.pages[i].value() * layout.page_bytes().value();
+            std::byte* const page = layout.page(arena, t.pages[i]).data();
             std::uint32_t const end = range.end_row(i) * part.row.divisor();
             for (std::uint32_t at = range.first_row(i) * part.row.divisor(); at < end;) {
                 place const here = locate(part, range, page, i, at);
@@ -51,7 +51,7 @@ inline void copy_checkpoint(direction way, std::byte* arena, page_layout const& 
     each_piece(t, layout, [&](state_part const& part) {
         for (std::uint64_t at = 0; at < part.bytes;) {
             place_in_pages const found = locate(part, cut, at);
-            place const here = found.with(arena + t.pages[found.page].value() * cut.page_bytes());
+            place const here = found.with(layout.page(arena, t.pages[found.page]).data());
             std::uint64_t const run = std::min(here.run, part.bytes - at);
             copy_run(way, here, run);
             at += run;

@@ -52,8 +52,7 @@ public:
 
     /// A page's memory, for engines that compute in place. Published slots must not be written.
     [[nodiscard]] std::span<std::byte> page(page_id id) const {
-        std::size_t const bytes = layout_.page_bytes().value();
-        return {arena_.data() + id.value() * bytes, bytes};
+        return layout_.page(arena_.data(), id);
     }
 
 private:

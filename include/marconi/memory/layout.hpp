@@ -9,7 +9,9 @@
 #include <marconi/core/units.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -22,8 +24,8 @@ struct page_options {
     byte_count page_bytes{64 << 10}; ///< for models with no full attention only; a multiple of 256
     /// Whether to zero a page when its last owner lets go, so that nothing it held stays in memory.
     /// It runs at memset's speed: 27 MB for a checkpoint of the paper's 7B model. host_store only:
-    /// device_store refuses it. Pages still in use when the store is destroyed are not zeroed:
-    /// clear() the cache first.
+    /// device_store, relay_store and rank_memory refuse it, ledger_store has no bytes to zero.
+    /// Pages still in use when the store is destroyed are not zeroed: clear() the cache first.
     bool zero_freed_pages = false;
 };
 
@@ -84,6 +86,11 @@ public:
         return static_cast<std::uint32_t>(block_tokens_);
     }
     [[nodiscard]] byte_count page_bytes() const { return byte_count{page_bytes_}; }
+
+    /// A page of an arena, which begins where page 0 does.
+    [[nodiscard]] std::span<std::byte> page(std::byte* arena, page_id id) const {
+        return {arena + id.value() * page_bytes_, page_bytes_};
+    }
 
     /// Blocks that tokens [begin, end) touch; 0 for a model without KV.
     [[nodiscard]] std::uint64_t blocks_touched(std::uint64_t begin, std::uint64_t end) const {

@@ -16,7 +16,7 @@ struct request_facts {
     token_count limit;       ///< deepest position that may be resumed from (usually tokens - 1)
     token_count matched;     ///< leading tokens whose KV is in the cache
     token_count resumable;   ///< deepest resumable position at or under the limit
-    token_count answer_from; ///< where the answer begins: `tokens`, if it is still to come
+    token_count answer_from; ///< where the answer begins: at `tokens`, or past it, if it is to come
     token_count block_tokens;
     token_count checkpoint_grid; ///< positions to capture at in the prompt are multiples of this
 };

@@ -1,7 +1,6 @@
 #pragma once
 
 #include <marconi/cache/options.hpp>
-#include <marconi/cache/stats.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/ledger_store.hpp>
 #include <marconi/policy/concepts.hpp>
@@ -16,44 +15,33 @@ namespace marconi::tune {
 /// the requests' weights.
 template <policy::admission_policy Admission, policy::eviction_policy First,
           policy::eviction_policy Second, token Token>
-class duel {
+class duel : public ghost_pair<Admission, First, Second, Token> {
+    using base = ghost_pair<Admission, First, Second, Token>;
+
 public:
     /// `half_life` as in ghost_pair.
     duel(memory::ledger_store const& blank, cache::cache_options options,
          Admission const& admission, double half_life)
-        : ghosts_{blank, options, admission, admission, half_life} {}
+        : base{blank, options, admission, admission, half_life} {}
 
     /// From now on both capture by this policy.
     void admit_by(Admission const& admission) {
-        ghosts_.first().admission() = admission;
-        ghosts_.second().admission() = admission;
+        this->first().admission() = admission;
+        this->second().admission() = admission;
     }
-    /// The policy that rules the first ghost, to be told what it cannot learn from requests.
-    [[nodiscard]] First& first() { return ghosts_.first().eviction(); }
 
     /// As ghost_pair::ask.
     void ask(replay_request<Token> const& request, tick now) {
-        ghosts_.ask(request, now);
-        double const by_first = ghosts_.saved_by_first(), by_second = ghosts_.saved_by_second();
+        base::ask(request, now);
+        double const by_first = this->saved_by_first(), by_second = this->saved_by_second();
         if (by_first > lead * by_second) ahead_ = policy::rival::first;
         if (by_second > lead * by_first) ahead_ = policy::rival::second;
     }
     [[nodiscard]] policy::rival ahead() const { return ahead_; }
 
-    /// What became of all requests where one of them rules alone.
-    [[nodiscard]] cache::counters const& first_stats() const { return ghosts_.first().stats(); }
-    [[nodiscard]] cache::counters const& second_stats() const { return ghosts_.second().stats(); }
-
-    void clear(scope const& in) { ghosts_.clear(in); }
-    void clear() { ghosts_.clear(); }
-
-    /// Bytes of memory on the host.
-    [[nodiscard]] byte_count memory() const { return ghosts_.memory(); }
-
 private:
     static constexpr double lead = 1.02; ///< what it takes to get ahead
 
-    ghost_pair<Admission, First, Second, Token> ghosts_;
     policy::rival ahead_ = policy::rival::first;
 };
 

@@ -114,7 +114,7 @@ public:
             if (!is_request || requests_ % pace != 0) return;
             policy::reuse_odds const odds = renewed_odds(entries);
             rule.first().set_odds(odds);
-            if (duel_) duel_->first().set_odds(odds);
+            if (duel_) duel_->first().eviction().set_odds(odds);
             trials_.tell([&](learned_or_gdsf& ghosts) {
                 ghosts.first().set_odds(odds);
                 ghosts.put_in_charge(rule.in_charge());
@@ -155,8 +155,8 @@ public:
         r.shadow_now = shadow_->holds();
         r.memory = shadow_->memory() + trials_.memory();
         if (!duel_) return r;
-        r.by_odds = duel_->first_stats();
-        r.by_gdsf = duel_->second_stats();
+        r.by_odds = duel_->first().stats();
+        r.by_gdsf = duel_->second().stats();
         r.by_odds.requests = r.by_gdsf.requests = requests_;
         r.memory += duel_->memory();
         return r;

@@ -3,6 +3,7 @@
 #include <marconi/cache/lease_record.hpp>
 #include <marconi/cache/outcome.hpp>
 #include <marconi/cache/plan.hpp>
+#include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/memory/layout.hpp>
 #include <marconi/memory/ledger_store.hpp>
@@ -11,6 +12,7 @@
 #include <cstdint>
 #include <optional>
 #include <span>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -55,10 +57,11 @@ template <memory::store Store>
                                  .page_bytes = layout.page_bytes()}};
 }
 
-/// Host memory of a cache that only counts: its index, and what its pages take.
+/// Host memory of a cache that only counts: its index, and what its pages and leases take.
 template <class Cache>
 [[nodiscard]] byte_count memory_of(Cache const& cache) {
-    return cache.holds().metadata + byte_count{cache.store().pages().bytes()};
+    return cache.holds().metadata +
+           byte_count{cache.store().pages().bytes() + cache.leases().bytes()};
 }
 
 /// Whether a commit of `size` tokens ends where the cache can resume: at a state that it brings, or
@@ -98,8 +101,12 @@ struct prepared_replay {
 
 /// The first half of replay(), which changes nothing.
 template <class Cache>
+    requires(!Cache::store_type::holds_bytes)
 [[nodiscard]] prepared_replay prepare(Cache const& cache,
                                       replay_request<typename Cache::token_type> const& request) {
+    MARCONI_EXPECT(request.prompt.value() <= request.tokens.size(), "prompt",
+                   request.prompt.value(),
+                   "at most the request's tokens, " + std::to_string(request.tokens.size()));
     auto const prompt = request.tokens.first(request.prompt.value());
     auto const found = cache.match(request.in, prompt,
                                    cache::match_options{.limit = request.limit,
@@ -136,10 +143,11 @@ replayed play(Cache& cache, replay_request<typename Cache::token_type> const& re
             .worth = saved * request.weight};
 }
 
-/// Plays one request from match to release, with a single commit at its end. The cache's store
-/// must be one that only counts. O(tokens + depth), and O(log N) a victim. Throws what the calls
-/// throw.
+/// Plays one request from match to release, with a single commit at its end, on a cache whose store
+/// only counts. O(tokens + depth), and O(log N) a victim. Throws invalid_argument for a prompt that
+/// is longer than the tokens, and what the calls throw.
 template <class Cache>
+    requires(!Cache::store_type::holds_bytes)
 replayed replay(Cache& cache, replay_request<typename Cache::token_type> const& request) {
     return play(cache, request, prepare(cache, request), [](auto const&) {});
 }

@@ -155,7 +155,8 @@ private:
             return;
         }
         kept.reserve(room_for(kept, tokens.size()));
-        kept.resize(std::min<std::size_t>(kept.size(), from.value()));
+        std::size_t const same = std::min<std::size_t>(kept.size(), from.value());
+        kept.erase(kept.begin() + static_cast<std::ptrdiff_t>(same), kept.end());
         auto const fresh = tokens.subspan(kept.size());
         kept.insert(kept.end(), fresh.begin(), fresh.end());
     }

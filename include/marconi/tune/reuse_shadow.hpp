@@ -27,7 +27,7 @@ class reuse_shadow : public cache::prefix_cache<memory::ledger_store, Admission,
                                      reuse_recorder<Token>, Token>;
 
 public:
-    /// `most` bounds the memory for what it remembers. Some 100 KB are taken in any case.
+    /// `most` bounds the memory for what it remembers. Some 140 KB are taken in any case.
     reuse_shadow(memory::ledger_store const& blank, cache::cache_options options,
                  Admission admission, byte_count most)
         : base{blank, options, std::move(admission), policy::lru{},

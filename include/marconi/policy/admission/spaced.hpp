@@ -1,5 +1,6 @@
 #pragma once
 
+#include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>
 #include <marconi/policy/concepts.hpp>
@@ -31,8 +32,10 @@ struct spaced {
     branch_and_tail base{};
 
     /// The step that captured positions are multiples of, unless `every` is 0. `every` must not
-    /// exceed the tokens of a prompt.
+    /// exceed the tokens of a prompt. Throws invalid_argument for a grid of 0.
     [[nodiscard]] token_count step_on(token_count checkpoint_grid) const {
+        MARCONI_EXPECT(checkpoint_grid > token_count{}, "checkpoint_grid", checkpoint_grid.value(),
+                       "at least 1");
         return checkpoint_grid * ((every - token_count{1}) / checkpoint_grid + 1);
     }
 

@@ -2,6 +2,7 @@
 
 #include <marconi/core/types.hpp>
 #include <marconi/policy/concepts.hpp>
+#include <marconi/policy/eviction/lru.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -94,5 +95,7 @@ private:
     Second second_;
     rival charge_ = rival::first;
 };
+
+static_assert(eviction_policy<either<lru, lru>>);
 
 } // namespace marconi::policy

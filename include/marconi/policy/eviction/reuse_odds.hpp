@@ -1,5 +1,6 @@
 #pragma once
 
+#include <marconi/core/error.hpp>
 #include <marconi/core/finite.hpp>
 #include <marconi/core/types.hpp>
 
@@ -8,6 +9,7 @@
 #include <bit>
 #include <cstddef>
 #include <cstdint>
+#include <string>
 
 namespace marconi::policy {
 
@@ -81,17 +83,25 @@ public:
         });
     }
 
-    /// Sets the odds in a bucket of ages. NaN counts as 0.
+    /// Sets the odds in a bucket of ages. NaN counts as 0. Throws invalid_argument for a bucket
+    /// past the last; so does at().
     void set(reuse_class of, std::size_t bucket, double odds) {
+        check(bucket);
         odds_[of.index()][bucket] = !is_nan(odds) && odds >= least ? std::min(odds, most) : least;
     }
     [[nodiscard]] double at(reuse_class of, std::size_t bucket) const {
+        check(bucket);
         return odds_[of.index()][bucket];
     }
     /// Of the class with this index.
     [[nodiscard]] by_age const& row(std::size_t index) const { return odds_[index]; }
 
 private:
+    static void check(std::size_t bucket) {
+        MARCONI_EXPECT(bucket < age_bucket::count, "bucket", bucket,
+                       "less than " + std::to_string(age_bucket::count));
+    }
+
     std::array<by_age, reuse_class::count> odds_;
 };
 

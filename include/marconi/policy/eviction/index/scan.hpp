@@ -1,11 +1,12 @@
 #pragma once
 
 #include <marconi/core/types.hpp>
-#include <marconi/policy/eviction/index/position_table.hpp>
 #include <marconi/policy/facts.hpp>
 
 #include <cassert>
 #include <cstddef>
+#include <cstdint>
+#include <limits>
 #include <optional>
 #include <type_traits>
 #include <vector>
@@ -19,23 +20,23 @@ class scan_index {
 public:
     /// Adds a node that is absent. std::bad_alloc leaves the index as it was.
     void insert(node_id node, usage const& h, candidate_facts const& facts) {
-        assert(!positions_.contains(node));
-        positions_.reserve(node);
+        if (node.value() >= row_of_.size()) row_of_.resize(node.value() + std::size_t{1}, absent);
+        assert(row_of_[node.value()] == absent);
         rows_.push_back({node, h, facts});
-        positions_.set(node, rows_.size() - 1);
+        row_of_[node.value()] = static_cast<std::uint32_t>(rows_.size() - 1);
     }
 
     /// Replaces what is known of a node that is present.
     void update(node_id node, usage const& h, candidate_facts const& facts) noexcept {
-        rows_[positions_[node]] = {node, h, facts};
+        rows_[place_of(node)] = {node, h, facts};
     }
 
     /// Removes a node that is present.
     void erase(node_id node) noexcept {
-        std::size_t const at = positions_[node];
+        std::uint32_t const at = place_of(node);
         rows_[at] = rows_.back();
-        positions_.set(rows_[at].node, at);
-        positions_.clear(node);
+        row_of_[rows_[at].node.value()] = at;
+        row_of_[node.value()] = absent;
         rows_.pop_back();
     }
 
@@ -63,8 +64,15 @@ private:
         usage use;
         candidate_facts facts;
     };
+    static constexpr std::uint32_t absent = std::numeric_limits<std::uint32_t>::max();
+
+    [[nodiscard]] std::uint32_t place_of(node_id node) const {
+        assert(node.value() < row_of_.size() && row_of_[node.value()] != absent);
+        return row_of_[node.value()];
+    }
+
     std::vector<row> rows_;
-    position_table positions_;
+    std::vector<std::uint32_t> row_of_; ///< by id
 };
 
 } // namespace marconi::policy

@@ -12,6 +12,7 @@
 
 #include <marconi/core/prefetch.hpp>
 #include <marconi/core/types.hpp>
+#include <marconi/core/units.hpp>
 
 #include <algorithm>
 #include <cassert>
@@ -144,7 +145,7 @@ private:
 
     /// Makes room for ids below `wanted`. The strong guarantee holds.
     void grow(std::size_t wanted) {
-        auto const groups_of = [](std::size_t n) { return (n + group - 1) / group; };
+        auto const groups_of = [](std::size_t n) { return divide_up(n, group); };
         std::size_t const groups = groups_of(std::max(wanted, 2 * keys_.size()));
         std::vector<round> rounds;
         for (std::size_t left = groups; left > 1; left = groups_of(left))
