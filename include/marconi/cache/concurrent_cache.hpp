@@ -25,8 +25,8 @@ namespace marconi::cache {
 /// the cache runs alone. Where memory::copies_beside_calls, as on the host, restore and commit copy
 /// with no lock held. A lease is for one thread at a time: to drop it while another commits with it
 /// ends the program, while another restores from it nobody notices. A large evict() lets others in
-/// between its victims, while clear(), forget(), forget_unused() and evict() of a scope take as long
-/// as they have nodes to look at.
+/// between its victims, while clear(), forget(), forget_unused() and evict() of a scope take as
+/// long as they have nodes to look at.
 ///
 /// Calls mean what they mean there. Between match and acquire another thread may evict what was
 /// matched: then the lease is stale. open() does all three as one call: its lease never is. In
