@@ -73,19 +73,19 @@ struct engine_of_the_page {
         request.memory.compute(request.tokens, request.computed, until);
     }
     void admit(request_in_the_snippets& request) {
-#include "snippet_4.inc"
+#include "snippet_5.inc"
     }
     void step(request_in_the_snippets& request) {
         engine_of_the_page const& engine = *this;
-#include "snippet_5.inc"
+#include "snippet_6.inc"
     }
     void commit(request_in_the_snippets& request, bool finished) {
-#include "snippet_6.inc"
+#include "snippet_7.inc"
     }
     static void preempt(request_in_the_snippets& request) { request.lease.release(); }
     /// Writes the KV of the next tokens in place.
     void step_in_place(request_in_the_snippets& request, std::size_t end) {
-#include "snippet_7.inc"
+#include "snippet_8.inc"
         for (; request.computed < end; ++request.computed)
             for (std::size_t layer : {0u, 1u})
                 std::ranges::copy(request.memory.row(request.tokens, request.computed, layer, 0),
@@ -113,6 +113,15 @@ struct engine_of_the_page {
 };
 
 } // namespace
+
+TEST_CASE("a model of one's own has a footprint") {
+#include "snippet_4.inc"
+    CHECK(on_one_rank.kv_bytes_per_token() == marconi::byte_count{4 * 2 * 4 * 128 * 2});
+    REQUIRE(on_one_rank.state_pieces.size() == 48);
+    CHECK(on_one_rank.state_pieces[0].fixed_bytes == 2 * 64 * 64 * 128);
+    CHECK(on_one_rank.state_pieces[1].fixed_bytes < on_one_rank.state_pieces[0].fixed_bytes);
+    CHECK(on_one_rank.flops.per_pair > 0);
+}
 
 TEST_CASE("the ten lines store a prompt") {
     std::vector<std::int32_t> const prompt(100, 1);
