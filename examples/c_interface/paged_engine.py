@@ -53,16 +53,23 @@ class Connector:
         """Tokens that need not be computed: for the scheduler, which may ask often."""
         return self.cache.match(request.tokens, tenant=request.tenant).resumable
 
-    def load(self, request):
-        """The request has blocks and a slot. Returns where its prefill starts."""
+    def start_load(self, request):
+        """The request has blocks and a slot. Loads its state, and returns where its prefill
+        starts."""
         request.lease = self.cache.open(request.tokens, tenant=request.tenant,
                                         weight=request.weight,
                                         answer_from=len(request.prompt))
-        request.lease.restore(self.states[request.slot], self._kv(request))
-        request.lease.let_go_checkpoint()  # the engine has copies of both
-        request.lease.let_go_kv()
+        request.lease.restore(self.states[request.slot])
+        request.lease.let_go_checkpoint()  # the engine has a copy
         request.copies = []
         return request.lease.resume_at
+
+    def load_layer(self, request, layer):
+        """Layers need their rows one after the other: on a GPU, where a restore only enqueues the
+        copy, the first one computes while the others load."""
+        request.lease.restore(kv=self._kv(request), layers=range(layer, layer + 1))
+        if layer == LAYERS - 1:
+            request.lease.let_go_kv()
 
     def end_of_chunk(self, request, end):
         """The chunk ends where the state is wanted."""
@@ -113,7 +120,9 @@ class Engine:
         if not self.has_blocks(request, min(chunk, len(request.tokens)), spare=len(self.running)):
             return False
         request.slot = self.free_slots.pop()
-        request.computed = self.connector.load(request)
+        request.computed = self.connector.start_load(request)
+        for layer in range(LAYERS):
+            self.connector.load_layer(request, layer)
         if request.computed == 0:
             self.set_state(request, (0, 0))
         return True
