@@ -77,6 +77,19 @@ TEST_CASE("of one scope goes what was used longest ago, and nothing of others") 
     CHECK_SOUND(cache);
 }
 
+TEST_CASE("what merges with something younger is as young") {
+    saving_cache cache{room_for(attention_only(), 200)};
+    serve(cache, "abcdXX", alice);
+    serve(cache, "abcdYY", alice);
+    serve(cache, "mmm", alice);
+    acquire(cache, text("abcd+"), alice).release(); // uses "abcd"
+    CHECK(cache.evict(alice, page * 3) == page * (2 + 3));
+    CHECK(look(cache, "abcdXX", 6, alice).matched == 4);
+    CHECK_FALSE(has(cache, "mmm"));
+    CHECK(has(cache, "abcdYY"));
+    CHECK_SOUND(cache);
+}
+
 TEST_CASE("what nobody used since a time is forgotten, with what only it needed") {
     for (auto const& model : {hybrid(), attention_only(), recurrent_only(), sliding_window()}) {
         CAPTURE(model.model);
