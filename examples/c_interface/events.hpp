@@ -27,10 +27,10 @@ static_assert(MARCONI_KV_PUBLISHED == int(marconi::cache::event_kind::kv_publish
               MARCONI_REMOVED == int(marconi::cache::event_kind::removed) &&
               MARCONI_SPLIT == int(marconi::cache::event_kind::split) &&
               MARCONI_MERGED == int(marconi::cache::event_kind::merged));
-static_assert(MARCONI_FOR_COMMIT == int(marconi::cache::eviction_reason::commit) &&
-              MARCONI_FOR_RESERVE == int(marconi::cache::eviction_reason::reserve) &&
-              MARCONI_ON_DEMAND == int(marconi::cache::eviction_reason::on_demand) &&
-              MARCONI_NOT_WANTED == int(marconi::cache::eviction_reason::clear));
+static_assert(MARCONI_FOR_COMMIT == 1 + int(marconi::cache::eviction_reason::commit) &&
+              MARCONI_FOR_RESERVE == 1 + int(marconi::cache::eviction_reason::reserve) &&
+              MARCONI_ON_DEMAND == 1 + int(marconi::cache::eviction_reason::on_demand) &&
+              MARCONI_NOT_WANTED == 1 + int(marconi::cache::eviction_reason::clear));
 
 /// Events with their tokens, in memory of their own.
 class event_list : public marconi_events {
@@ -48,7 +48,8 @@ public:
                            .position = e.position.value(),
                            .in = {e.in.tenant, e.in.adapter, e.in.revision},
                            .in_answer = e.in_answer,
-                           .why = static_cast<std::uint64_t>(e.why),
+                           .why = e.why ? 1 + static_cast<std::uint64_t>(*e.why)
+                                        : std::uint64_t{MARCONI_NOT_EVICTED},
                            .tokens = nullptr, // they may yet move
                            .token_count = e.tokens.size()});
         try {

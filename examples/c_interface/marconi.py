@@ -23,12 +23,12 @@ import typing
 from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int32, c_size_t, c_ssize_t
 from ctypes import c_uint32, c_uint64, c_void_p
 
-VERSION = 1  # MARCONI_C_VERSION of the header that the records below repeat
+VERSION = 2  # MARCONI_C_VERSION of the header that the records below repeat
 FAILURES = {1: "invalid argument", 2: "contract violation", 3: "out of memory", 4: "failure"}
 INVALID_ARGUMENT = 1
 EVENT_KINDS = ("kv_published", "checkpoint_published", "checkpoint_removed", "removed", "split",
                "merged")
-REASONS = ("commit", "reserve", "on_demand", "not_wanted")
+REASONS = ("", "commit", "reserve", "on_demand", "not_wanted")
 ALL_BUT_ONE = 2**64 - 1
 AFTER_ALL = 2**64 - 1
 
@@ -301,7 +301,7 @@ class CacheEvent(typing.NamedTuple):
     scope: tuple  # (tenant, adapter, revision)
     tokens: array.array
     in_answer: bool
-    why: str  # of REASONS: "" if nothing was removed
+    why: str  # of REASONS: "" if nothing was evicted
 
     @classmethod
     def of(cls, event):
@@ -312,7 +312,7 @@ class CacheEvent(typing.NamedTuple):
         return cls(event.sequence, EVENT_KINDS[event.kind], event.node, event.parent,
                    event.position, (scope.tenant, scope.adapter, scope.revision), tokens,
                    bool(event.in_answer),
-                   REASONS[event.why] if "removed" in EVENT_KINDS[event.kind] else "")
+                   REASONS[event.why])
 
 
 class _Handle:
@@ -460,7 +460,7 @@ class Cache(_Handle):
         return self._read("evict", c_uint64, only, _count(size, "size")).value
 
     def forget_unused(self, since):
-        """What nobody has resumed from or committed since stats().now was that; how many bytes
+        """What nobody has resumed from or committed after stats().now was that; how many bytes
         came free."""
         return self._read("forget_unused", c_uint64, _count(since, "since")).value
 
@@ -673,8 +673,10 @@ def _some_of(kv, layers):
     """A view of the same, to copy these layers alone."""
     if layers is None:
         return kv
+    if not isinstance(layers, range):
+        raise TypeError(f"layers is a {type(layers).__name__}; expected a range")
     if kv is None or layers.step != 1 or not layers or layers.start < 0:
-        raise Error(INVALID_ARGUMENT, f"layers are {layers}; expected a range of some of a kv view's")
+        raise Error(INVALID_ARGUMENT, f"layers are {layers}; expected some of those of a kv view")
     some = KvView.from_buffer_copy(kv)
     some.kept, some.first_layer, some.only_layers = kv, layers.start, len(layers)
     return some

@@ -59,7 +59,7 @@ char const* marconi_last_error(void);
  * of before would read and write garbage; a function that comes new breaks nobody. Who links gets
  * the library that fits, by its name. Who loads it at run time calls marconi_interface_version()
  * before all else, and goes on only if that is the number of the header that was read. */
-#define MARCONI_C_VERSION 1
+#define MARCONI_C_VERSION 2
 uint64_t marconi_interface_version(void);
 
 /* ---- The model, and its cache ---- */
@@ -339,8 +339,9 @@ int marconi_obtainable_for(marconi_cache const* cache, uint64_t wanted, marconi_
 /* Evicts until so many bytes are freed, or all that may go is gone: in the policy's order, or
  * (`only` is not null) of one scope, what was used longest ago. `freed` may be null. */
 int marconi_evict(marconi_cache* cache, marconi_scope const* only, uint64_t bytes, uint64_t* freed);
-/* Forgets what nobody has resumed from or committed since `since`, which was marconi_stats.now
- * once, except what leases hold and what leads to entries used later. `freed` may be null. */
+/* Forgets what nobody has resumed from or committed after `since`, which marconi_stats.now was
+ * once, except what leases hold and what leads to entries used later. (What the cache learns from
+ * keeps tokens for longer: marconi_clear() makes it forget, too.) `freed` may be null. */
 int marconi_forget_unused(marconi_cache* cache, uint64_t since, uint64_t* freed);
 /* Forgets a scope, or all scopes (null), except what leases hold. */
 int marconi_clear(marconi_cache* cache, marconi_scope const* only);
@@ -367,7 +368,7 @@ typedef struct marconi_stats {
     uint64_t tokens_asked, tokens_matched, tokens_resumed;
     double flops_asked, flops_saved;
     uint64_t commits, declined_commits, short_reserves; /* the last two for want of room */
-    uint64_t evictions, cleared;                        /* of these, by marconi_clear() */
+    uint64_t evictions, cleared;                        /* of these, MARCONI_NOT_WANTED */
     uint64_t evicted_bytes;
     uint64_t capacity_bytes, used_bytes, kv_bytes, checkpoint_bytes; /* now */
     uint64_t peak_bytes;                                             /* the most that were in use */
@@ -411,10 +412,11 @@ enum marconi_event_kind {
     MARCONI_MERGED = 5                /* `parent` is gone; its child `node` took its tokens over */
 };
 enum marconi_eviction_reason {
-    MARCONI_FOR_COMMIT = 0,  /* to make room */
-    MARCONI_FOR_RESERVE = 1, /* likewise */
-    MARCONI_ON_DEMAND = 2,   /* marconi_evict() */
-    MARCONI_NOT_WANTED = 3   /* marconi_clear(), marconi_forget(), marconi_forget_unused() */
+    MARCONI_NOT_EVICTED = 0, /* no removal, or all that there was had gone before */
+    MARCONI_FOR_COMMIT = 1,  /* to make room */
+    MARCONI_FOR_RESERVE = 2, /* likewise */
+    MARCONI_ON_DEMAND = 3,   /* marconi_evict() */
+    MARCONI_NOT_WANTED = 4   /* marconi_clear(), marconi_forget(), marconi_forget_unused() */
 };
 
 /* <marconi/cache/observer.hpp> says more of them. */
@@ -423,7 +425,7 @@ typedef struct marconi_event {
     uint64_t kind, node, parent, position;
     marconi_scope in;      /* of publications */
     uint64_t in_answer;    /* of MARCONI_CHECKPOINT_PUBLISHED: 1 if it lies in an answer */
-    uint64_t why;          /* of removals that free something: a marconi_eviction_reason */
+    uint64_t why;          /* of removals: a marconi_eviction_reason */
     int32_t const* tokens; /* of MARCONI_KV_PUBLISHED */
     size_t token_count;
 } marconi_event;

@@ -4,6 +4,7 @@
 
 #include <map>
 #include <memory>
+#include <optional>
 #include <random>
 #include <span>
 #include <string>
@@ -251,18 +252,18 @@ TEST_CASE("each checkpoint past what is known comes with an edge of its own, and
 TEST_CASE("removals say why") {
     using cache::eviction_reason;
     struct reasons {
-        std::vector<std::pair<cache::event_kind, eviction_reason>>* heard;
+        std::vector<std::pair<cache::event_kind, std::optional<eviction_reason>>>* heard;
         void observe(cache::event<std::int32_t> const& e) {
             bool const gone = e.kind == cache::event_kind::removed ||
                               e.kind == cache::event_kind::checkpoint_removed;
             if (gone) heard->emplace_back(e.kind, e.why);
         }
     };
-    std::vector<std::pair<cache::event_kind, eviction_reason>> heard;
+    std::vector<std::pair<cache::event_kind, std::optional<eviction_reason>>> heard;
     counting_cache<policy::lru, policy::branch_and_tail, reasons> cache{
         room_for(hybrid(), 20), {}, {}, {}, {&heard}};
     serve(cache, "0123456789");
-    eviction_reason expected{};
+    std::optional<eviction_reason> expected;
     SECTION("for a commit") {
         serve(cache, "abcdefghijklm");
         expected = eviction_reason::commit;
@@ -297,9 +298,29 @@ TEST_CASE("removals say why") {
         expected = eviction_reason::clear;
     }
     SECTION("unused") {
-        cache.forget_unused(cache.now() + tick{1});
+        cache.forget_unused(cache.now());
         expected = eviction_reason::clear;
     }
     using enum cache::event_kind;
     CHECK(heard == std::vector{std::pair{checkpoint_removed, expected}, {removed, expected}});
+}
+
+TEST_CASE("where all had gone before, there is no reason") {
+    struct last_reason {
+        std::optional<std::optional<cache::eviction_reason>>* heard;
+        void observe(cache::event<std::int32_t> const& e) {
+            if (e.kind == cache::event_kind::removed) *heard = e.why;
+        }
+    };
+    std::optional<std::optional<cache::eviction_reason>> heard;
+    counting_cache<policy::lru, policy::branch_and_tail, last_reason> cache{
+        room_for(recurrent_only(), 20), {}, {}, {}, {&heard}};
+    serve(cache, "0123456789");
+    auto lease = acquire(cache, text("0123456789+"));
+    lease.let_go_checkpoint();
+    cache.clear();
+    CHECK_FALSE(heard); // the lease stands there
+    lease.release();
+    REQUIRE(heard);
+    CHECK_FALSE(*heard);
 }

@@ -3,12 +3,13 @@
 #include <cache/short_requests.hpp>
 
 #include <marconi/cache/concurrent_cache.hpp>
-#include <marconi/policy/eviction/either.hpp>
-#include <marconi/policy/eviction/expected_savings.hpp>
 #include <marconi/policy/eviction/gdsf.hpp>
+#include <marconi/policy/eviction/scored.hpp>
 
-#include <string>
-#include <utility>
+#include <cstdint>
+#include <limits>
+#include <span>
+#include <string_view>
 #include <vector>
 
 using namespace cache_tests;
@@ -28,9 +29,10 @@ bool has(Cache const& cache, std::string_view tokens, scope const& in = alice) {
 
 constexpr byte_count page{256};
 
-/// What tells nothing has none of these calls.
-struct timeless {
-    struct history {};
+struct for_good {
+    double operator()(policy::usage const&, policy::candidate_facts const&, tick) const {
+        return std::numeric_limits<double>::infinity();
+    }
 };
 
 } // namespace
@@ -77,17 +79,45 @@ TEST_CASE("of one scope goes what was used longest ago, and nothing of others") 
     CHECK_SOUND(cache);
 }
 
-TEST_CASE("what merges with something younger is as young") {
+TEST_CASE("what merges with something younger keeps its age") {
     saving_cache cache{room_for(attention_only(), 200)};
     serve(cache, "abcdXX", alice);
     serve(cache, "abcdYY", alice);
     serve(cache, "mmm", alice);
     acquire(cache, text("abcd+"), alice).release(); // uses "abcd"
-    CHECK(cache.evict(alice, page * 3) == page * (2 + 3));
-    CHECK(look(cache, "abcdXX", 6, alice).matched == 4);
-    CHECK_FALSE(has(cache, "mmm"));
-    CHECK(has(cache, "abcdYY"));
+    SECTION("in the order of a scope") {
+        CHECK(cache.evict(alice, page * 3) == page * (2 + 6));
+        CHECK(look(cache, "abcdYY", 6, alice).matched == 0);
+        CHECK(has(cache, "mmm"));
+    }
+    SECTION("while what is unused is forgotten") {
+        CHECK(cache.forget_unused(tick{6}) == page * (2 + 2 + 3));
+        CHECK(look(cache, "abcdYY", 6, alice).matched == 4);
+    }
+    SECTION("and afterwards") {
+        cache.forget({}, text("none"), token_count{1});
+        cache.forget(alice, std::span<std::int32_t const>{text("abcdX")}, token_count{4});
+        CHECK(cache.holds(alice).nodes == 2);
+        CHECK(cache.forget_unused(tick{6}) == page * (6 + 3)); // with a beginning used later
+    }
     CHECK_SOUND(cache);
+}
+
+TEST_CASE("a cache that nobody uses forgets all that it has") {
+    saving_cache cache{room_for(hybrid(), 200)};
+    serve(cache, "the last of the day", alice);
+    tick const an_hour_ago = cache.now();
+    CHECK(cache.forget_unused(an_hour_ago) > 0_B);
+    CHECK(cache.holds().nodes == 0);
+}
+
+TEST_CASE("what a policy keeps for good goes all the same") {
+    counting_cache<policy::scored<for_good>> cache{room_for(hybrid(), 200)};
+    serve(cache, "abc", alice);
+    serve(cache, "def", alice);
+    CHECK(cache.evict(1_GiB) == 0_B);
+    CHECK(cache.evict(alice, 1_B) == page * 5);
+    CHECK(cache.forget_unused(cache.now()) == page * 5);
 }
 
 TEST_CASE("what nobody used since a time is forgotten, with what only it needed") {
@@ -105,7 +135,7 @@ TEST_CASE("what nobody used since a time is forgotten, with what only it needed"
         acquire(cache, text("shared by new ones, too"), alice).release();
 
         byte_count const used = cache.holds().used;
-        byte_count const freed = cache.forget_unused(then + tick{1});
+        byte_count const freed = cache.forget_unused(then);
         CHECK(freed > 0_B);
         CHECK(freed == used - cache.holds().used);
         CHECK(cache.stats().bytes_evicted == freed);
@@ -116,22 +146,18 @@ TEST_CASE("what nobody used since a time is forgotten, with what only it needed"
         CHECK(has(cache, "new one", bob));
         CHECK(has(cache, "shared by new ones", alice));
         CHECK_SOUND(cache);
-        CHECK(cache.forget_unused(then + tick{1}) == 0_B);
+        CHECK(cache.forget_unused(then) == 0_B);
 
         auto const held = acquire(cache, text("new one, held"), bob);
-        cache.forget_unused(cache.now() + tick{1});
+        cache.forget_unused(cache.now());
         CHECK(has(cache, "new one", bob));
         CHECK(cache.holds().scopes == 1);
         CHECK_SOUND(cache);
     }
 }
 
-TEST_CASE("an either tells by its first policy when a node was used") {
-    using both = policy::either<policy::expected_savings, policy::gdsf>;
-    STATIC_REQUIRE(policy::tells_last_use<both>);
-    STATIC_REQUIRE(policy::tells_last_use<policy::either<both, both>>);
-    STATIC_REQUIRE_FALSE(policy::tells_last_use<timeless>);
-    cache::concurrent_cache<counting_cache<both>> cache{room_for(hybrid(), 200)};
+TEST_CASE("a cache of many threads forgets, too") {
+    cache::concurrent_cache<saving_cache> cache{room_for(hybrid(), 200)};
     auto const put = [&](std::string_view tokens) {
         sequence const all = text(tokens);
         auto const states = states_at({all.size()});
@@ -141,7 +167,7 @@ TEST_CASE("an either tells by its first policy when a node was used") {
     tick const then = cache.now();
     put("new one");
     put("newer one");
-    CHECK(cache.forget_unused(then + tick{1}) == page * 9);
+    CHECK(cache.forget_unused(then) == page * 9);
     CHECK(cache.evict(alice, 1_B) > 0_B);
     cache.alone([](auto const& c) {
         CHECK_FALSE(has(c, "new one"));

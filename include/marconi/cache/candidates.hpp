@@ -166,6 +166,7 @@ public:
         for (node_id at = id; !tree_[at].is_root(); at = tree_[at].parent) {
             auto& payload = tree_[at].payload;
             payload.history = eviction_.used(payload.history, now_);
+            payload.last_use = now_;
             rerank(at);
             if (!refreshes_path) break;
         }

@@ -10,6 +10,7 @@
 #include <concepts>
 #include <cstdint>
 #include <new>
+#include <optional>
 #include <span>
 #include <utility>
 
@@ -206,7 +207,7 @@ protected:
     }
 
     std::uint64_t checkpoint_pages_ = 0;
-    eviction_reason evicting_{}; ///< why the last entry went, or is going
+    std::optional<eviction_reason> evicting_; ///< why an entry is just going
     counters counts_;
 
 private:

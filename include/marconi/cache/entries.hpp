@@ -94,6 +94,14 @@ public:
         evict_all(found, why, [](node_type const&) { return true; });
     }
 
+    /// Unpins their KV. What merges then and comes free counts as evicted.
+    void unpin_all(std::span<node_id const> pinned) noexcept {
+        std::uint64_t const before = store_.pages().used();
+        for (node_id const id : pinned)
+            this->unpin_kv(id);
+        count_freed_since(before);
+    }
+
     /// Evicts a node's part past `position` and all below it, and cuts off what pins hold of that:
     ///
     ///     above ──┬── others                        above (pinned) ──┬── others
@@ -169,6 +177,7 @@ private:
             remove_leaf(id);
         else
             settle(id);
+        evicting_.reset();
         count_freed_since(before);
     }
     void count_freed_since(std::uint64_t used) noexcept {

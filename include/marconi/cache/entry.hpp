@@ -1,6 +1,7 @@
 #pragma once
 
 #include <marconi/cache/checkpoint_table.hpp>
+#include <marconi/core/types.hpp>
 
 #include <cstdint>
 #include <limits>
@@ -20,6 +21,8 @@ struct entry {
     std::uint32_t forgotten : 1 = 0;       ///< found by no match, it goes with its pins
     std::uint32_t ranked_pages = unranked; ///< pages evicting it would free, as told to the policy
     float weight = 1;                      ///< the largest among requests that published or used it
+    tick last_use = {}; ///< or creation; by the cache's clock, whatever the policy remembers. A
+                        ///< merge keeps the child's
     History history{};
 };
 

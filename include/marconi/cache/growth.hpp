@@ -45,6 +45,7 @@ public:
         node_type& upper = tree_[upper_id];
         upper.payload.history = lower.payload.history;
         upper.payload.weight = lower.payload.weight;
+        upper.payload.last_use = lower.payload.last_use;
         upper.payload.resume_above = lower.payload.resume_above;
         upper.payload.forgotten = lower.payload.forgotten;
         if (std::span<page_id const> const own = this->pages(lower);
@@ -66,6 +67,7 @@ public:
         node_type const& above = tree_[parent];
         auto& payload = tree_[id].payload;
         payload.history = eviction_.created(this->now_);
+        payload.last_use = this->now_;
         payload.weight = weight;
         payload.forgotten = above.payload.forgotten;
         payload.resume_above = above.payload.checkpoint ? above.depth : above.payload.resume_above;

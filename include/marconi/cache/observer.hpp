@@ -5,6 +5,7 @@
 
 #include <concepts>
 #include <cstdint>
+#include <optional>
 #include <span>
 
 namespace marconi::cache {
@@ -30,9 +31,10 @@ struct event {
     node_id node = {};
     node_id parent = {};
     token_count position = {};
-    scope in = {};                      ///< of publications
-    bool in_answer = false;             ///< of checkpoint_published: see policy::candidate_facts
-    eviction_reason why{};              ///< of removals that free something
+    scope in = {};          ///< of publications
+    bool in_answer = false; ///< of checkpoint_published: see policy::candidate_facts
+    /// Of removals; nothing where all that there was had gone before.
+    std::optional<eviction_reason> why = {};
     std::span<Token const> tokens = {}; ///< of kv_published; valid during the call
     /// The checkpoint's pages, or those of the edge of `node`: a page for each block that the edge
     /// touches, from the one that it begins in. For removals as they were, else as they are. Valid

@@ -91,10 +91,11 @@ public:
         return evict_bytes(entries_, bytes);
     }
 
-    /// Evicts of one scope, such as a tenant with more than a share, what was used longest ago,
-    /// until this many bytes are freed, or nothing more may go. O(its nodes), O(log N) each that
-    /// goes.
-    byte_count evict(scope const& in, byte_count bytes) requires policy::tells_last_use<Eviction> {
+    /// Evicts of one scope, of which a tenant has more than a share, say, what was used longest
+    /// ago, until this many bytes are freed, or nothing more may go; also what a policy keeps for
+    /// good. An entry that others have merged into is as old as its end. Returns the bytes freed.
+    /// O(its nodes), O(log N) each that goes.
+    byte_count evict(scope const& in, byte_count bytes) {
         auto const use = threads_.writing("evict");
         return evict_oldest(entries_, in, bytes);
     }
@@ -104,11 +105,12 @@ public:
         auto const use = threads_.reading("now");
         return entries_.now();
     }
-    /// Forgets what nobody has resumed from or committed since a time that now() told, except what
-    /// leases hold and what leads to entries used later: an engine that notes now() once a minute
-    /// keeps nothing unused for longer than an hour. Returns the bytes freed. O(nodes). (The
-    /// counting caches of a learning_cache keep its tokens until they are evicted there.)
-    byte_count forget_unused(tick since) requires policy::tells_last_use<Eviction> {
+    /// Forgets what nobody has resumed from or committed after `since`, a time that now() told,
+    /// except what leases hold and what leads to entries used later. An engine that notes now()
+    /// once a minute can so keep nothing unused for longer than an hour. Returns the bytes freed.
+    /// O(nodes). Takes what a policy keeps for good, too. (What a cache learns from keeps tokens
+    /// for longer: clear() makes it forget, too.)
+    byte_count forget_unused(tick since) {
         auto const use = threads_.writing("forget_unused");
         return cache::forget_unused(entries_, since);
     }

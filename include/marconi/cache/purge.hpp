@@ -7,7 +7,6 @@
 #include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/index/match.hpp>
-#include <marconi/policy/concepts.hpp>
 
 #include <cstddef>
 #include <cstdint>
@@ -17,8 +16,6 @@
 #include <vector>
 
 namespace marconi::cache {
-
-using policy::last_use;
 
 /// Evicts in the policy's order until `bytes` are freed or nothing more may go. The bytes freed.
 template <class Entries>
@@ -47,24 +44,18 @@ byte_count evict_oldest(Entries& entries, scope const& in, byte_count bytes) {
     std::priority_queue<aged, std::vector<aged>, decltype(later)> oldest{later};
     auto const add = [&](node_id id) {
         auto const& n = tree[id];
-        if (entries.is_candidate(n))
-            oldest.push({last_use(n.payload.history), n.depth, tree.ref(id)});
+        if (entries.is_candidate(n)) oldest.push({n.payload.last_use, n.depth, tree.ref(id)});
         return true;
     };
     tree.each_below(root, add);
     byte_count const before = entries.counts().bytes_evicted;
     auto const freed = [&] { return entries.counts().bytes_evicted - before; };
     while (freed() < bytes && !oldest.empty()) { // takes no memory: one comes for each that goes
-        aged const next = oldest.top();
+        node_ref const next = oldest.top().node;
         oldest.pop();
-        if (!tree.live(next.node)) continue;
-        auto const& n = tree[next.node.id];
-        if (last_use(n.payload.history) != next.last_use) { // it has merged with a later one
-            add(next.node.id);
-            continue;
-        }
-        node_ref const above = tree.ref(n.parent);
-        entries.evict_all({&next.node, 1}, eviction_reason::on_demand);
+        if (!tree.live(next) || !entries.is_candidate(tree[next.id])) continue;
+        node_ref const above = tree.ref(tree[next.id].parent);
+        entries.evict_all({&next, 1}, eviction_reason::on_demand);
         if (tree.live(above)) add(above.id);
     }
     return freed();
@@ -93,12 +84,22 @@ void evict_all_scopes(Entries& entries) {
     entries.evict_all(all_nodes(entries), eviction_reason::clear);
 }
 
-/// Evicts what was last used before `since`. Returns the bytes freed.
+/// Evicts what nobody has used after `since`. A fork that somebody has is pinned meanwhile: it
+/// would merge into the last of those below it, and go with that. Returns the bytes freed.
 template <class Entries>
 byte_count forget_unused(Entries& entries, tick since) {
+    auto const& tree = entries.tree();
+    auto const unused = [&](auto const& node) { return node.payload.last_use <= since; };
+    std::vector<node_ref> const all = all_nodes(entries);
+    std::vector<node_id> forks;
+    for (node_ref const ref : all)
+        if (auto const& n = tree[ref.id]; n.child_count > 1 && !n.is_root() && !unused(n))
+            forks.push_back(ref.id);
     byte_count const before = entries.counts().bytes_evicted;
-    entries.evict_all(all_nodes(entries), eviction_reason::clear,
-                      [&](auto const& node) { return last_use(node.payload.history) < since; });
+    for (node_id const id : forks)
+        entries.pin_kv(id);
+    entries.evict_all(all, eviction_reason::clear, unused);
+    entries.unpin_all(forks);
     return entries.counts().bytes_evicted - before;
 }
 

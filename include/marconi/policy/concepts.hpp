@@ -63,18 +63,6 @@ concept eviction_policy = std::copyable<P> && std::regular<typename P::history> 
     { view.size() } -> std::convertible_to<std::size_t>;
 };
 
-/// When a node was last used, or else created, by a history that tells: by `last_use`, as those of
-/// the library's policies do, or by a function of this name.
-template <class History>
-    requires requires(History const& h) {
-        { h.last_use } -> std::convertible_to<tick>;
-    }
-[[nodiscard]] constexpr tick last_use(History const& h) { return h.last_use; }
-template <class P>
-concept tells_last_use = requires(typename P::history const& h) {
-    { last_use(h) } -> std::same_as<tick>;
-};
-
 /// A policy with `static constexpr bool refreshes_path = true` is told of a use for every node on
 /// the path of a hit, as block caches do. Without it only the node resumed from is refreshed.
 template <class P>

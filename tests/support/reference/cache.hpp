@@ -228,9 +228,16 @@ public:
     }
     byte_count forget_unused(tick since) {
         byte_count const before = counts.bytes_evicted;
-        auto const unused = [&](node const& n) { return n.used.last_use < since; };
+        auto const unused = [&](node const& n) { return n.last_use <= since; };
+        for (auto const& [key, n] : nodes)
+            if (depth_of(key) != 0 && children(key).size() > 1 && !unused(n) && !is_cut_off(key))
+                staying.insert(key);
         while (auto const next = deepest_candidate({}, unused))
             evict_counted(*next, eviction_reason::clear);
+        std::uint64_t const held = used();
+        staying.clear();
+        settle();
+        counts.bytes_evicted += layout->page_bytes() * (held - used());
         return counts.bytes_evicted - before;
     }
     /// All that no lease holds, of one scope or (0) of all, children before parents.
@@ -297,7 +304,7 @@ private:
         std::optional<path> oldest;
         for (auto const& [key, n] : nodes) {
             if (key[0] != scope || !is_candidate(key)) continue;
-            tick const at = n.used.last_use, least = oldest ? nodes.at(*oldest).used.last_use : at;
+            tick const at = n.last_use, least = oldest ? nodes.at(*oldest).last_use : at;
             if (!oldest || at < least || (at == least && key.size() > oldest->size())) oldest = key;
         }
         return oldest;

@@ -200,6 +200,7 @@ private:
                    .pages = {},
                    .checkpoint = {},
                    .used = {now, 0, clock, 0},
+                   .last_use = now,
                    .weight = l.weight};
             for (auto const& [b, p] : blocks)
                 if (b >= begin / block() && b * block() < end) n.pages.push_back(p);

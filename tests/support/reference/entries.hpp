@@ -43,6 +43,7 @@ struct node {
     std::optional<std::vector<page>> checkpoint;
     bool in_answer = false; ///< of the checkpoint
     history used;
+    marconi::tick last_use; ///< its own: a merge keeps the child's
     double weight = 1;
 };
 
@@ -79,6 +80,7 @@ struct entries {
     /// with the path that it goes on from.
     std::map<char, path> cut_off;
     std::optional<path> working; ///< pinned by the commit in progress
+    std::set<path> staying;      ///< pinned while what is unused is forgotten
     std::uint64_t tags = 0, merges = 0, dropped_duplicates = 0;
 
     [[nodiscard]] std::uint32_t block() const { return layout->block_tokens(); }
@@ -94,7 +96,7 @@ struct entries {
         return found;
     }
     [[nodiscard]] int kv_pins(path const& key) const {
-        int pins = working == key;
+        int pins = (working == key) + static_cast<int>(staying.count(key));
         for (auto const& [slot, l] : leases)
             pins += l.stands == key;
         for (auto const& [letter, above] : cut_off)
@@ -185,6 +187,7 @@ struct entries {
                    .pages = {},
                    .checkpoint = {},
                    .used = lower.used,
+                   .last_use = lower.last_use,
                    .weight = lower.weight};
         if (has_kv()) {
             std::uint32_t const first = lower.start / block();

@@ -56,6 +56,7 @@ protected:
     void touch(path const& key, lease const& by) {
         history& h = nodes.at(key).used;
         nodes.at(key).weight = std::max(nodes.at(key).weight, by.weight);
+        nodes.at(key).last_use = now;
         h = {now, h.uses + 1, clock, h.resumed + (by_.by == rule::expected_savings)};
     }
 

@@ -27,10 +27,6 @@ public:
         typename First::history first;
         typename Second::history second;
 
-        [[nodiscard]] friend constexpr tick
-        last_use(history const& h) requires tells_last_use<First> {
-            return last_use(h.first);
-        }
         friend constexpr bool operator==(history const&, history const&) = default;
     };
 
