@@ -81,7 +81,7 @@ struct next_turn {
     decltype(cache)::lease lease;
 };
 
-std::string const all(stored, '+'), none(stored, '-');
+std::string const all_rows(stored, '+'), no_rows(stored, '-');
 
 } // namespace
 
@@ -91,22 +91,22 @@ TEST_CASE("a restore of some layers copies these, and the state if it is wanted"
         turn.cache.restore(turn.lease, {}, turn.memory.state());
         CHECK(turn.memory.holds_state(turn.tokens, stored));
         turn.lease.let_go_checkpoint(); // the layers need none
-        CHECK(turn.rows(0) == none);
+        CHECK(turn.rows(0) == no_rows);
         turn.cache.restore(turn.lease, only(turn.memory.kv(), 1, 1), {});
-        CHECK(turn.rows(0) == none);
-        CHECK(turn.rows(1) == all);
+        CHECK(turn.rows(0) == no_rows);
+        CHECK(turn.rows(1) == all_rows);
         turn.cache.restore(turn.lease, only(turn.memory.kv(), 0, 1), {});
-        CHECK(turn.rows(0) == all);
+        CHECK(turn.rows(0) == all_rows);
     }
     SECTION("with the state in the same launch") {
         turn.cache.restore(turn.lease, only(turn.memory.kv(), 0, 1), turn.memory.state());
         CHECK(turn.memory.holds_state(turn.tokens, stored));
-        CHECK(turn.rows(0) == all);
-        CHECK(turn.rows(1) == none);
+        CHECK(turn.rows(0) == all_rows);
+        CHECK(turn.rows(1) == no_rows);
     }
     SECTION("from a token on") {
         turn.cache.restore(turn.lease, only(turn.memory.kv(), 1, 1), {}, {}, 9_tokens);
-        CHECK(turn.rows(0) == none);
+        CHECK(turn.rows(0) == no_rows);
         CHECK(turn.rows(1) == std::string(9, '-') + std::string(stored - 9, '+'));
     }
     SECTION("all of them, and no state") {
@@ -116,7 +116,7 @@ TEST_CASE("a restore of some layers copies these, and the state if it is wanted"
     }
     SECTION("none of them") {
         turn.cache.restore(turn.lease, only(turn.memory.kv(), 2, 0), {});
-        CHECK(turn.rows(0) + turn.rows(1) == none + none);
+        CHECK(turn.rows(0) + turn.rows(1) == no_rows + no_rows);
     }
 }
 
@@ -129,7 +129,7 @@ TEST_CASE("layers that are none of the model's are refused, and so are commits o
     CHECK_THROWS_WITH(restore(only({}, 0, 1)), "only in the kv_view is some layers; expected "
                                                "nothing, since it has no layers");
     CHECK_THROWS_WITH(restore(kv), "number of pieces in the state_view is 0; expected 2");
-    CHECK(turn.rows(0) + turn.rows(1) == none + none);
+    CHECK(turn.rows(0) + turn.rows(1) == no_rows + no_rows);
     CHECK_THROWS_AS(turn.cache.commit(turn.lease, turn.tokens, {.kv = only(kv, 0, 2)}),
                     invalid_argument);
     CHECK_THROWS_WITH(turn.cache.commit(turn.lease, turn.tokens, {.kv = only(kv, 0, 2)}),
