@@ -339,9 +339,10 @@ int marconi_obtainable_for(marconi_cache const* cache, uint64_t wanted, marconi_
 /* Evicts until so many bytes are freed, or all that may go is gone: in the policy's order, or
  * (`only` is not null) of one scope, what was used longest ago. `freed` may be null. */
 int marconi_evict(marconi_cache* cache, marconi_scope const* only, uint64_t bytes, uint64_t* freed);
-/* Forgets what nobody has resumed from or committed after `since`, which marconi_stats.now was
- * once, except what leases hold and what leads to entries used later. (What the cache learns from
- * keeps tokens for longer: marconi_clear() makes it forget, too.) `freed` may be null. */
+/* Forgets what no request that is counted has resumed from or committed after `since`, which
+ * marconi_stats.now was once, except what leases hold and what leads to entries used later. (A
+ * beginning with a single continuation here is one entry with it, as old as its end. What the cache
+ * learns from keeps tokens until marconi_clear() is called.) `freed` may be null. */
 int marconi_forget_unused(marconi_cache* cache, uint64_t since, uint64_t* freed);
 /* Forgets a scope, or all scopes (null), except what leases hold. */
 int marconi_clear(marconi_cache* cache, marconi_scope const* only);

@@ -207,7 +207,7 @@ protected:
     }
 
     std::uint64_t checkpoint_pages_ = 0;
-    std::optional<eviction_reason> evicting_; ///< why an entry is just going
+    std::optional<eviction_reason> evicting_; ///< while one goes: why
     counters counts_;
 
 private:

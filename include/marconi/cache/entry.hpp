@@ -21,8 +21,9 @@ struct entry {
     std::uint32_t forgotten : 1 = 0;       ///< found by no match, it goes with its pins
     std::uint32_t ranked_pages = unranked; ///< pages evicting it would free, as told to the policy
     float weight = 1;                      ///< the largest among requests that published or used it
-    tick last_use = {}; ///< or creation; by the cache's clock, whatever the policy remembers. A
-                        ///< merge keeps the child's
+    /// Or creation, by the cache's clock, whatever the policy remembers. A merge keeps the child's,
+    /// a split copies it.
+    tick last_use = {};
     History history{};
 };
 

@@ -93,8 +93,8 @@ public:
 
     /// Evicts of one scope, of which a tenant has more than a share, say, what was used longest
     /// ago, until this many bytes are freed, or nothing more may go; also what a policy keeps for
-    /// good. An entry that others have merged into is as old as its end. Returns the bytes freed.
-    /// O(its nodes), O(log N) each that goes.
+    /// good. An entry into which others have merged is as old as its end. Returns the bytes freed.
+    /// O(its nodes), and for each that goes O(log N) and the nodes down to the next states.
     byte_count evict(scope const& in, byte_count bytes) {
         auto const use = threads_.writing("evict");
         return evict_oldest(entries_, in, bytes);
@@ -105,11 +105,11 @@ public:
         auto const use = threads_.reading("now");
         return entries_.now();
     }
-    /// Forgets what nobody has resumed from or committed after `since`, a time that now() told,
-    /// except what leases hold and what leads to entries used later. An engine that notes now()
-    /// once a minute can so keep nothing unused for longer than an hour. Returns the bytes freed.
-    /// O(nodes). Takes what a policy keeps for good, too. (What a cache learns from keeps tokens
-    /// for longer: clear() makes it forget, too.)
+    /// Forgets what no request that is counted has resumed from or committed after `since`, a time
+    /// that now() told, except what leases hold and what leads to entries used later; also what a
+    /// policy keeps for good. (Entries that have merged are as old as their end.) An engine that
+    /// notes now() once a minute can so keep nothing unused for longer than an hour. Returns the
+    /// bytes freed. O(nodes). What a cache learns from keeps tokens until clear() is called.
     byte_count forget_unused(tick since) {
         auto const use = threads_.writing("forget_unused");
         return cache::forget_unused(entries_, since);
