@@ -103,6 +103,18 @@ TEST_CASE("what merges with something younger keeps its age") {
     CHECK_SOUND(cache);
 }
 
+TEST_CASE("what comes free when a fork merges afterwards is told, too") {
+    saving_cache cache{room_for(attention_only(), 200, 4)};
+    serve(cache, "abcdefXX", alice);
+    tick const then = cache.now();
+    serve(cache, "abcdefYY", alice); // repeats "ef" in a page of its own
+    byte_count const used = cache.holds().used;
+    CHECK(cache.forget_unused(then) == page * 4); // of "efXX", which the fork had, too
+    CHECK(used - cache.holds().used == page * 4);
+    CHECK(has(cache, "abcdefYY"));
+    CHECK_SOUND(cache);
+}
+
 TEST_CASE("a cache that nobody uses forgets all that it has") {
     saving_cache cache{room_for(hybrid(), 200)};
     serve(cache, "the last of the day", alice);
@@ -174,4 +186,12 @@ TEST_CASE("a cache of many threads forgets, too") {
         CHECK(has(c, "newer one"));
         CHECK_SOUND(c);
     });
+}
+
+TEST_CASE("a cache of many threads evicts no more than it is asked to") {
+    cache::concurrent_cache<saving_cache> cache{room_for(attention_only(), 200)};
+    for (std::string_view const tokens : {"aaaa", "bbbbbb"})
+        cache.alone([&](auto& c) { serve(c, tokens); });
+    CHECK(cache.evict(page * 4) == page * 4);
+    CHECK(cache.evict(page * 5) == page * 6);
 }

@@ -319,6 +319,10 @@ inline std::vector<spoiled> all_spoiled() {
          [](auto& layers, auto&, auto&, auto&, auto&) { layers[3].key = nullptr; }},
         {"kv_view: the value of layer 2 is a null pointer",
          [](auto& layers, auto&, auto&, auto&, auto&) { layers[2].value = nullptr; }},
+        {"kv_view: the keys and values of layer 0 do not part into 3 equal heads", // 6 bytes do
+         [](auto& layers, auto&, auto&, auto&, auto&) { layers[0].heads = 3; }},
+        {"kv_view: the keys and values of layer 0 do not part into 5 equal heads", // 10 bytes do
+         [](auto& layers, auto&, auto&, auto&, auto&) { layers[0].heads = 5; }},
         {"begin of the KV is 41; expected at most its end, 40",
          [](auto&, auto&, auto&, auto&, auto& begin) { begin = token_count{41}; }},
         {"number of pages for the checkpoint is 3; expected 4",
@@ -357,7 +361,7 @@ void wrong_views_throw() {
         CHECK(t.a.contents() == a_before);
         ++refused;
     }
-    CHECK(refused == 13);
+    CHECK(refused == 15);
 }
 
 template <memory::store Store>
