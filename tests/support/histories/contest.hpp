@@ -504,9 +504,9 @@ private:
             freed = cache_.evict(marconi::scope{.tenant = static_cast<std::uint64_t>(c.scope)},
                                  byte_count{c.amount});
         });
-        auto const nodes_left = right_.nodes.size();
+        std::size_t const before = right_.nodes.size();
         agree("freed", freed.value(), right_.evict(c.scope, byte_count{c.amount}).value());
-        tally_.note_if(nodes_left != right_.nodes.size(), place::evict_of_scope);
+        tally_.note_if(right_.nodes.size() < before, place::evict_of_scope);
     }
     void forget_unused(call const& c) {
         agree("time", cache_.now().value(), right_.now.value());
