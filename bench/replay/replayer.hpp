@@ -11,13 +11,16 @@
 
 #include <marconi/cache/outcome.hpp>
 #include <marconi/cache/plan.hpp>
+#include <marconi/cache/stats.hpp>
 #include <marconi/core/footprint.hpp>
 #include <marconi/core/types.hpp>
+#include <marconi/memory/layout.hpp>
 #include <marconi/tune/replay.hpp>
 
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <span>
 #include <vector>
 
@@ -65,9 +68,34 @@ private:
     std::vector<double> ttft_, request_us_;
 };
 
-/// What happens if a request does not fit whole, whatever is evicted for it: the library knows this
-/// beforehand and stores what fits; engines find out after they have evicted everything.
-enum class when_full { stores_what_fits, empties };
+/// What happens if a request does not fit.
+enum class when_full {
+    stores_what_fits, ///< the library: it knows beforehand how much will fit, and evicts for that
+    empties,          ///< engines: they find out after they have evicted everything
+    /// The paper's artifact: room for a whole request is made in one piece, before any of it is
+    /// stored. Nothing that the request uses is evicted for it.
+    makes_room_first
+};
+
+/// Evicts what stands in the way of a request's KV and states, and leaves out the states at
+/// branches of which the other side went.
+template <class Cache>
+void make_room(Cache& cache, cache::match_result const& found, std::span<std::int32_t const> prompt,
+               token_count end, std::vector<cache::captured_state>& states) {
+    memory::page_layout const& layout = cache.store().layout();
+    std::uint64_t pages = layout.blocks_touched(found.matched.value(), end.value());
+    for (cache::captured_state const& state : states)
+        pages += layout.checkpoint_pages(state.position);
+    cache::occupancy const holds = cache.holds();
+    byte_count const needed = layout.page_bytes() * pages;
+    byte_count const room = holds.capacity - holds.used;
+    if (needed <= room) return;
+    cache.evict(needed - room);
+    token_count const left = cache.match({}, prompt, {.limit = found.limit}).matched;
+    std::erase_if(states, [&](cache::captured_state const& state) {
+        return state.position > left && state.position != end;
+    });
+}
 
 /// Replays a trace, in order, one request at a time; `before(i)` is called before request i.
 template <class Cache, class Before>
@@ -92,7 +120,9 @@ void replay_trace(Cache& cache, trace const& requests, options const& chosen,
         if (chosen.prompts_only) plan.captures.tail = false;
         auto lease = cache.acquire(plan);
         lease.let_go_checkpoint(); // restored
-        auto const states = tune::captures_of(plan, token_count{whole.size()});
+        auto states = tune::captures_of(plan, token_count{whole.size()});
+        if (full == when_full::makes_room_first)
+            make_room(cache, plan.match, r.input(), token_count{whole.size()}, states);
         cache::commit_outcome const outcome = cache.commit(lease, whole, {.checkpoints = states});
         lease.release();
         if (full == when_full::empties && !outcome.complete()) cache.clear();

@@ -74,15 +74,15 @@ struct run {
     }
     template <class Eviction>
     void with_alpha(byte_count capacity, policy::branch_and_tail admission,
-                    std::optional<double> alpha) {
+                    std::optional<double> alpha, when_full full = when_full::stores_what_fits) {
         if (alpha) {
-            with(capacity, admission, Eviction{*alpha});
+            with(capacity, admission, Eviction{*alpha}, full);
             r.alpha = alpha;
             return;
         }
         tune::tuned_cache<memory::ledger_store, policy::branch_and_tail, Eviction> cache{
             store(capacity), cache_options(), {.deterministic = true}, admission};
-        through(cache);
+        through(cache, full);
         r.alpha = cache.eviction().alpha();
     }
     void while_learning(byte_count capacity, policy::spaced admission) {
@@ -156,7 +156,7 @@ result run_one(trace const& requests, policy_name const& policy, byte_count capa
     else if (kind == "marconi")
         one.with_alpha<policy::flop_aware>(capacity, marconi, policy.alpha);
     else if (kind == "marconi-artifact")
-        one.with_alpha<artifact_score>(capacity, {}, policy.alpha);
+        one.with_alpha<artifact_score>(capacity, {}, policy.alpha, when_full::makes_room_first);
     else if (kind == "infinite")
         one.with(unlimited(model, cut), spaced, policy::lru{});
     else
