@@ -5,6 +5,9 @@
 #include "text_table.hpp"
 
 #include <algorithm>
+#include <cmath>
+#include <cstdint>
+#include <string>
 #include <unordered_map>
 #include <unordered_set>
 #include <vector>
@@ -61,7 +64,7 @@ double ratio(double part, double whole) { return whole > 0 ? part / whole : 0; }
 
 } // namespace
 
-trace_statistics describe(trace const& of) {
+trace_statistics describe(trace const& of, progress& shown) {
     struct session_so_far {
         std::uint64_t turns = 0;
         request const* last = nullptr;
@@ -72,7 +75,10 @@ trace_statistics describe(trace const& of) {
     double repeated = 0, growth = 0, continued = 0, later_turns = 0;
     trace_statistics result;
     result.name = of.name;
+    shown.begin("requests described", of.requests.size());
+    stepper steps{shown};
     for (request const& r : of.requests) {
+        steps.step();
         inputs.push_back(r.prompt_tokens);
         outputs.push_back(r.output().size());
         result.input_tokens += r.prompt_tokens;
@@ -116,8 +122,11 @@ void print_statistics(std::span<trace_statistics const> statistics, std::ostream
     };
     auto const spread_lines = [&](std::string const& title, spread trace_statistics::*of,
                                   int decimals) {
-        line((title + ", mean").c_str(),
-             [&](auto const& s) { return format_fixed((s.*of).mean, decimals); });
+        line((title + ", mean").c_str(), [&](auto const& s) {
+            double const mean = (s.*of).mean;
+            return decimals != 0 ? format_fixed(mean, decimals)
+                                 : format_count(static_cast<std::uint64_t>(std::llround(mean)));
+        });
         line("  median", [&](auto const& s) { return format_count((s.*of).median); });
         line("  95th percentile", [&](auto const& s) { return format_count((s.*of).p95); });
         line("  maximum", [&](auto const& s) { return format_count((s.*of).max); });

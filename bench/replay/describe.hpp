@@ -2,6 +2,7 @@
 
 // Statistics of a trace: what there is to reuse, before any cache has seen it.
 
+#include "progress.hpp"
 #include "request.hpp"
 
 #include <cstdint>
@@ -42,7 +43,7 @@ struct trace_statistics {
 };
 
 /// O(tokens) time; memory for the trace's distinct prefixes.
-[[nodiscard]] trace_statistics describe(trace const& of);
+[[nodiscard]] trace_statistics describe(trace const& of, progress& shown = progress::unseen());
 
 /// One column a trace.
 void print_statistics(std::span<trace_statistics const> statistics, std::ostream& to);

@@ -20,18 +20,21 @@ struct source {
     std::function<trace()> take;
 };
 
-std::vector<source> sources_of(options const& chosen) {
+std::vector<source> sources_of(options const& chosen, progress& shown) {
     std::vector<source> all;
     std::vector<std::string> const names = trace_names(chosen.traces);
     for (std::size_t i = 0; i < names.size(); ++i)
-        all.push_back(
-            {names[i], [&chosen, i] { return read_trace(chosen.traces[i], chosen.limit); }});
+        all.push_back({names[i], [&, i] {
+                           return read_trace(chosen.traces[i], chosen.limit, most_trace_tokens,
+                                             shown);
+                       }});
     for (workload const kind : chosen.synthetic)
-        all.push_back({synthetic_name(kind), [&chosen, kind] {
+        all.push_back({synthetic_name(kind), [&, kind] {
                            return make_synthetic({.kind = kind,
                                                   .seed = chosen.seed,
                                                   .sessions = chosen.sessions,
-                                                  .limit = chosen.limit});
+                                                  .limit = chosen.limit},
+                                                 most_trace_tokens, shown);
                        }});
     std::map<std::string, int> seen; // one trace may be asked for twice, or two share a name
     for (source& s : all)
@@ -41,10 +44,10 @@ std::vector<source> sources_of(options const& chosen) {
 
 } // namespace
 
-trace_tally for_each_trace(options const& chosen, std::ostream& err,
+trace_tally for_each_trace(options const& chosen, std::ostream& err, progress& shown,
                            std::function<void(trace const&, std::string const& which)> const& use) {
     trace_tally tally;
-    std::vector<source> const all = sources_of(chosen);
+    std::vector<source> const all = sources_of(chosen, shown);
     for (source const& from : all) {
         std::string which;
         if (all.size() > 1)
@@ -52,6 +55,7 @@ trace_tally for_each_trace(options const& chosen, std::ostream& err,
                     std::to_string(all.size());
         auto const fails = [&](std::string const& why) {
             ++tally.failed;
+            shown.wipe();
             err << "marconi_replay: " << why << std::endl; // hours may pass until the next one
         };
         try {

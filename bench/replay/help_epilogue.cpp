@@ -31,9 +31,10 @@ a checkpoint without its windows. What is left out is 0.
 Requests run one after another, in the order of their times: none holds memory while others run.
 Columns: token hits and request hits are the shares of input tokens and of requests that were
 resumed, FLOPs saved is the share of all prefill FLOPs that this saved; nodes and checkpoints are
-those at the end, alpha is the last one, us/request is the cache's own time. JSON and CSV have the
-same under longer names, in bytes, FLOPs and shares of 1, and also what was asked for:
-capacity_share is empty (null) if that was a size, or there is no limit.
+those at the end, alpha is the last one, us/request is the cache's own time for one, seconds is that
+of the whole run. JSON and CSV have the same under longer names, in bytes, FLOPs and shares of 1,
+and also what was asked for: capacity_share is empty (null) if that was a size, or there is no
+limit.
 
 Time to first token (--ttft), estimated for what is left to prefill, no queueing or copying:
   h100      FLOPs / (989e12 FLOP/s dense bf16 x 0.5 utilisation, assumed) + 10 ms, assumed

@@ -6,12 +6,15 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <set>
 #include <string>
 #include <string_view>
+#include <vector>
 
 namespace marconi::replay {
 
-/// The value that a text is. If it is none, calls fail(what is wrong with it), which must throw.
+/// The value that a text is. If it is none, or an object in it names a field twice, calls fail(what
+/// is wrong with it), which must throw.
 template <class Fail>
 [[nodiscard]] nlohmann::json parse_json(std::string_view text, Fail&& fail) {
     auto const fail_at = [&](std::size_t byte) {
@@ -21,8 +24,18 @@ template <class Fail>
     // For the parser the text ends at a zero byte.
     std::size_t const zero = text.find('\0');
     if (zero != std::string_view::npos) fail_at(zero + 1);
+    std::vector<std::set<std::string>> fields; // of the objects that are open
+    auto const meets = [&](int, nlohmann::json::parse_event_t event, nlohmann::json& value) {
+        using kind = nlohmann::json::parse_event_t;
+        if (event == kind::object_start) fields.emplace_back();
+        if (event == kind::object_end) fields.pop_back();
+        if (event != kind::key) return true;
+        auto const& name = value.get_ref<std::string const&>();
+        if (!fields.back().insert(name).second) fail("field '" + name + "': is there twice");
+        return true;
+    };
     try {
-        return nlohmann::json::parse(text.begin(), text.end());
+        return nlohmann::json::parse(text.begin(), text.end(), meets);
     } catch (nlohmann::json::parse_error const& e) {
         if (e.byte > text.size()) fail("is not JSON: it ends early");
         fail_at(e.byte);

@@ -219,7 +219,9 @@ void interpret(raw_values const& raw, options& to) {
     if ((to.describe || to.list_models) && to.format != report_format::table)
         throw_invalid("format", raw.format, "table: models and statistics are printed as text");
     if (alpha && std::ranges::find(to.policies, alpha, &policy_name::alpha) == to.policies.end())
-        throw_invalid("alpha", raw.alpha, "auto: no policy takes an alpha without naming its own");
+        throw_invalid("alpha", raw.alpha,
+                      "marconi or marconi-artifact among the policies, without an alpha of its "
+                      "own, to take it");
     if (std::ranges::count(to.traces, "-") > 1)
         throw invalid_argument{"trace is '-' twice; expected standard input at most once"};
     if (to.traces.empty() && to.synthetic.empty() && !to.list_models)

@@ -4,6 +4,7 @@
 #include "each_trace.hpp"
 #include "model_file.hpp"
 #include "options.hpp"
+#include "progress.hpp"
 #include "report.hpp"
 #include "report_file.hpp"
 #include "run.hpp"
@@ -63,7 +64,12 @@ template <class Use, class Write>
 int report_on(options const& chosen, streams to, Use use, Write write) {
     expect_out_is_no_input(chosen);
     report_file file{chosen.out, to.out};
-    trace_tally const traces = for_each_trace(chosen, to.err, use);
+    trace_tally traces;
+    {
+        progress shown{to.err, progress::is_terminal()};
+        traces = for_each_trace(chosen, to.err, shown,
+                                [&](trace const& t, auto const& which) { use(t, which, shown); });
+    }
     if (traces.worked == 0) return exit_code::incomplete;
     write(file.stream());
     file.finish();
@@ -76,7 +82,10 @@ int report_on(options const& chosen, streams to, Use use, Write write) {
 int print_descriptions(options const& chosen, streams to) {
     std::vector<trace_statistics> statistics;
     return report_on(
-        chosen, to, [&](trace const& t, auto const&) { statistics.push_back(describe(t)); },
+        chosen, to,
+        [&](trace const& t, auto const&, progress& shown) {
+            statistics.push_back(describe(t, shown));
+        },
         [&](std::ostream& report) { print_statistics(statistics, report); });
 }
 
@@ -85,8 +94,8 @@ int replay(options const& chosen, streams to) {
     std::vector<result> results;
     return report_on(
         chosen, to,
-        [&](trace const& t, std::string const& which) {
-            std::ranges::move(run_all(t, chosen, which), std::back_inserter(results));
+        [&](trace const& t, std::string const& which, progress& shown) {
+            std::ranges::move(run_all(t, chosen, shown, which), std::back_inserter(results));
         },
         [&](std::ostream& report) { write_report(chosen.format, results, report); });
 }

@@ -102,7 +102,7 @@ template <class Cache, class Before>
 void replay_trace(Cache& cache, trace const& requests, options const& chosen,
                   measurements& measured, progress& shown, when_full full, Before const& before) {
     using clock = std::chrono::steady_clock;
-    std::size_t reported = 0;
+    stepper steps{shown};
     for (std::size_t i = 0; i < requests.requests.size(); ++i) {
         request const& r = requests.requests[i];
         before(i);
@@ -128,10 +128,7 @@ void replay_trace(Cache& cache, trace const& requests, options const& chosen,
         if (full == when_full::empties && !outcome.complete()) cache.clear();
         std::chrono::duration<double, std::micro> const took = clock::now() - start;
         measured.add(prompt, plan.resume_at(), took.count());
-        if (i + 1 - reported >= 64 || i + 1 == requests.requests.size()) {
-            shown.advance(i + 1 - reported);
-            reported = i + 1;
-        }
+        steps.step();
     }
 }
 

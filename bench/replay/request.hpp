@@ -29,6 +29,10 @@ struct request {
     }
 };
 
+/// The most tokens that a trace may have: 8 GiB of memory. A line of a few bytes can ask for the
+/// millions of tokens of the one before it.
+inline constexpr std::uint64_t most_trace_tokens = std::uint64_t{1} << 31;
+
 /// Requests in the order in which they arrive. Each holds its own copy of its session's history
 /// (4 bytes a token; the largest of the public agent traces takes 200 MB), so that replays may
 /// run on several threads without sharing anything that changes.

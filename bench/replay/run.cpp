@@ -20,10 +20,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstddef>
-#include <filesystem>
 #include <functional>
 #include <limits>
-#include <system_error>
 #include <utility>
 
 namespace marconi::replay {
@@ -109,10 +107,9 @@ struct run {
 
 footprint footprint_of(options const& chosen) {
     if (is_model_file(chosen.model)) return read_model(chosen.model);
-    std::error_code ignored;
-    if (std::ranges::count(model::presets(), chosen.model, &model::spec::name) == 0 &&
-        std::filesystem::is_regular_file(chosen.model, ignored))
-        throw_invalid("model", "'" + chosen.model + "'", "a preset, or a file named *.json");
+    if (std::ranges::count(model::presets(), chosen.model, &model::spec::name) == 0)
+        throw_invalid("model", "'" + chosen.model + "'",
+                      "a preset (--list-models has them), or a file named *.json");
     auto const flavour = chosen.cost == cost_model::paper ? model::cost::paper : model::cost::shape;
     return model::find_preset(chosen.model).footprint({.flavour = flavour});
 }

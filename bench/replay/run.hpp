@@ -18,6 +18,7 @@ namespace marconi::replay {
 
 /// One trace through one cache. `capacity` is ignored by policies without a limit.
 [[nodiscard]] result run_one(trace const& requests, policy_name const& policy, byte_count capacity,
-                             footprint const& model, options const& chosen, progress& shown);
+                             footprint const& model, options const& chosen,
+                             progress& shown = progress::unseen());
 
 } // namespace marconi::replay

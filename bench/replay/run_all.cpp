@@ -1,6 +1,5 @@
 #include "run_all.hpp"
 
-#include "progress.hpp"
 #include "run.hpp"
 
 #include <marconi/memory/layout.hpp>
@@ -10,7 +9,6 @@
 #include <cstddef>
 #include <exception>
 #include <functional>
-#include <iostream>
 #include <mutex>
 #include <string>
 #include <thread>
@@ -84,13 +82,15 @@ void check_caches(options const& chosen) {
         if (c.bytes) expect_a_page(*c.bytes, model, chosen);
 }
 
-std::vector<result> run_all(trace const& requests, options const& chosen,
+std::vector<result> run_all(trace const& requests, options const& chosen, progress& shown,
                             std::string const& which) {
     footprint const model = footprint_of(chosen);
-    std::size_t const runs =
-        chosen.capacities.size() * chosen.policies.size() + (has_shares(chosen) ? 1 : 0);
-    progress shown{std::cerr, progress::is_terminal(), runs * requests.requests.size(),
-                   which.empty() ? "requests" : "requests of " + which};
+    auto const limited =
+        static_cast<std::size_t>(std::ranges::count_if(chosen.policies, &policy_name::has_limit));
+    std::size_t const runs = (has_shares(chosen) ? 1 : 0) + chosen.policies.size() - limited +
+                             limited * chosen.capacities.size();
+    shown.begin(which.empty() ? "requests" : "requests of " + which,
+                runs * requests.requests.size());
     byte_count infinite;
     if (has_shares(chosen)) { // of the same size, whatever else is chosen
         options plain = chosen;

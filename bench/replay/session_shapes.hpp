@@ -20,6 +20,7 @@ struct session_shape {
     std::uint32_t shared_tokens; // all sessions of the shape start with the same ones
     std::uint32_t typing_ms_a_token; // a person's pause before a turn; 0: think_ms applies
     quantiles think_ms;              // an agent's
+    std::uint32_t longest = 32'768;  // tokens: a session ends before a request that would have more
 };
 
 /// Tokens of one turn in a session of `turns` turns: the traces' long sessions are made of short
@@ -30,9 +31,6 @@ constexpr std::uint32_t scaled(std::uint32_t tokens, session_shape const& shape,
     std::uint32_t const sum = shape.usual_turns + turns;
     return (tokens * 2 * shape.usual_turns + sum / 2) / sum;
 }
-
-/// A session ends before a request that would exceed this.
-inline constexpr std::uint32_t longest_context = 32'768;
 
 /// Poisson-distributed seconds with mean 7.5, as the paper's agents think.
 inline constexpr quantiles agent_think_ms = {{0, 2000, 3000, 4000, 5000, 6000, 7000, 7000, 8000,
@@ -47,6 +45,7 @@ inline constexpr session_shape chat_shape = {
     .shared_tokens = 12,
     .typing_ms_a_token = 320, // 90 words a minute
     .think_ms = {},
+    .longest = 3'000,
 };
 
 inline constexpr session_shape software_agent_shape = {

@@ -51,7 +51,7 @@ void session_writer::write_fewshot(std::uint32_t session, std::uint32_t ordinal)
         text tokens = template_text(chosen, random);
         random.append_text(tokens, random.draw(shape.question));
         std::uint32_t const output = random.draw(shape.output);
-        add(session, turn, ms, std::move(tokens), output, random);
+        add(session, turn, ms, tokens, output, random);
         ms += random.draw(shape.pause_ms);
     }
 }
@@ -103,8 +103,8 @@ void session_writer::write_continued(std::uint32_t session, session_shape const&
             append(tokens, forgotten ? note : observations[i]);
         }
         std::uint32_t const output = scaled(random.draw(shape.output), shape, turns);
-        if (tokens.size() + output > longest_context) return;
-        answers.push_back(add(session, turn, ms, std::move(tokens), output, random));
+        if (tokens.size() + output > shape.longest) return;
+        answers.push_back(add(session, turn, ms, tokens, output, random));
 
         std::uint32_t const added = scaled(random.draw(shape.added), shape, turns);
         random.append_text(observations.emplace_back(), added);
@@ -133,7 +133,7 @@ session_writer::text session_writer::template_text(std::uint32_t chosen, random_
 
 /// Adds a request with an answer that is made up here; returns the answer.
 session_writer::text session_writer::add(std::uint32_t session, std::uint32_t turn,
-                                         std::uint64_t ms, text input, std::uint32_t output,
+                                         std::uint64_t ms, text const& input, std::uint32_t output,
                                          random_source& random) {
     timed_request& r = requests_.emplace_back();
     unsettled_.push(ms);
@@ -141,9 +141,11 @@ session_writer::text session_writer::add(std::uint32_t session, std::uint32_t tu
     r.content.session = session;
     r.content.turn = turn;
     r.content.seconds = static_cast<double>(ms) / 1000;
-    r.content.tokens = std::move(input);
-    r.content.prompt_tokens = static_cast<std::uint32_t>(r.content.tokens.size());
+    r.content.prompt_tokens = static_cast<std::uint32_t>(input.size());
+    r.content.tokens.reserve(input.size() + output); // growing, it may take twice as much
+    r.content.tokens.assign(input.begin(), input.end());
     random.append_text(r.content.tokens, output);
+    tokens_ += r.content.tokens.size();
     auto const answer = r.content.output();
     return {answer.begin(), answer.end()};
 }

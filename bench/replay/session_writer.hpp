@@ -27,6 +27,9 @@ public:
     /// `next` must not fall from call to call. Amortised O(log N) a request.
     [[nodiscard]] std::uint64_t settled_before(std::uint32_t next);
 
+    /// How many tokens the requests written have, inputs and outputs.
+    [[nodiscard]] std::uint64_t tokens() const { return tokens_; }
+
     /// All that was written, by time.
     [[nodiscard]] std::vector<request> in_order() &&;
 
@@ -56,10 +59,11 @@ private:
     void write_continued(std::uint32_t session, session_shape const& shape, purpose shared,
                          bool forgets, random_source& random);
     [[nodiscard]] text template_text(std::uint32_t chosen, random_source& job) const;
-    text add(std::uint32_t session, std::uint32_t turn, std::uint64_t ms, text input,
+    text add(std::uint32_t session, std::uint32_t turn, std::uint64_t ms, text const& input,
              std::uint32_t output, random_source& random);
 
     std::uint64_t seed_;
+    std::uint64_t tokens_ = 0;
     std::vector<timed_request> requests_;
     /// The times of requests that one of a later session may still precede, the earliest on top.
     std::priority_queue<std::uint64_t, std::vector<std::uint64_t>, std::greater<>> unsettled_;

@@ -43,13 +43,20 @@ std::string synthetic_name(workload kind) {
     return "synthetic-" + std::string{workload_name(kind)};
 }
 
-trace make_synthetic(synthetic_options const& options) {
+trace make_synthetic(synthetic_options const& options, std::uint64_t most_tokens, progress& shown) {
     MARCONI_EXPECT(options.sessions >= 1 && options.sessions <= most_sessions, "sessions",
                    options.sessions, "1 to " + std::to_string(most_sessions));
     session_writer writer{options.seed};
+    shown.begin("sessions made", options.sessions);
     for (std::uint32_t session = 0; session < options.sessions; ++session) {
         if (writer.settled_before(session) >= options.limit) break;
         write(session, options.kind, writer);
+        if (writer.tokens() > most_tokens)
+            throw_invalid("sessions", options.sessions,
+                          "fewer, or a limit on the requests: the first " +
+                              std::to_string(session + 1) + " have more than " +
+                              std::to_string(most_tokens) + " tokens");
+        shown.advance(1);
     }
     std::vector<request> made = std::move(writer).in_order();
     if (made.size() > options.limit) made.resize(options.limit);

@@ -15,6 +15,7 @@
 //
 // Session k starts at k seconds, so about as many sessions overlap as in the real traces.
 
+#include "progress.hpp"
 #include "request.hpp"
 
 #include <cstdint>
@@ -33,7 +34,7 @@ struct synthetic_options {
     std::uint64_t limit = std::numeric_limits<std::uint64_t>::max(); // requests, the first ones
 };
 
-/// More would not fit in the memory of most machines.
+/// Of agents, a tenth of it are as many tokens as a trace may have.
 inline constexpr std::uint32_t most_sessions = 100'000;
 
 /// "synthetic-<kind>".
@@ -42,8 +43,10 @@ inline constexpr std::uint32_t most_sessions = 100'000;
 /// Makes a trace of that name: the same on every platform for the same options.
 /// Session k is the same whatever the number of sessions. A limit takes the first requests of all;
 /// sessions that begin after the last of them are not made. Throws invalid_argument if the number
-/// of sessions is out of range.
-[[nodiscard]] trace make_synthetic(synthetic_options const& options);
+/// of sessions is out of range, or if they come to more than `most_tokens` tokens.
+[[nodiscard]] trace make_synthetic(synthetic_options const& options,
+                                   std::uint64_t most_tokens = most_trace_tokens,
+                                   progress& shown = progress::unseen());
 
 /// "chat" -> workload::chat. Throws invalid_argument.
 [[nodiscard]] workload parse_workload(std::string_view name);

@@ -29,9 +29,9 @@ std::string name_in(std::string const& path, std::size_t folders) {
     return path.substr(begin, begins.back() - begin) + trace_name(path);
 }
 
-std::string seconds_text(double seconds) {
+std::string number_text(double value) {
     std::ostringstream text;
-    text << seconds;
+    text << value;
     return text.str();
 }
 
@@ -126,7 +126,7 @@ void trace_reader::read_mooncake(json_line const& line, request& to) {
     to.prompt_tokens = static_cast<std::uint32_t>(input);
     for (std::uint64_t i = 0; i < output; ++i)
         to.tokens.push_back(next_output_--);
-    check(line, to, "input_length", "timestamp");
+    check(line, to, "input_length", "timestamp", 1000);
 }
 
 trace_reader::session_state& trace_reader::enter_turn(json_line const& line, request const& to,
@@ -142,23 +142,27 @@ trace_reader::session_state& trace_reader::enter_turn(json_line const& line, req
 }
 
 void trace_reader::check(json_line const& line, request const& to, char const* input,
-                         char const* time) {
+                         char const* time, double units_a_second) {
     if (to.prompt_tokens == 0) line.fail(input, "empty", "an input of at least 1 token");
     if (to.tokens.size() > longest_request)
         line.fail("is a request of " + std::to_string(to.tokens.size()) +
                   " tokens; expected at most " + std::to_string(longest_request));
     if (to.seconds < last_seconds_)
-        line.fail(time, seconds_text(to.seconds) + " s",
-                  "at least " + seconds_text(last_seconds_) + " s, the time of the line before");
+        line.fail(time, number_text(to.seconds * units_a_second),
+                  "at least " + number_text(last_seconds_ * units_a_second) +
+                      ", the time of the line before");
     last_seconds_ = to.seconds;
 }
 
-trace read_trace(std::string const& path, std::uint64_t limit, std::uint64_t most_tokens) {
+trace read_trace(std::string const& path, std::uint64_t limit, std::uint64_t most_tokens,
+                 progress& shown) {
     trace result{.name = trace_name(path), .requests = {}};
     std::string const file = path == "-" ? "standard input" : path;
     trace_reader reader{path};
     request next;
     std::uint64_t tokens = 0;
+    shown.begin("requests read");
+    stepper steps{shown};
     while (result.requests.size() < limit && reader.next(next)) {
         tokens += next.tokens.size();
         if (tokens > most_tokens)
@@ -166,6 +170,7 @@ trace read_trace(std::string const& path, std::uint64_t limit, std::uint64_t mos
                               " tokens in its first " + std::to_string(result.requests.size() + 1) +
                               " requests; expected fewer, or a limit on the requests"};
         result.requests.push_back(std::move(next));
+        steps.step();
     }
     if (result.requests.empty())
         throw trace_error{file + ": holds no request; expected at least 1"};

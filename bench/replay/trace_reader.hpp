@@ -11,6 +11,7 @@
 // Further fields are allowed and ignored; anything else unexpected is a trace_error.
 
 #include "line_source.hpp"
+#include "progress.hpp"
 #include "request.hpp"
 
 #include <cstdint>
@@ -50,7 +51,8 @@ private:
     void read_compact(json_line const& line, request& to);
     void read_mooncake(json_line const& line, request& to);
     session_state& enter_turn(json_line const& line, request const& to, char const* field);
-    void check(json_line const& line, request const& to, char const* input, char const* time);
+    void check(json_line const& line, request const& to, char const* input, char const* time,
+               double units_a_second = 1);
 
     line_source lines_;
     form form_ = form::unknown;
@@ -60,15 +62,12 @@ private:
     std::int32_t next_output_ = -1; // Mooncake's outputs count down: no input is negative
 };
 
-/// The most tokens that a trace may have: 8 GiB of memory. A line of a few bytes can ask for the
-/// millions of tokens of the one before it.
-inline constexpr std::uint64_t most_trace_tokens = std::uint64_t{1} << 31;
-
 /// Reads the first `limit` requests. Throws trace_error, also if there is no request at all, or if
 /// they have more than `most_tokens` tokens.
 [[nodiscard]] trace read_trace(std::string const& path,
                                std::uint64_t limit = std::numeric_limits<std::uint64_t>::max(),
-                               std::uint64_t most_tokens = most_trace_tokens);
+                               std::uint64_t most_tokens = most_trace_tokens,
+                               progress& shown = progress::unseen());
 
 /// "traces/taubench.compact.jsonl.gz" -> "taubench"; "-" -> "stdin".
 [[nodiscard]] std::string trace_name(std::string const& path);

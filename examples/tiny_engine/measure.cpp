@@ -7,7 +7,6 @@
 #include <replay/ttft.hpp>
 
 #include <algorithm>
-#include <iostream>
 #include <numeric>
 
 namespace tiny {
@@ -193,9 +192,8 @@ private:
                                           replay::ttft_curve curve) const {
         replay::options chosen = chosen_;
         chosen.ttft = curve;
-        replay::progress silent{std::cerr, false, 1, ""};
         return replay::run_one(trace_, replay::parse_policy(policy), capacity_, runs_.footprint(),
-                               chosen, silent);
+                               chosen);
     }
 
     replay::trace const& trace_;

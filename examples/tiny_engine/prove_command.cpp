@@ -47,8 +47,9 @@ struct prove_command {
             if (name == planted) options.planted = which;
         proof_result r;
         {
-            marconi::replay::progress shown{std::cerr, marconi::replay::progress::is_terminal(),
-                                            options.requests, "requests"};
+            using marconi::replay::progress;
+            progress shown{std::cerr, progress::is_terminal()};
+            shown.begin("requests", options.requests);
             std::uint64_t before = 0;
             options.progress = [&](std::uint64_t done) {
                 shown.advance(done - std::exchange(before, done));

@@ -164,8 +164,8 @@ struct serve_command {
         replay::report_file file{out.empty() ? std::nullopt : std::optional{out}, std::cout};
         std::vector<measured_policy> results;
         {
-            replay::progress shown{std::cerr, replay::progress::is_terminal(),
-                                   trace.requests.size() * options.passes, "requests"};
+            replay::progress shown{std::cerr, replay::progress::is_terminal()};
+            shown.begin("requests", trace.requests.size() * options.passes);
             results = measure(trace, options, shown);
         }
         if (format == "json")

@@ -5,7 +5,6 @@
 #include <marconi/memory/ledger_store.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>
 #include <marconi/tune/replay.hpp>
-#include <replay/progress.hpp>
 #include <replay/run.hpp>
 #include <replay/synthetic.hpp>
 #include <support/catch.hpp>
@@ -16,7 +15,6 @@
 #include <optional>
 #include <random>
 #include <span>
-#include <sstream>
 #include <string>
 #include <vector>
 
@@ -154,15 +152,12 @@ TEST_CASE(
 }
 
 TEST_CASE("who knows the future saves more than who does not") {
-    std::ostringstream nowhere;
     for (auto const kind : {workload::chat, workload::agent}) {
         trace const t = make_synthetic({.kind = kind, .seed = 3, .sessions = 30});
         options chosen;
         footprint const model = footprint_of(chosen);
-        progress silent{nowhere, false, 0, ""};
         auto const saved = [&](char const* name, std::uint64_t bytes) {
-            result const r =
-                run_one(t, parse_policy(name), byte_count{bytes}, model, chosen, silent);
+            result const r = run_one(t, parse_policy(name), byte_count{bytes}, model, chosen);
             return std::pair{r.flops_saved / r.flops_asked, r.peak_bytes};
         };
         auto const [most, peak] = saved("infinite", 0);

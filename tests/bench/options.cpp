@@ -141,7 +141,8 @@ TEST_CASE("alpha is for policies that take one and name none") {
     CHECK(good({"--synthetic", "chat", "--policy", "marconi:-0"}).policies[0].text() ==
           "marconi:0");
     CHECK(bad({"--synthetic", "chat", "--alpha", "0.2", "--policy", "lru,marconi:1"}) ==
-          "alpha is 0.2; expected auto: no policy takes an alpha without naming its own");
+          "alpha is 0.2; expected marconi or marconi-artifact among the policies, without an alpha "
+          "of its own, to take it");
     CHECK_FALSE(
         good({"--synthetic", "chat", "--alpha", "auto", "--policy", "marconi"}).policies[0].alpha);
 }

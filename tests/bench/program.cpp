@@ -178,7 +178,8 @@ TEST_CASE("standard input may be read into a file that is another") {
 TEST_CASE("what is wrong for all traces is refused before one is read") {
     temporary_file const results;
     auto const [option, value, message] = GENERATE(table<char const*, char const*, char const*>({
-        {"--model", "no-such", "marconi_replay: preset is no-such"},
+        {"--model", "no-such",
+         "marconi_replay: model is 'no-such'; expected a preset (--list-models has them)"},
         {"--capacity", "5%,1B", "marconi_replay: capacity in bytes is 1; expected at least"},
     }));
     run_result const o = run({"--trace", "/no/such", "--trace", "/nor/this", option, value});
@@ -226,5 +227,6 @@ TEST_CASE("a model that is a file by another name is no preset") {
     temporary_file const model{"{}"};
     run_result const o = run({"--synthetic", "chat", "--model", model.path()});
     CHECK(o.code == exit_code::refused);
-    CHECK(o.err.find("expected a preset, or a file named *.json") != std::string::npos);
+    CHECK(o.err.find("expected a preset (--list-models has them), or a file named *.json") !=
+          std::string::npos);
 }

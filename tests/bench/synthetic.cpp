@@ -84,10 +84,10 @@ TEST_CASE("a synthetic trace hangs on its options alone") {
 
 TEST_CASE("synthetic traces are the same on every platform") {
     auto const [kind, requests, sum] = GENERATE(table<workload, std::size_t, std::uint64_t>({
-        {workload::chat, 128, 10607339371246081583u},
+        {workload::chat, 108, 17221182384573793032u},
         {workload::agent, 537, 2100595419056144060u},
         {workload::fewshot, 443, 11509830633630891108u},
-        {workload::mixed, 332, 12454914253307412803u},
+        {workload::mixed, 330, 12135314236396298247u},
     }));
     trace const made = make_synthetic({.kind = kind, .seed = 1, .sessions = 20});
     CHECK(made.requests.size() == requests);
@@ -157,9 +157,11 @@ TEST_CASE("synthetic requests are in order of time, sessions overlap, turns coun
 TEST_CASE("chats are like ShareGPT's") {
     trace_statistics const s = statistics_of(workload::chat);
     CHECK(s.sessions == 200);
-    CHECK(s.turns.mean == between(5.5, 7));          // 6.2
-    CHECK(s.input.mean == between(1000, 1450));      // 1,093
-    CHECK(s.input.median == between(900, 1250));     // 1,034
+    CHECK(s.turns.mean == between(5.5, 6.5));        // 6.2
+    CHECK(s.input.mean == between(1000, 1200));      // 1,093
+    CHECK(s.input.median == between(950, 1120));     // 1,034
+    CHECK(s.input.p95 == between(2150, 2500));       // 2,313
+    CHECK(s.input.max <= 3000);                      // 2,629
     CHECK(s.output.mean == between(260, 320));       // 289
     CHECK(s.repeated_share == between(0.90, 0.94));  // 0.913
     CHECK(s.growth_per_turn == between(300, 370));   // 327
@@ -214,6 +216,10 @@ TEST_CASE("a mixed trace has a third of each kind") {
 }
 
 TEST_CASE("synthetic options out of range") {
+    CHECK_THROWS_WITH(make_synthetic({.kind = workload::chat, .sessions = 9}, 30'000),
+                      "sessions is 9; expected fewer, or a limit on the requests: the first 7 have "
+                      "more than 30000 tokens");
+    CHECK_FALSE(make_synthetic({.kind = workload::chat, .sessions = 4}, 30'000).requests.empty());
     CHECK_THROWS_WITH(make_synthetic({.sessions = 0}), "sessions is 0; expected 1 to 100000");
     CHECK_THROWS_WITH(make_synthetic({.sessions = 100'001}),
                       "sessions is 100001; expected 1 to 100000");

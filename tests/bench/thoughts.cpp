@@ -1,7 +1,6 @@
 #include <replay/thoughts.hpp>
 
 #include <marconi/core/footprint.hpp>
-#include <replay/progress.hpp>
 #include <replay/run.hpp>
 #include <replay/run_all.hpp>
 #include <support/catch.hpp>
@@ -10,7 +9,6 @@
 #include <cstdint>
 #include <numeric>
 #include <set>
-#include <sstream>
 #include <vector>
 
 using namespace marconi;
@@ -42,9 +40,7 @@ options chosen_with(std::uint32_t before_answer, bool prompts_only) {
 /// Without a limit; resumed_tokens of it is what can be resumed at all.
 result infinite(trace const& t, std::uint32_t before_answer, bool prompts_only = false) {
     options const o = chosen_with(before_answer, prompts_only);
-    std::ostringstream nowhere;
-    progress silent{nowhere, false, t.requests.size(), "requests"};
-    return run_one(t, {.kind = "infinite", .alpha = {}}, {}, footprint_of(o), o, silent);
+    return run_one(t, {.kind = "infinite", .alpha = {}}, {}, footprint_of(o), o);
 }
 
 } // namespace

@@ -191,7 +191,7 @@ TEST_CASE("errors in the compact form") {
         {R"("s":3,"t":1,"ts":2,"keep":0,"add":[null],"out":[])",
          "field 'add': is null at index 0; expected a whole number from 0 to 2147483647"},
         {R"("s":3,"t":1,"ts":1.25,"keep":3,"add":[1],"out":[])",
-         "field 'ts': is 1.25 s; expected at least 1.5 s, the time of the line before"},
+         "field 'ts': is 1.25; expected at least 1.5, the time of the line before"},
     }));
     CHECK(complaint(compact(fields)) == std::string{"T:2: "} + message);
 }
@@ -228,6 +228,16 @@ TEST_CASE("errors in Mooncake's form") {
     CHECK(complaint(mooncake(fields)) == std::string{"T:1: "}.append(message));
 }
 
+TEST_CASE("times in Mooncake's form are told as they are written there") {
+    temporary_file const file{
+        R"({"timestamp":4000,"input_length":1,"output_length":0,"hash_ids":[1]})"
+        "\n"
+        R"({"timestamp":3999,"input_length":1,"output_length":0,"hash_ids":[1]})"};
+    CHECK_THROWS_WITH(read_trace(file.path()),
+                      file.path() + ":2: field 'timestamp': is 3999; expected at least 4000, the "
+                                    "time of the line before");
+}
+
 TEST_CASE("garbage is an error, never a crash") {
     CHECK_FALSE(complaint(std::string(100, '\0')).empty());
     CHECK_FALSE(complaint("\x1f\x8b garbage that starts like gzip").empty());
@@ -241,6 +251,12 @@ TEST_CASE("garbage is an error, never a crash") {
         "T:1: field 'keep': is an array; expected a whole number from 0 to 16777216");
     std::string const zero{"{\"s\":0}\0{\"s\":1}", 15};
     CHECK(complaint(zero) == "T:1: is not JSON: error at byte 8 of 15");
+    CHECK(complaint(R"({"s":0,"t":0,"ts":0,"keep":0,"add":[1,2],"out":[],"add":[1]})") ==
+          "T:1: field 'add': is there twice");
+    CHECK(complaint(R"({"s":0,"t":0,"ts":0,"keep":0,"add":[1],"out":[],"x":[{"s":1},{"s":2}]})")
+              .empty());
+    CHECK(complaint(R"({"s":0,"t":0,"ts":0,"keep":0,"add":[1],"out":[],"x":{"y":1,"y":2}})") ==
+          "T:1: field 'y': is there twice");
     // Every prefix of a good line is bad.
     std::string const good = R"({"s":0,"t":0,"ts":0,"keep":0,"add":[1],"out":[2]})";
     CHECK(complaint(good).empty());

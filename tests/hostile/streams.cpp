@@ -13,6 +13,7 @@
 #include <marconi/tune/replay.hpp>
 
 #include <support/catch.hpp>
+#include <support/sanitizers.hpp>
 
 #include <cstdint>
 #include <span>
@@ -26,7 +27,7 @@ namespace {
 using sequence = std::vector<std::int32_t>;
 
 constexpr double most_growth = 3;
-#if defined(__SANITIZE_ADDRESS__) || !defined(NDEBUG)
+#if MARCONI_UNDER_ASAN || !defined(NDEBUG)
 constexpr std::size_t many = 20'000;
 #else
 constexpr std::size_t many = 100'000;

@@ -10,6 +10,7 @@
 
 #include <replay/synthetic.hpp>
 #include <replay/trace_reader.hpp>
+#include <support/sanitizers.hpp>
 
 #include <marconi/cache/audit.hpp>
 #include <marconi/cache/prefix_cache.hpp>
@@ -27,7 +28,7 @@
 #include <string>
 #include <unordered_map>
 
-#if defined(__SANITIZE_ADDRESS__)
+#if MARCONI_UNDER_ASAN
 // Of <sanitizer/allocator_interface.h>, which not every g++ brings along.
 extern "C" std::size_t __sanitizer_get_current_allocated_bytes();
 #endif
@@ -46,7 +47,7 @@ struct arguments {
 
 /// Heap in use, by the allocator's own account.
 std::size_t heap_bytes() {
-#if defined(__SANITIZE_ADDRESS__)
+#if MARCONI_UNDER_ASAN
     return __sanitizer_get_current_allocated_bytes();
 #else
     auto const info = mallinfo2();

@@ -6,8 +6,6 @@
 
 #include <support/catch.hpp>
 
-#include <iostream>
-
 using namespace tiny;
 namespace replay = marconi::replay;
 
@@ -26,8 +24,7 @@ std::vector<measured_policy> measured(replay::trace const& trace, kv_memory memo
     options.capacity = replay::parse_capacity(capacity);
     options.chunk = 32;
     options.passes = 2;
-    replay::progress silent{std::cerr, false, 1, ""};
-    return measure(trace, options, silent);
+    return measure(trace, options, replay::progress::unseen());
 }
 
 } // namespace
