@@ -34,7 +34,7 @@ resumed, FLOPs saved is the share of all prefill FLOPs that this saved; nodes an
 those at the end, alpha is the last one, us/request is the cache's own time for one, seconds is that
 of the whole run. JSON and CSV have the same under longer names, in bytes, FLOPs and shares of 1,
 and also what was asked for: capacity_share is empty (null) if that was a size, or there is no
-limit.
+limit. ttft_percentiles_ms are the percentiles 0, 5, 10 and on to 100.
 
 Time to first token (--ttft), estimated for what is left to prefill, no queueing or copying:
   h100      FLOPs / (989e12 FLOP/s dense bf16 x 0.5 utilisation, assumed) + 10 ms, assumed

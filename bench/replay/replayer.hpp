@@ -55,6 +55,9 @@ public:
         r.flops_saved = saved_.value();
         r.ttft_p50_ms = percentile(ttft_, 50);
         r.ttft_p95_ms = percentile(ttft_, 95);
+        r.ttft_percentiles_ms.clear();
+        for (int percent = 0; percent <= 100; percent += 5)
+            r.ttft_percentiles_ms.push_back(percentile(ttft_, percent));
         r.request_us_p50 = percentile(request_us_, 50);
         r.request_us_p99 = percentile(request_us_, 99);
     }

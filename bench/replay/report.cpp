@@ -56,6 +56,7 @@ ordered_json to_json(result const& r) {
         {"limit", or_null(r.limit)},
         {"seed", or_null(r.seed)},
         {"sessions", or_null(r.sessions)},
+        {"ttft_percentiles_ms", r.ttft_percentiles_ms},
     };
 }
 
@@ -71,6 +72,12 @@ void write_json(std::span<result const> results, std::ostream& to) {
 
 std::string csv_cell(ordered_json const& value) {
     if (value.is_null()) return "";
+    if (value.is_array()) { // its values with blanks between them
+        std::string cell;
+        for (auto const& one : value)
+            cell.append(cell.empty() ? "" : " ").append(dumped(one));
+        return cell;
+    }
     if (!value.is_string()) return dumped(value);
     std::string const& text = value.get_ref<std::string const&>();
     if (text.find_first_of(",\"\r\n") == std::string::npos) return text;

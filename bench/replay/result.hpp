@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace marconi::replay {
 
@@ -46,6 +47,8 @@ struct result {
     // Of a synthetic trace.
     std::optional<std::uint64_t> seed;
     std::optional<std::uint32_t> sessions;
+    /// The distribution that ttft_p50_ms and ttft_p95_ms are of: percentiles 0, 5, ... 100.
+    std::vector<double> ttft_percentiles_ms;
 };
 
 } // namespace marconi::replay

@@ -49,6 +49,11 @@ class Reading(unittest.TestCase):
                 self.read(run_of(), run_of(capacity_share=wrong))
 
 
+    def test_percentiles_are_a_list_of_numbers(self):
+        for wrong in (5, "5 6", [1, None], {}):
+            with self.assertRaisesRegex(plot.PlotError, "field 'ttft_percentiles_ms' is"):
+                self.read(run_of(ttft_percentiles_ms=wrong))
+
     def test_a_number_is_one(self):
         with self.assertRaisesRegex(plot.PlotError, "NaN is no number"):
             self.read(run_of(ttft_p95_ms=float("nan")))
@@ -121,6 +126,14 @@ class Figures(unittest.TestCase):
             self.assertNotIn(">none<", figures[kind])
         chosen = self.drawn(*runs, options=("--policies", "lru,infinite:4096"))
         self.assertNotIn(">infinite<", chosen["flops"])
+
+    def test_times_to_first_token_are_a_distribution_where_results_have_one(self):
+        percentiles = {"ttft_percentiles_ms": [10 + i for i in range(21)]}
+        figures = self.drawn(run_of(**percentiles), run_of("gdsf", **percentiles))
+        self.assertIn("requests answered by then", figures["ttft"])
+        self.assertNotIn("median", figures["ttft"])
+        figures = self.drawn(run_of(**percentiles), run_of("gdsf"))
+        self.assertIn("median", figures["ttft"])
 
     def test_gains_have_their_sign(self):
         figures = self.drawn(run_of(), run_of("gdsf", flops_saved=2e15))

@@ -41,7 +41,10 @@ result run(std::string policy, double saved, std::optional<double> alpha = {}) {
             .ttft = "h100",
             .thoughts = 600,
             .before_answer = 16,
-            .limit = 300};
+            .limit = 300,
+            .seed = {},
+            .sessions = {},
+            .ttft_percentiles_ms = {10.5, 42.4, 200}};
 }
 
 std::vector<result> results() {
@@ -89,13 +92,16 @@ TEST_CASE("a report as CSV") {
           R"(request_hit_rate,flops_asked,flops_saved,alpha,evictions,peak_bytes,nodes,)"
           R"(checkpoints,ttft_p50_ms,ttft_p95_ms,request_us_p50,request_us_p99,seconds,)"
           R"(model,cost,block_tokens,checkpoint_grid,whole_prompt,ttft,capacity_share,)"
-          R"(thoughts,before_answer,prompts_only,limit,seed,sessions)"
+          R"(thoughts,before_answer,prompts_only,limit,seed,sessions,)"
+          R"(ttft_percentiles_ms)"
           "\n"
           R"(chat,lru,5000000000,622,679978,340000,0.5,0.875,8e+15,2e+15,,1234,4999000000,77,66,)"
-          R"(42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,512,true,h100,,600,16,false,300,,)"
+          R"(42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,512,true,h100,,600,16,false,300,,,)"
+          R"(10.5 42.4 200.0)"
           "\n"
           R"(chat,marconi,5000000000,622,679978,340000,0.5,0.875,8e+15,4e+15,0.7,1234,4999000000,)"
-          R"(77,66,42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,512,true,h100,,600,16,false,300,,)"
+          R"(77,66,42.4,108.25,3.2,9.5,0.13,paper-7b,shape,16,512,true,h100,,600,16,false,300,,,)"
+          R"(10.5 42.4 200.0)"
           "\n");
     result odd = run("a,\"b\"\nc", 0);
     CHECK(written(report_format::csv, {odd}).find("\nchat,\"a,\"\"b\"\"\nc\",5000000000,") !=
@@ -112,7 +118,7 @@ TEST_CASE("a report as JSON lines") {
           R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,)"
           R"("checkpoint_grid":512,"whole_prompt":true,"ttft":"h100","capacity_share":null,)"
           R"("thoughts":600,"before_answer":16,"prompts_only":false,)"
-          R"("limit":300,"seed":null,"sessions":null})"
+          R"("limit":300,"seed":null,"sessions":null,"ttft_percentiles_ms":[10.5,42.4,200.0]})"
           "\n"
           R"({"trace":"chat","policy":"infinite","capacity_bytes":null,"requests":622,)"
           R"("input_tokens":679978,"resumed_tokens":340000,"token_hit_rate":0.5,)"
@@ -122,7 +128,7 @@ TEST_CASE("a report as JSON lines") {
           R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,)"
           R"("checkpoint_grid":512,"whole_prompt":true,"ttft":"h100","capacity_share":null,)"
           R"("thoughts":600,"before_answer":16,"prompts_only":false,)"
-          R"("limit":300,"seed":null,"sessions":null})"
+          R"("limit":300,"seed":null,"sessions":null,"ttft_percentiles_ms":[10.5,42.4,200.0]})"
           "\n"
           R"({"trace":"chat","policy":"marconi","capacity_bytes":5000000000,"requests":622,)"
           R"("input_tokens":679978,"resumed_tokens":340000,"token_hit_rate":0.5,)"
@@ -132,7 +138,7 @@ TEST_CASE("a report as JSON lines") {
           R"("seconds":0.13,"model":"paper-7b","cost":"shape","block_tokens":16,)"
           R"("checkpoint_grid":512,"whole_prompt":true,"ttft":"h100","capacity_share":null,)"
           R"("thoughts":600,"before_answer":16,"prompts_only":false,)"
-          R"("limit":300,"seed":null,"sessions":null})"
+          R"("limit":300,"seed":null,"sessions":null,"ttft_percentiles_ms":[10.5,42.4,200.0]})"
           "\n");
 }
 
@@ -142,7 +148,8 @@ TEST_CASE("a report says which share of an infinite cache was asked for") {
     std::string const table = written(report_format::table, {share, size});
     CHECK(table.starts_with("chat, capacity 5.00 GB, 2.50 % of infinite: 622 requests"));
     CHECK(table.find("\nchat, capacity 5.00 GB: 622 requests") != std::string::npos);
-    CHECK(written(report_format::csv, {share}).ends_with(",h100,0.025,600,16,false,300,,\n"));
+    CHECK(written(report_format::csv, {share})
+              .ends_with(",h100,0.025,600,16,false,300,,,10.5 42.4 200.0\n"));
     CHECK(written(report_format::json, {share}).find(R"(,"capacity_share":0.025,)") !=
           std::string::npos);
 }

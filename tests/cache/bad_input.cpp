@@ -75,7 +75,51 @@ struct brought {
     }
 };
 
+template <class Quantity>
+concept takes_minus_one = requires {
+    Quantity{-1};
+};
+
+constexpr std::uint64_t minus_one = ~std::uint64_t{0}; // as it comes out of a cast
+
 } // namespace
+
+TEST_CASE("no sizes below zero, cast or not") {
+    STATIC_REQUIRE_FALSE(takes_minus_one<token_count>);
+    STATIC_REQUIRE_FALSE(takes_minus_one<byte_count>);
+    CHECK(invalid([] { room_for(hybrid(), 10, minus_one); }) ==
+          "block_tokens is 18446744073709551615; expected 1 to 256");
+    CHECK(invalid([] {
+              memory::ledger_store{hybrid(), byte_count{minus_one}, blocks_of(1)};
+          }) == "capacity in bytes is 18446744073709551615; expected at most 4294967294 pages of "
+                "this model, 256 each");
+    small_cache cache{room_for(hybrid(), 10)};
+    serve(cache, "abc");
+    CHECK(refusal<invalid_argument>(cache, [&] {
+              (void)cache.match({}, text("abcd"), {.limit = token_count{minus_one}});
+          }) == "limit is 18446744073709551615; expected at most the prompt's length, 4");
+}
+
+TEST_CASE("an empty prompt has a life, too, and leaves nothing behind") {
+    small_cache cache{room_for(hybrid(), 10)};
+    serve(cache, "abc");
+    std::string const before = inventory(cache, false);
+    sequence const empty;
+    auto const match = cache.match({}, empty);
+    CHECK(match.matched == 0_tokens);
+    CHECK(match.resumable == 0_tokens);
+    CHECK(cache.plan(match).captures.at.empty());
+    {
+        auto lease = cache.open({}, empty);
+        CHECK(lease.resume_at() == 0_tokens);
+        CHECK_FALSE(lease.should_capture(0_tokens, true));
+        cache::commit_outcome const outcome = cache.commit(lease, empty, {});
+        CHECK(outcome.complete());
+        CHECK(outcome.stored_tokens == 0_tokens);
+    }
+    CHECK(inventory(cache, false) == before);
+    CHECK_SOUND(cache);
+}
 
 TEST_CASE("blocks of 1 to 256 tokens") {
     CHECK(invalid([] { room_for(hybrid(), 10, 0); }) == "block_tokens is 0; expected 1 to 256");

@@ -148,8 +148,9 @@ template <class Entries>
 
 template <class Entries>
 [[nodiscard]] lease_record open_lease(Entries& entries, request_plan const& plan) {
-    lease_record lease{.request = plan.match.counted ? entries.counts().requests + 1 : 0,
-                       .granted = plan};
+    lease_record lease;
+    lease.request = plan.match.counted ? entries.counts().requests + 1 : 0;
+    lease.granted = plan;
     if (!entries.needs_checkpoint()) lease.granted.captures = {};
     keep_passed(lease.granted.captures.at, plan.match);
     lease.position = static_cast<std::uint32_t>(plan.match.resumable.value());
