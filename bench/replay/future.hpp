@@ -65,8 +65,8 @@ public:
 
 private:
     struct node {
-        path at;
-        node_id parent;
+        path at = {};
+        node_id parent = {};
         std::uint32_t children = 0;
         std::uint32_t sum_of_children = 0; // of their ids: an only child's id
         bool has_checkpoint = false;
