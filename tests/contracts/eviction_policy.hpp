@@ -149,6 +149,8 @@ void eviction_policy_suite() {
             run.step(30);
             asked.step(30);
             auto const victim = asked.policy.victim(asked.now + tick{1});
+            for (std::uint32_t const any : {0u, 30u, 100'000u}) // candidates or not
+                marconi::policy::prefetch_rank(asked.policy, node_id{any});
             REQUIRE(asked.policy.victim(asked.now + tick{1}) == victim);
             REQUIRE(asked.policy.victim(asked.now + tick{1'000'000}).has_value() ==
                     victim.has_value());

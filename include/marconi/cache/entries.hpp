@@ -59,11 +59,17 @@ public:
         node_type const& n = tree_[*victim];
         bool const whole = this->goes_whole(n);
         if (!whole && !n.payload.checkpoint) tree_.reserve_merge(*victim);
-        prefetch_around(n);
+        // Otherwise the eviction before has asked for it.
+        if constexpr (!policy::names_likely_victim<Eviction>) prefetch_around(n);
+        std::span<page_id const> const own = whole ? this->pages(n) : std::span<page_id const>{};
+        if (!own.empty()) marconi::prefetch(own.data());
         eviction_.evicted(*victim);
-        if (auto const next = policy::likely_victim(eviction_)) marconi::prefetch(&tree_[*next]);
+        std::optional<node_id> const next = policy::likely_victim(eviction_);
+        if (next) marconi::prefetch(&tree_[*next]);
         this->forget_rank(*victim);
+        if (!own.empty()) store_.pages().prefetch(own.front());
         evict(*victim, why);
+        if (next && is_ranked(*next)) prefetch_around(tree_[*next]);
         return true;
     }
 
@@ -159,11 +165,15 @@ private:
     }
 
     /// Asks for the memory that evicting a node looks at. In a large cache these places are far
-    /// apart, and waiting for one after the other is most of what an eviction takes.
+    /// apart, and waiting for one after the other is most of what an eviction takes. So evict_one()
+    /// asks for each as soon as it knows where it is: the next victim's node while this one goes;
+    /// what that names at the end; what this tells in turn (pages, the count of the first one's
+    /// owners) when its turn has come.
     void prefetch_around(node_type const& victim) const noexcept {
         marconi::prefetch(&tree_[victim.parent]);
         if (victim.payload.checkpoint) marconi::prefetch(&checkpoints_[victim.payload.checkpoint]);
         tree_.paths().prefetch(victim.segment);
+        policy::prefetch_rank(eviction_, victim.parent);
     }
 
     void evict(node_id id, eviction_reason why) noexcept {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <marconi/core/error.hpp>
+#include <marconi/core/prefetch.hpp>
 #include <marconi/core/types.hpp>
 
 #include <algorithm>
@@ -48,6 +49,8 @@ public:
 
     /// Number of owners of a page in use. Meaningless for a free page: see free().
     [[nodiscard]] std::uint32_t owners(page_id page) const { return shares_[page.value()] + 1; }
+    /// Asks for the memory of a page's count of owners.
+    void prefetch(page_id page) const noexcept { marconi::prefetch(&shares_[page.value()]); }
     /// Free pages that were in use before, in the order they were freed; the last go out next.
     [[nodiscard]] std::span<page_id const> free() const { return {free_.data(), free_count_}; }
 

@@ -81,11 +81,22 @@ inline constexpr bool refreshes_path = [] {
 /// that memory for evicting this one is on its way by then: the cache's and, if likely_victim()
 /// asks for it, the policy's. No decision depends on it.
 template <class P>
+inline constexpr bool names_likely_victim = requires(P const policy) {
+    policy.likely_victim();
+};
+template <class P>
 [[nodiscard]] std::optional<node_id> likely_victim([[maybe_unused]] P const& policy) noexcept {
-    if constexpr (requires { policy.likely_victim(); })
+    if constexpr (names_likely_victim<P>)
         return policy.likely_victim();
     else
         return std::nullopt;
+}
+
+/// A policy may have `prefetch(n)`, which must not throw: it asks for the memory that inserting or
+/// updating node n will look at, which need be no candidate. No decision depends on it.
+template <class P>
+void prefetch_rank([[maybe_unused]] P const& policy, [[maybe_unused]] node_id node) noexcept {
+    if constexpr (requires { policy.prefetch(node); }) policy.prefetch(node);
 }
 
 } // namespace marconi::policy

@@ -58,6 +58,7 @@ public:
     }
 
     [[nodiscard]] std::optional<node_id> victim(tick) const { return index_.top(); }
+    void prefetch(node_id node) const noexcept { index_.prefetch(node); }
     [[nodiscard]] std::optional<node_id> likely_victim() const noexcept {
         return index_.prefetched_top();
     }

@@ -22,6 +22,7 @@ public:
     void evicted(node_id node) noexcept { index_.erase(node); }
 
     [[nodiscard]] std::optional<node_id> victim(tick) const { return index_.top(); }
+    void prefetch(node_id node) const noexcept { index_.prefetch(node); }
     [[nodiscard]] std::optional<node_id> likely_victim() const noexcept {
         return index_.prefetched_top();
     }

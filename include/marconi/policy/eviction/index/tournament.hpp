@@ -68,11 +68,23 @@ public:
     /// top(), and asks for the memory that erasing it will look at. O(1).
     [[nodiscard]] std::optional<node_id> prefetched_top() const noexcept {
         std::optional<node_id> const node = top();
-        if (!node || rounds_.size() < 2) return node;
-        std::size_t const first = node->value() / group * group;
-        marconi::prefetch(&keys_[first], group);
-        marconi::prefetch(&rounds_[0][first / group / group * group], group);
+        if (!node) return node;
+        std::size_t at = node->value() / group;
+        marconi::prefetch(&present_[at]);
+        marconi::prefetch(&keys_[at * group], group);
+        std::size_t const large = std::min<std::size_t>(rounds_.size() - 1, 2); // others: in caches
+        for (std::size_t r = 0; r < large; ++r) {
+            at /= group;
+            marconi::prefetch(&rounds_[r][at * group], group);
+        }
         return node;
+    }
+
+    /// Asks for the memory that inserting or updating a node will look at, most often.
+    void prefetch(node_id node) const noexcept {
+        if (node.value() >= keys_.size()) return; // never a candidate
+        marconi::prefetch(&keys_[node.value()]);
+        marconi::prefetch(&rounds_[0][node.value() / group]);
     }
 
     /// The key of a node that is present. O(1).
@@ -140,7 +152,10 @@ private:
     }
     [[nodiscard]] static entry const& winner(round const& entries, std::size_t of) noexcept {
         auto const first = entries.begin() + static_cast<std::ptrdiff_t>(of * group);
-        return *std::min_element(first, first + group);
+        // Of equal keys the first has the smallest id.
+        return *std::min_element(first, first + group, [](entry const& a, entry const& b) {
+            return a.node && (!b.node || a.key < b.key);
+        });
     }
 
     /// Makes room for ids below `wanted`. The strong guarantee holds.
