@@ -17,7 +17,7 @@ struct request {
     /// When it arrives, counted from the start of the trace.
     double seconds = 0;
     /// The input, then the output: a cache commits both.
-    std::vector<std::int32_t> tokens;
+    std::vector<std::int32_t> tokens = {};
     /// How many of `tokens` are input; at least 1.
     std::uint32_t prompt_tokens = 0;
 

@@ -37,7 +37,7 @@ struct percentiles {
 struct measured_policy {
     std::string trace;
     std::string policy;
-    std::optional<std::uint64_t> capacity_bytes; ///< nothing: no cache
+    std::optional<std::uint64_t> capacity_bytes = {}; ///< nothing: no cache
     std::uint64_t requests = 0;
     std::uint64_t input_tokens = 0, resumed_tokens = 0;
     double flops_asked = 0, flops_saved = 0;
@@ -46,8 +46,8 @@ struct measured_policy {
     struct times {
         percentiles measured, by_tokens, by_flops;
     };
-    times wall;
-    times cpu;                               ///< of the process: steadier if others compute too
+    times wall = {};
+    times cpu = {};                          ///< of the process: steadier if others compute too
     std::uint64_t replay_resumed_tokens = 0; ///< in marconi_replay, whose cache holds no bytes
     std::vector<double> ttft_ms = {};        ///< by the wall, request by request
 };

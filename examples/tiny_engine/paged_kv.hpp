@@ -23,7 +23,7 @@ struct block_geometry {
     };
     std::size_t block_tokens = 0;
     std::size_t token_bytes = 0;
-    std::vector<layer_rows> layers;
+    std::vector<layer_rows> layers = {};
 
     /// The blocks of the cache's pages: a layer's keys one after the other, then its values.
     [[nodiscard]] static block_geometry of_pages(marconi::memory::page_layout const& layout) {

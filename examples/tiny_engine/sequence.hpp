@@ -54,9 +54,9 @@ struct running {
     bool prefilled = false;
     recurrent_state state;
     paged_kv kv;
-    std::size_t settled_blocks = 0; ///< of its table that stay as they are, in place
-    std::byte* slot = nullptr;      ///< where it keeps KV of its own, if it does
-    std::vector<capture> captured;  ///< since the last commit
+    std::size_t settled_blocks = 0;     ///< of its table that stay as they are, in place
+    std::byte* slot = nullptr;          ///< where it keeps KV of its own, if it does
+    std::vector<capture> captured = {}; ///< since the last commit
     /// Declared last, so destroyed first: what it pins is not read after that.
     Lease lease = {};
 };

@@ -33,10 +33,10 @@ struct attention_weights {
 
 struct layer_weights {
     char mixer = 'M'; ///< as in model_shape::layers
-    std::vector<float> norm;
-    mamba2_weights mamba2;       ///< if it is M
-    attention_weights attention; ///< if it is A or S
-    mlp_weights mlp;
+    std::vector<float> norm = {};
+    mamba2_weights mamba2 = {};       ///< if it is M
+    attention_weights attention = {}; ///< if it is A or S
+    mlp_weights mlp = {};
 };
 
 struct model_weights {

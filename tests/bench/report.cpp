@@ -42,8 +42,6 @@ result run(std::string policy, double saved, std::optional<double> alpha = {}) {
             .thoughts = 600,
             .before_answer = 16,
             .limit = 300,
-            .seed = {},
-            .sessions = {},
             .ttft_percentiles_ms = {10.5, 42.4, 200}};
 }
 

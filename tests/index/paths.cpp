@@ -25,10 +25,10 @@ namespace {
 template <token Token>
 struct checked_path {
     struct edge {
-        segment_id segment;
-        std::uint32_t begin;
-        std::vector<Token> tokens;
-        std::vector<std::uint32_t> pages;
+        segment_id segment = {};
+        std::uint32_t begin = 0;
+        std::vector<Token> tokens = {};
+        std::vector<std::uint32_t> pages = {};
         [[nodiscard]] std::uint32_t end() const {
             return begin + static_cast<std::uint32_t>(tokens.size());
         }

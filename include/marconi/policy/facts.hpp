@@ -33,12 +33,12 @@ struct capture_rule {
 /// only the checkpoint goes; its only child, if it has one, takes over its edge once nobody uses
 /// its KV.
 struct candidate_facts {
-    byte_count bytes_freed; ///< of pages that lose their last owner
-    flop_count flops_saved; ///< by resuming here and not at `resume_above`; 0 if one cannot
-    byte_count page_bytes;  ///< the smallest amount that can be freed
-    token_count depth;      ///< position of the node's last token
-    token_count parent_depth;
-    token_count resume_above; ///< the nearest position above that can be resumed from
+    byte_count bytes_freed = {}; ///< of pages that lose their last owner
+    flop_count flops_saved = {}; ///< by resuming here and not at `resume_above`; 0 if one cannot
+    byte_count page_bytes = {};  ///< the smallest amount that can be freed
+    token_count depth = {};      ///< position of the node's last token
+    token_count parent_depth = {};
+    token_count resume_above = {}; ///< the nearest position above that can be resumed from
     bool is_leaf = false;
     bool has_checkpoint = false;
     /// The checkpoint lies in the answer of the request that brought it first: at its end, most

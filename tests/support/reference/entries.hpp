@@ -43,7 +43,7 @@ struct node {
     std::optional<std::vector<page>> checkpoint;
     bool in_answer = false; ///< of the checkpoint
     history used;
-    marconi::tick last_use; ///< its own: a merge keeps the child's
+    marconi::tick last_use = {}; ///< its own: a merge keeps the child's
     double weight = 1;
 };
 
