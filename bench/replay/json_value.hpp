@@ -31,7 +31,8 @@ template <class Fail>
         if (event == kind::object_end) fields.pop_back();
         if (event != kind::key) return true;
         auto const& name = value.get_ref<std::string const&>();
-        if (!fields.back().insert(name).second) fail("field '" + name + "': is there twice");
+        if (!fields.back().insert(name).second)
+            fail("field '" + name.substr(0, 40) + "': is there twice"); // it may be a gigabyte
         return true;
     };
     try {
