@@ -725,7 +725,8 @@ TEST_CASE("a call that does not fit those before it is a contract's violation") 
     CHECK_FALSE(last_error().empty());
     marconi_captured const late{41, brought.states()};
     CHECK(commit(lease, tokens, &brought, {late}) != MARCONI_OK);
-    for (marconi_captured const nowhere : {marconi_captured{40, {}}, {40, {nullptr, 2}}})
+    for (marconi_captured const nowhere :
+         {marconi_captured{40, {}}, {40, {nullptr, 2, nullptr, nullptr, 0, 0, 0}}})
         CHECK(commit(lease, tokens, &brought, {nowhere}) == MARCONI_INVALID_ARGUMENT);
     CHECK(last_error() == "pieces of the state view is null");
     marconi_close(lease);
