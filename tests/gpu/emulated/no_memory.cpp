@@ -8,6 +8,7 @@
 #include <marconi/cache/audit.hpp>
 #include <marconi/cache/prefix_cache.hpp>
 #include <marconi/gpu/basic_device_store.hpp>
+#include <marconi/gpu/spill.hpp>
 #include <marconi/policy/eviction/lru.hpp>
 
 #include <support/catch.hpp>
@@ -100,6 +101,45 @@ TEST_CASE("wherever the device fails, the cache is as it was, and what it held i
     CHECK(cache.holds().used == 0_B);
 }
 
+TEST_CASE("wherever a larger staging buffer fails to come, the cache is as it was") {
+    sequence const prompt = numbered(1, 17'000); // whose pages take more than 64 KiB to list
+    token_count const most{prompt.size() - 1};
+    std::size_t allowed = 0;
+    for (bool done = false; !done; ++allowed) {
+        emulated::restart(allowed + 1);
+        device_cache cache{device_store{hybrid(), 5_MiB, {.block_tokens = 1_tokens}}};
+        device_request engine{prompt.size(), 5}, copy{most.value(), 0};
+        gpu::owned_stream const on;
+        cache::captured_state const captured{most, {engine.pieces}};
+        auto lease = acquire(cache, prompt);
+        std::string const before = inventory(cache);
+        auto const commit = [&] {
+            (void)cache.commit(lease, prompt,
+                               {.kv = {engine.layers}, .checkpoints = {&captured, 1}}, on);
+        };
+        try {
+            emulated::failing const limit{allowed};
+            commit();
+            done = true;
+        } catch (std::bad_alloc const&) {
+        } catch (gpu::cuda_error const&) {
+        }
+        CAPTURE(allowed);
+        REQUIRE(cache::audit(cache) == std::vector<std::string>{});
+        if (!done) {
+            REQUIRE(inventory(cache) == before);
+            commit();
+        }
+        lease.release();
+        auto const next = acquire(cache, prompt);
+        REQUIRE(next.resume_at() == most);
+        cache.restore(next, {copy.layers}, {copy.pieces}, on);
+        emulated::finish_all();
+        REQUIRE(copy.holds(5));
+    }
+    CHECK(allowed == 7); // an event, two buffers, what is sent, the launch, the record; and success
+}
+
 TEST_CASE("a copy that no event can stand behind is awaited: nobody else could wait for it") {
     emulated::restart(3);
     std::size_t const row = 64;
@@ -149,5 +189,22 @@ TEST_CASE("a store that the device has no memory for leaves nothing behind") {
         if (emulated::live_objects() != before) FAIL("leaks after " << failures);
     }
     CHECK(failures > 4);
+    CHECK(emulated::live_objects() == before);
+}
+
+TEST_CASE("a spill room that there is no memory for, or no stream, leaves nothing behind") {
+    device_store const store{hybrid(), 64_KiB};
+    std::size_t const before = emulated::live_objects();
+    std::size_t failures = 0;
+    for (;; ++failures) {
+        emulated::failing const limit{failures};
+        try {
+            gpu::spill_room<emulated::emulated_launcher> const room{store, 64_KiB};
+            break;
+        } catch (std::bad_alloc const&) {
+        }
+        if (emulated::live_objects() != before) FAIL("leaks after " << failures);
+    }
+    CHECK(failures == 2);
     CHECK(emulated::live_objects() == before);
 }
