@@ -28,7 +28,7 @@ public:
     void deallocate(void* memory, std::size_t) noexcept {
         beside_captures const aside;
         try {
-            device_scope const here{device_}; // else a fresh thread starts another device's context
+            device_scope const here{device_};
             take_out(cudaFree(memory));
         } catch (...) {
             take_out(cudaFree(memory));

@@ -42,7 +42,8 @@ public:
     [[nodiscard]] memory::page_pool const& pages() const { return pages_; }
 
     /// Copies page from[i] on the device to page to[i] here. The device's pages may be released at
-    /// once: whoever gets them waits. No page is named twice.
+    /// once: whoever gets them waits. No page is named twice. O(pages). This and fetch() throw
+    /// invalid_argument if the lists differ in length, std::bad_alloc, cuda_error.
     ticket spill(std::span<page_id const> from, std::span<page_id const> to) {
         return store_->copies().copy_out(from, arena_.data(), to, store_->pages().touched(), on_);
     }

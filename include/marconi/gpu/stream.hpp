@@ -27,6 +27,7 @@ private:
 /// A stream that this object owns, ordered with no other.
 class owned_stream {
 public:
+    /// On the current device. Throws cuda_error, or std::bad_alloc for lack of memory.
     owned_stream() {
         check(cudaStreamCreateWithFlags(&handle_, cudaStreamNonBlocking),
               "cudaStreamCreateWithFlags");
@@ -43,20 +44,23 @@ public:
     operator stream_ref() const { return {handle_}; }
     [[nodiscard]] cudaStream_t get() const { return handle_; }
 
-    /// Waits on the host until all work on the stream is done.
+    /// Waits on the host until all work on the stream is done. Throws cuda_error, also for what
+    /// earlier work has failed with.
     void synchronize() const { check(cudaStreamSynchronize(handle_), "cudaStreamSynchronize"); }
 
 private:
     cudaStream_t handle_ = nullptr;
 };
 
+/// Throws cuda_error.
 [[nodiscard]] inline int current_device() {
     int device = 0;
     check(cudaGetDevice(&device), "cudaGetDevice");
     return device;
 }
 
-/// Makes a device the current one while it lives, if it is not already.
+/// Makes a device the current one while it lives, if it is not already. Throws cuda_error. Coming
+/// back starts a context on the device that was current, if that had none.
 class device_scope {
 public:
     explicit device_scope(int device) : before_{current_device()} {
