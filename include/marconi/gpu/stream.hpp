@@ -83,15 +83,22 @@ private:
 /// querying events and allocating would otherwise fail, and spoil such a capture.
 class beside_captures {
 public:
-    beside_captures() noexcept { exchange(); }
+    beside_captures() noexcept : exchanged_{exchange()} {}
     beside_captures(beside_captures const&) = delete;
     beside_captures& operator=(beside_captures const&) = delete;
-    ~beside_captures() { exchange(); }
+    ~beside_captures() {
+        if (exchanged_) exchange();
+    }
 
 private:
-    void exchange() noexcept { take_out(cudaThreadExchangeStreamCaptureMode(&other_)); }
+    bool exchange() noexcept {
+        cudaError_t const code = cudaThreadExchangeStreamCaptureMode(&other_);
+        take_out(code);
+        return code == cudaSuccess;
+    }
 
     cudaStreamCaptureMode other_ = cudaStreamCaptureModeRelaxed;
+    bool exchanged_;
 };
 
 /// The scope in which a store's calls enqueue: beside captures, with the store's device current.
