@@ -124,6 +124,7 @@ TEST_CASE("layer_in: heads that part nothing, or lie no rows apart, are refused"
     CHECK(message({.order = head_order::head_major, .heads = heads}) ==
           "tokens is 0; expected at least 1: head_major, heads are that many rows apart");
     CHECK(message({.heads = heads}).empty());
+    CHECK(message({.order = head_order::head_major, .heads = heads, .tokens = 1}).empty());
 }
 
 TEST_CASE("a stride of 0 stands for no gap: heads in tokens in blocks") {
