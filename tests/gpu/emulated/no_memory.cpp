@@ -103,14 +103,14 @@ TEST_CASE("wherever the device fails, the cache is as it was, and what it held i
 
 TEST_CASE("wherever a larger staging buffer fails to come, the cache is as it was") {
     sequence const prompt = numbered(1, 17'000); // whose pages take more than 64 KiB to list
-    token_count const most{prompt.size() - 1};
+    token_count const last{prompt.size() - 1};
     std::size_t allowed = 0;
     for (bool done = false; !done; ++allowed) {
         emulated::restart(allowed + 1);
         device_cache cache{device_store{hybrid(), 5_MiB, {.block_tokens = 1_tokens}}};
-        device_request engine{prompt.size(), 5}, copy{most.value(), 0};
+        device_request engine{prompt.size(), 5}, copy{last.value(), 0};
         gpu::owned_stream const on;
-        cache::captured_state const captured{most, {engine.pieces}};
+        cache::captured_state const captured{last, {engine.pieces}};
         auto lease = acquire(cache, prompt);
         std::string const before = inventory(cache);
         auto const commit = [&] {
@@ -132,7 +132,7 @@ TEST_CASE("wherever a larger staging buffer fails to come, the cache is as it wa
         }
         lease.release();
         auto const next = acquire(cache, prompt);
-        REQUIRE(next.resume_at() == most);
+        REQUIRE(next.resume_at() == last);
         cache.restore(next, {copy.layers}, {copy.pieces}, on);
         emulated::finish_all();
         REQUIRE(copy.holds(5));
