@@ -10,11 +10,18 @@
 #include <support/catch.hpp>
 #include <support/engine.hpp>
 
+#include <atomic>
 #include <chrono>
+#include <cstddef>
 #include <cstdint>
 #include <cstdio>
 #include <cstdlib>
+#include <future>
 #include <new>
+#include <set>
+#include <span>
+#include <thread>
+#include <vector>
 
 using namespace marconi;
 using namespace marconi::literals;
@@ -103,7 +110,77 @@ TEST_CASE("a tier on pinned host memory keeps every byte, too") {
     CHECK(story.checked() > 20);
 }
 
-// A case of its own: memcheck reports calls that fail, and this one has to.
+// ---- what gpu/ takes for granted of CUDA, where its documentation says little ----
+
+TEST_CASE("each stream has a name, and each thread's default stream one of its own") {
+    if (!device_at_hand()) return;
+    using gpu::cuda_events;
+    auto const of_thread = [] { return cuda_events::name(cudaStreamPerThread); };
+    std::set<std::uint64_t> names{cuda_events::name({}), of_thread()};
+    for (int i = 0; i < 2; ++i)
+        names.insert(std::async(std::launch::async, of_thread).get());
+    for (int i = 0; i < 3; ++i)
+        names.insert(
+            cuda_events::name(gpu::owned_stream{})); // which goes before the next one comes
+    CHECK(names.size() == 7);
+    CHECK(names.contains(of_thread()));
+}
+
+TEST_CASE("a store's whole life beside a capture in another thread does not spoil it") {
+    if (!device_at_hand()) return;
+    gpu::owned_stream const captured, on;
+    gpu::check(cudaStreamBeginCapture(captured.get(), cudaStreamCaptureModeGlobal),
+               "cudaStreamBeginCapture");
+    CHECK(cudaLaunchHostFunc(
+              captured.get(), [](void*) {}, nullptr) == cudaSuccess);
+    auto const life = [&] {
+        gpu::device_store store{support::hybrid_model(), 1_MiB};
+        {
+            gpu::beside_captures const aside;
+            gpu_tests::fill_arena(store);
+        }
+        std::vector<page_id> pages(8), outside(4);
+        store.pages().allocate(pages);
+        gpu::spill_room<gpu::kernel_launcher> room{store, store.layout().page_bytes() * 4};
+        room.pages().allocate(outside);
+        std::span const some = std::span{pages}.first(4);
+        for (int i = 0; i < 40; ++i) {
+            store.copy_block(pages[0], pages[1], on);
+            room.spill(some, outside); // more than there are staging buffers at first
+            (void)room.done(room.fetch(outside, some));
+            store.used(pages, store.mark(on));
+        }
+        return store.copies().staging_slots();
+    };
+    CHECK_NOTHROW(std::async(std::launch::async, life).get());
+    cudaGraph_t graph = nullptr;
+    CHECK(cudaStreamEndCapture(captured.get(), &graph) == cudaSuccess);
+    REQUIRE(graph != nullptr);
+    CHECK(cudaGraphDestroy(graph) == cudaSuccess);
+}
+
+// memcheck reports calls that fail, and those of the last two cases have to.
+TEST_CASE("asking about an event that is not done leaves an error of before alone", "[refused]") {
+    if (!device_at_hand()) return;
+    static std::atomic<bool> may_end{false};
+    auto const wait = [](void*) {
+        while (!may_end)
+            std::this_thread::yield();
+    };
+    gpu::owned_stream const on;
+    cudaEvent_t const behind = gpu::cuda_events::create();
+    CHECK(cudaLaunchHostFunc(on.get(), wait, nullptr) == cudaSuccess);
+    CHECK(cudaEventRecord(behind, on.get()) == cudaSuccess);
+    CHECK(cudaSetDevice(1 << 20) == cudaErrorInvalidDevice);
+    CHECK_FALSE(gpu::cuda_events::done(behind));
+    CHECK(cudaGetLastError() == cudaErrorInvalidDevice);
+    may_end = true;
+    on.synchronize();
+    CHECK(gpu::cuda_events::done(behind));
+    CHECK(cudaGetLastError() == cudaSuccess);
+    gpu::cuda_events::destroy(behind);
+}
+
 TEST_CASE("an arena that no device has", "[refused]") {
     if (!device_at_hand()) return;
     CHECK_THROWS_AS((gpu::device_store{support::hybrid_model(),
