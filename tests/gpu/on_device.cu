@@ -1,6 +1,7 @@
 // What needs a device. On a machine without one every case says so, and does nothing.
 
 #include <contracts/store.hpp>
+#include <gpu/busy_store.hpp>
 #include <gpu/device_access.hpp>
 #include <gpu/device_history.hpp>
 
@@ -139,18 +140,7 @@ TEST_CASE("a store's whole life beside a capture in another thread does not spoi
             gpu::beside_captures const aside;
             gpu_tests::fill_arena(store);
         }
-        std::vector<page_id> pages(8), outside(4);
-        store.pages().allocate(pages);
-        gpu::spill_room<gpu::kernel_launcher> room{store, store.layout().page_bytes() * 4};
-        room.pages().allocate(outside);
-        std::span const some = std::span{pages}.first(4);
-        for (int i = 0; i < 40; ++i) {
-            store.copy_block(pages[0], pages[1], on);
-            room.spill(some, outside); // more than there are staging buffers at first
-            (void)room.done(room.fetch(outside, some));
-            store.used(pages, store.mark(on));
-        }
-        return store.copies().staging_slots();
+        (void)gpu_tests::keep_busy(store, on);
     };
     CHECK_NOTHROW(std::async(std::launch::async, life).get());
     cudaGraph_t graph = nullptr;

@@ -2,6 +2,7 @@
 // step on a stream of its own.
 
 #include <contracts/store.hpp>
+#include <gpu/busy_store.hpp>
 #include <gpu/device_access.hpp>
 #include <gpu/emulated/runtime.hpp>
 
@@ -486,18 +487,7 @@ TEST_CASE("stores work beside a capture, from first to last, and do not spoil it
     emulated::capturing const graph{other.get()};
     {
         device_store store = small_store(8);
-        std::vector<page_id> pages(8), outside(4);
-        store.pages().allocate(pages);
-        gpu::spill_room<emulated::emulated_launcher> room{store, byte_count{4 * page_bytes}};
-        room.pages().allocate(outside);
-        std::span const some = std::span{pages}.first(4);
-        for (int i = 0; i < 40; ++i) {
-            store.copy_block(pages[0], pages[1], on);
-            room.spill(some, outside); // more than there are staging buffers at first
-            (void)room.done(room.fetch(outside, some));
-            store.used(pages, store.mark(on));
-        }
-        CHECK(store.copies().staging_slots() > 4);
+        CHECK(gpu_tests::keep_busy(store, on) > 4);
     }
     CHECK_FALSE(graph.spoilt());
     cudaEvent_t event = nullptr;
