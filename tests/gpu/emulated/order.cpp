@@ -88,7 +88,6 @@ public:
         CHECK(room_.done(last_));
     }
     [[nodiscard]] std::size_t loads() const { return loaded_.size(); }
-    [[nodiscard]] device_store const& store() const { return store_; }
 
 private:
     using access = contracts::store_access<device_store>;
