@@ -13,8 +13,8 @@
 
 namespace gpu_tests {
 
-/// Copies pages of a store that holds eight, on `on` and through a spill room. Returns how many
-/// staging buffers that took in the end: more than there are at first.
+/// Copies pages of a store that holds eight, on `on` and through a spill room, so often that unless
+/// copies are done at once, more staging buffers are made. Returns how many there are in the end.
 template <class Launcher>
 std::size_t keep_busy(marconi::gpu::basic_device_store<Launcher>& store,
                       marconi::gpu::stream_ref on) {

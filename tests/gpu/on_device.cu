@@ -121,8 +121,7 @@ TEST_CASE("each stream has a name, and each thread's default stream one of its o
     for (int i = 0; i < 2; ++i)
         names.insert(std::async(std::launch::async, of_thread).get());
     for (int i = 0; i < 3; ++i)
-        names.insert(
-            cuda_events::name(gpu::owned_stream{})); // which goes before the next one comes
+        names.insert(cuda_events::name(gpu::owned_stream{})); // gone when the next one comes
     CHECK(names.size() == 7);
     CHECK(names.contains(of_thread()));
 }
@@ -132,8 +131,8 @@ TEST_CASE("a store's whole life beside a capture in another thread does not spoi
     gpu::owned_stream const captured, on;
     gpu::check(cudaStreamBeginCapture(captured.get(), cudaStreamCaptureModeGlobal),
                "cudaStreamBeginCapture");
-    CHECK(cudaLaunchHostFunc(
-              captured.get(), [](void*) {}, nullptr) == cudaSuccess);
+    auto const nothing = [](void*) {};
+    CHECK(cudaLaunchHostFunc(captured.get(), nothing, nullptr) == cudaSuccess);
     auto const life = [&] {
         gpu::device_store store{support::hybrid_model(), 1_MiB};
         {

@@ -20,6 +20,12 @@
 
 namespace marconi::cache {
 
+/// `to` has room for all. libstdc++ 12's ranges::copy takes const elements one by one, and four
+/// times as long.
+inline void copy_pages(std::span<page_id const> from, std::span<page_id> to) {
+    std::copy_n(from.data(), from.size(), to.data());
+}
+
 /// The pages, from block `first` on, of the first `tokens` tokens on the path of `bottom`: of each
 /// block, that of the deepest node touching it. O(nodes and blocks from there on).
 template <class Entries>
@@ -36,9 +42,8 @@ template <class Entries>
         std::size_t const begin = std::max(first, own_first);
         std::size_t const own_end = std::min(left, own_first + own.size());
         if (begin >= own_end) continue; // it ends in a block that a node below touches, too
-        // libstdc++ 12's ranges::copy takes const elements one by one, and four times as long.
-        std::copy_n(own.data() + (begin - own_first), own_end - begin,
-                    table.data() + (begin - first));
+        copy_pages(own.subspan(begin - own_first, own_end - begin),
+                   std::span{table}.subspan(begin - first));
         left = begin;
     }
     return table;
@@ -54,9 +59,8 @@ template <class Entries>
     std::size_t const own = std::max<std::size_t>(first, lease.first_block);
     if (own >= lease.end_block()) return table;
     table.resize(std::max(table.size(), lease.end_block() - first));
-    std::size_t const skipped = own - lease.first_block;
-    std::copy_n(lease.pages.data() + skipped, lease.pages.size() - skipped,
-                table.data() + (own - first));
+    copy_pages(std::span{lease.pages}.subspan(own - lease.first_block),
+               std::span{table}.subspan(own - first));
     return table;
 }
 
