@@ -134,7 +134,6 @@ protected:
         // If they meet inside a block, both own a page for it: the same, or the upper a duplicate.
         std::uint32_t const block = store_.layout().block_tokens();
         std::uint32_t const boundary = n.depth;
-        bool const in_one_block = n.start() / block == boundary / block;
         page_id left; // by n to other owners, if it has any
         if (std::span<page_id const> const own = this->pages(n);
             !own.empty() && boundary % block != 0)
@@ -150,7 +149,6 @@ protected:
                 rerank_below(child_id, at);
         }
         this->rerank(child_id);
-        if (in_one_block) this->rerank(parent); // its child now begins with another page
         return true;
     }
 
