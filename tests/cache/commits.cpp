@@ -81,6 +81,31 @@ TEST_CASE("slots that a request left free are not another's") {
     CHECK(cache.block_table(lease)[0] == cache.block_table(other)[0]);
 }
 
+TEST_CASE("a request that only copies keeps no page that it has gone on from") {
+    small_cache cache{room_for(hybrid(), 100, 4)};
+    serve(cache, "012345"); // two pages and a state
+    auto const lease = acquire(cache, text("012345abcd"));
+    REQUIRE(lease.resume_at() == 6_tokens);
+    SECTION("but the one that it goes on in") {
+        store(cache, lease, text("012345abcd")); // three pages: the second is a new one
+        CHECK(pages_used(cache) == 3 + 1);
+        store(cache, lease, text("012345abcdefgh"), {14});
+        CHECK(pages_used(cache) == 4 + 2);
+    }
+    SECTION("one that works in place keeps it, since its block table may name it") {
+        auto in_place = acquire(cache, text("ABCDEFGHIJKLMN"));
+        REQUIRE(cache.reserve(in_place, 4_tokens) == 4_tokens);
+        store(cache, in_place, text("ABCDEFGHIJ"));
+        page_id const gone_on_from = cache.block_table(in_place)[2];
+        store(cache, in_place, text("ABCDEFGHIJKLMN"));
+        CHECK(cache.block_table(in_place)[2] != gone_on_from);
+        CHECK(pages_used(cache) == 2 + 1 + 5);
+        in_place.release();
+        CHECK(pages_used(cache) == 2 + 1 + 4);
+    }
+    CHECK_SOUND(cache);
+}
+
 TEST_CASE("a checkpoint can be added where KV is already") {
     small_cache cache{room_for(hybrid(), 100)};
     serve(cache, "0123456789");

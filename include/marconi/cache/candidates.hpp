@@ -102,7 +102,8 @@ public:
         if (own.empty() || n.payload.kv_pins != 0) return count;
         if (n.is_leaf()) // only the first block can be shared, with a node above or a lease there
             return count + static_cast<std::uint32_t>(own.size()) - (shares_first_page(n) ? 1 : 0);
-        // It merges: where its last block goes on in the child, the child's page stays.
+        // It merges: where its last block goes on in the child, the child's page stays. If that is
+        // the same, it has two owners. (To look there spares the count, which is far away.)
         bool const mid_block = n.depth % block() != 0;
         if (mid_block && pages(tree_[n.first_child]).front() != own.back() &&
             store_.pages().owners(own.back()) == 1)

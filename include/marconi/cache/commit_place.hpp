@@ -109,14 +109,15 @@ private:
     }
 
     /// Appends the tokens to the attachment's segment. If they go on inside its last block, it
-    /// takes over their page; tables handed out to this lease may still name its old one.
+    /// takes over their page; a lease that works in place keeps its old one, which tables handed
+    /// out to it may still name.
     void extend_attachment(std::span<page_id const> blocks) noexcept {
         page_id const old = page_gone_on_in(blocks);
         work_.tree.paths().extend(work_.tree[work_.attachment].segment,
                                   work_.tokens.subspan(work_.known, work_.end - work_.known));
         if (!old || old == blocks.front()) return;
         work_.store.pages().share(blocks.front());
-        if (stands_at_attachment() && work_.store.pages().owners(old) == 1)
+        if (work_.lease.in_place && stands_at_attachment() && work_.store.pages().owners(old) == 1)
             work_.lease.replaced.push_back(old);
         else
             work_.store.pages().release(old);

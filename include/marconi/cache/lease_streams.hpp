@@ -95,8 +95,8 @@ public:
             (void)note(id, on);
     }
     /// A commit writes pages from the lease's position on, and goes on in what others published. It
-    /// may replace the partly filled page that the lease stands in, which then goes when two nodes
-    /// merge: whoever gets that page next waits for its readers.
+    /// may replace the partly filled page that the lease stands in, which then goes, at once or
+    /// when two nodes merge: whoever gets that page next waits for its readers.
     template <class Entries>
     void note_commit(Entries& entries, lease_record const& lease, lease_id id, stream const& on) {
         (void)note(id, on);

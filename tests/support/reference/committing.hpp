@@ -226,14 +226,14 @@ private:
 
     /// A page that goes on inside a node's last block repeats what the node has there: it takes
     /// that page for its own, unless somebody else has its old one, or stands there and may be
-    /// reading it. The lease itself may be, too, and keeps it.
+    /// reading it. A lease that works in place may be, too, and keeps it.
     bool share_block(lease& l, work const& w, page in_new_page) {
         page& own = nodes.at(w.attachment).pages.back();
         std::ptrdiff_t const ours = std::ranges::count(l.replaced, own);
         bool const stands = l.stands == w.attachment;
         if (own == in_new_page || owners()[own] != 1 + ours) return false;
         if (kv_pins(w.attachment) != (stands ? 2 : 1)) return false;
-        if (stands && ours == 0) l.replaced.push_back(own);
+        if (l.in_place && stands && ours == 0) l.replaced.push_back(own);
         own = in_new_page;
         return true;
     }
