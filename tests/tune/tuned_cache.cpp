@@ -345,6 +345,35 @@ TEST_CASE("clearing is no want of room, and clears the log before the window") {
     CHECK(cache.tuning().log_bytes.value() * 4 == logged.value());
 }
 
+TEST_CASE("what is cleared within the window is forgotten, and replays go on without it") {
+    scope const mine{.tenant = 1}, theirs{.tenant = 2};
+    tuned_cache cache{tiny_store(100), {}, at_once}; // room for three texts of 20 + 10 pages
+    for (int i = 0; i < 3; ++i)
+        (void)ask(cache, numbered(i, 20), i == 0 ? theirs : mine);
+    (void)ask(cache, numbered(3, 20), theirs); // the first of the window
+    flop_count asked = ask(cache, numbered(4, 20), mine).asked;
+    REQUIRE(cache.tuning().state == tuning_state::recording);
+    byte_count const logged = cache.tuning().log_bytes;
+
+    SECTION("a scope's requests") {
+        cache.clear(theirs);
+        CHECK(cache.tuning().log_bytes.value() * 5 == logged.value() * 3);
+    }
+    SECTION("all requests") {
+        cache.clear();
+        CHECK(cache.tuning().log_bytes == byte_count{});
+        asked = {};
+    }
+    bool const all = cache.tuning().log_bytes == byte_count{};
+    for (int i = 5; cache.tuning().state == tuning_state::recording; ++i)
+        asked += ask(cache, numbered(i % 3, 20), mine).asked;
+    auto const& report = cache.tuning();
+    CHECK(report.failure == "");
+    CHECK(report.requests_logged == report.window);
+    CHECK(report.replays.asked == asked);
+    CHECK(report.replays.start.nodes == (all ? 0 : 2));
+}
+
 TEST_CASE("what nobody asked for is no request of the window, nor before it") {
     tuned_cache cache{tiny_store(120), {}, at_once};
     auto const load = [&](std::int32_t first) {

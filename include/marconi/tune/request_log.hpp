@@ -77,25 +77,29 @@ public:
         index_.clear();
     }
 
-    /// Forgets a scope's requests, since their entries were cleared. Only before the window opens.
-    /// O(requests).
+    /// Forgets a scope's requests, since their entries were cleared. O(requests).
     void forget(scope const& in) {
+        auto const of_scope = [&](entry const& e) { return e.in == in; };
+        auto const window = entries_.begin() + static_cast<std::ptrdiff_t>(window_start_);
+        auto const before = std::count_if(entries_.begin(), window, of_scope);
         bool const any = std::erase_if(entries_, [&](entry const& e) {
-            if (e.in == in) bytes_ -= bytes_of(e);
-            return e.in == in;
+            if (of_scope(e)) bytes_ -= bytes_of(e);
+            return of_scope(e);
         });
         if (!any) return;
+        window_start_ -= static_cast<std::size_t>(before);
         index_.clear();
-        for (std::size_t i = 0; i < entries_.size(); ++i)
+        for (std::size_t i = window_start_; i < entries_.size(); ++i)
             index_.insert_or_assign(entries_[i].number, forgotten_ + i);
     }
 
-    /// Forgets every scope's. Only before the window opens.
+    /// Forgets every scope's.
     void forget_all() noexcept {
         forgotten_ += entries_.size();
         entries_.clear();
         index_.clear();
         bytes_ = {};
+        window_start_ = 0;
     }
 
     /// Entry i, oldest first; a prompt of which only a part was committed is cut to that.

@@ -94,16 +94,17 @@ public:
         policy.set_alpha(report_.alpha);
     }
 
-    /// Entries of a scope, or of all, were cleared. An open window ignores it.
+    /// Entries of a scope, or of all, were cleared: the log goes on as if they had never been asked
+    /// for. Replays have it to themselves; it is gone when they are done.
     void cleared(scope const& in) noexcept {
-        if (report_.state != tuning_state::waiting) return;
+        if (!listens()) return;
         guarded([&] {
             log_->forget(in);
             note_log();
         });
     }
     void cleared() noexcept {
-        if (report_.state != tuning_state::waiting) return;
+        if (!listens()) return;
         log_->forget_all();
         note_log();
     }
