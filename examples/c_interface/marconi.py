@@ -316,7 +316,8 @@ class CacheEvent(typing.NamedTuple):
 
 
 class _Handle:
-    """What C made is given back once, whichever thread asks first."""
+    """What C made is given back once, whichever thread asks first, and where Ctrl-C comes between
+    two lines, too: C writes it right here, and it is taken from here before C ends it."""
 
     _handle = None  # when it is given back, or was not made
 
@@ -352,7 +353,7 @@ class Cache(_Handle):
         _expect_loaded(library)
         if not isinstance(preset, (str, type(None))):
             raise TypeError(f"preset is {preset!r}; expected a name")
-        self._library, self._leases, handle = library, set(), _CACHE()
+        self._library, self._leases, self._handle = library, set(), _CACHE()
         address, capacity, self._memory = _pages_in(memory, capacity)
         layers, pieces = _records(KvLayer, kv_layers), _records(StatePiece, state_pieces)
         windows = _records(WindowFlops, window_flops)
@@ -368,8 +369,7 @@ class Cache(_Handle):
             checkpoint_before_answer=checkpoint_before_answer,
             memory=address, capacity=capacity, multiprocessors=multiprocessors,
             event_bytes=event_bytes, shadow_multiple=shadow_multiple,
-            shadow_bytes=shadow_bytes)), byref(handle))
-        self._handle = handle
+            shadow_bytes=shadow_bytes)), byref(self._handle))
         self.pages = self._read("describe_pages", Pages)
         self.layers = [self._read("describe_layer", LayerPlace, i)
                        for i in range(self.pages.kv_layer_count)]
@@ -393,11 +393,12 @@ class Cache(_Handle):
              answer_from=AFTER_ALL, state_at=0, counted=True):
         """`counted` is false for what nobody asked for: to load what was saved, say."""
         first, count = _int32s(tokens, "tokens")
-        handle = _LEASE()
+        lease = Lease(self._library, self)
         self._library.marconi_open(self._handle, byref(Scope(tenant, adapter, revision)), first,
                                    count, _request(limit, weight, answer_from, state_at, counted),
-                                   byref(handle))
-        return Lease(self._library, self, handle)
+                                   byref(lease._handle))
+        self._leases.add(lease._handle.value)
+        return lease
 
     def kv_view(self, layers, blocks=None):
         """A view of one request's KV, as restore and commit take it. `layers`: a LayerViews of
@@ -521,8 +522,12 @@ class Cache(_Handle):
             self._library.marconi_free_events(events)
 
     def destroy(self):
-        self._library.marconi_destroy(self._handle)  # which refuses while leases are open
-        self._taken()
+        handle = self._taken()
+        try:
+            self._library.marconi_destroy(handle)
+        except Error:  # it refuses while leases are open
+            self._handle = handle
+            raise
         self._memory = None
 
     def __enter__(self):
@@ -548,9 +553,8 @@ class Lease(_Handle):
     what Cache.kv_view() makes, or what it takes if there are no blocks, or None in place; on a
     device a `stream` is torch.cuda.Stream.cuda_stream."""
 
-    def __init__(self, library, cache, handle):
-        self._library, self._cache, self._handle = library, cache, handle
-        cache._leases.add(handle.value)
+    def __init__(self, library, cache):
+        self._library, self._cache, self._handle = library, cache, _LEASE()
         self._table = (c_uint32 * 64)()
 
     @property
@@ -631,8 +635,8 @@ class Lease(_Handle):
     def close(self):
         handle = self._taken()
         if handle:
+            self._cache._leases.discard(handle.value)  # C may give its address to another
             self._library.marconi_close(handle)
-            self._cache._leases.discard(handle.value)
             self._cache._end_if_unnamed()
 
     def __enter__(self):

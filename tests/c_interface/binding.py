@@ -471,6 +471,44 @@ class Binding(unittest.TestCase):
             gc.collect()
             self.assertEqual(library.destroyed, made)
 
+    def test_ctrl_c_within_a_call_leaves_nothing_behind_and_ends_nothing_twice(self):
+        class Interrupted:
+            def __init__(self, name):
+                self.name, self.destroyed = name, 0
+
+            def __getattr__(self, name):
+                function = getattr(LOADED, name)
+
+                def call(*arguments):
+                    self.destroyed += name == "marconi_destroy" and bool(arguments[0])
+                    result = function(*arguments)
+                    if name == self.name:
+                        self.name = None  # once
+                        raise KeyboardInterrupt
+                    return result
+                call.errcheck = function.errcheck
+                return call
+
+        library = Interrupted("marconi_create")
+        self.assertRaises(KeyboardInterrupt, lambda: marconi.Cache(library, **MODEL))
+        gc.collect()
+        self.assertEqual(library.destroyed, 1)
+
+        library = Interrupted("marconi_open")
+        cache = marconi.Cache(library, **MODEL)
+        self.assertRaises(KeyboardInterrupt, lambda: cache.open(range(50)))
+        gc.collect()
+        self.assertEqual(cache.stats().leases, 0)
+        library.name = "marconi_close"
+        self.assertRaises(KeyboardInterrupt, cache.open(range(50)).close)
+        self.assertEqual(cache.stats().leases, 0)
+        library.name = "marconi_destroy"
+        self.assertRaises(KeyboardInterrupt, cache.destroy)
+        cache.destroy()
+        del cache
+        gc.collect()
+        self.assertEqual(library.destroyed, 1)
+
     def test_tokens_in_any_buffer_of_int32(self):
         self.store(40)
         numbers = array.array("i", range(50))
