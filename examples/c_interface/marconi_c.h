@@ -13,11 +13,11 @@
  *
  * Functions that return an int, except marconi_should_capture, can fail: they return MARCONI_OK or
  * what went wrong, and marconi_last_error() puts it in words. A call that failed has changed
- * nothing, and written no result, but may have evicted entries to make room. Any thread may call,
- * but only one at a time may use a lease (to close it while another commits with it ends the
- * process), nobody once it is closed, and marconi_destroy comes after all other calls. Arrays and
- * what they point to are the caller's; arrays are read or written before the call returns. A
- * position is the number of tokens before it.
+ * nothing, and written no result, but may have evicted entries to make room and, in a commit, moved
+ * the time. Any thread may call, but only one at a time may use a lease (to close it while another
+ * commits with it ends the process), nobody once it is closed, and marconi_destroy comes after all
+ * other calls. Arrays and what they point to are the caller's; arrays are read or written before
+ * the call returns. A position is the number of tokens before it.
  *
  * A stream is a cudaStream_t; null is CUDA's default one. On a device, a call that names a stream
  * enqueues there and returns, views point to memory that the device reaches, and a stream must live
