@@ -358,10 +358,12 @@ TEST_CASE("what is cleared within the window is forgotten, and replays go on wit
     SECTION("a scope's requests") {
         cache.clear(theirs);
         CHECK(cache.tuning().log_bytes.value() * 5 == logged.value() * 3);
+        CHECK(cache.tuning().requests_logged == 1); // the window goes on for as many more
     }
     SECTION("all requests") {
         cache.clear();
         CHECK(cache.tuning().log_bytes == byte_count{});
+        CHECK(cache.tuning().requests_logged == 0);
         asked = {};
     }
     bool const all = cache.tuning().log_bytes == byte_count{};

@@ -60,6 +60,7 @@ public:
                                      .answer_from = lease.match().answer_from,
                                      .tokens = {tokens.begin(), tokens.end()},
                                      .weight = lease.weight(),
+                                     .counts = commit.first,
                                      .ended = commit.ended});
             index_.emplace(lease.request, forgotten_ + entries_.size() - 1);
             (window_open_ ? in_window_ : before_window_) += commit.first;
@@ -82,6 +83,9 @@ public:
         auto const of_scope = [&](entry const& e) { return e.in == in; };
         auto const window = entries_.begin() + static_cast<std::ptrdiff_t>(window_start_);
         auto const before = std::count_if(entries_.begin(), window, of_scope);
+        if (window_open_)
+            in_window_ -= static_cast<std::uint64_t>(std::count_if(
+                window, entries_.end(), [&](entry const& e) { return of_scope(e) && e.counts; }));
         bool const any = std::erase_if(entries_, [&](entry const& e) {
             if (of_scope(e)) bytes_ -= bytes_of(e);
             return of_scope(e);
@@ -100,6 +104,7 @@ public:
         index_.clear();
         bytes_ = {};
         window_start_ = 0;
+        in_window_ = 0;
     }
 
     /// Entry i, oldest first; a prompt of which only a part was committed is cut to that.
@@ -118,7 +123,7 @@ public:
     /// The first entry of the window.
     [[nodiscard]] std::size_t window_start() const { return window_start_; }
 
-    /// Requests seen before the window, forgotten ones included, and in it.
+    /// Requests seen before the window, forgotten ones included, and those in it.
     [[nodiscard]] std::uint64_t before_window() const { return before_window_; }
     [[nodiscard]] std::uint64_t in_window() const { return in_window_; }
     /// Memory in use.
@@ -133,6 +138,7 @@ private:
         token_count answer_from;
         std::vector<Token> tokens;
         float weight;
+        bool counts; ///< as one of the requests that the window has, or those before it
         bool ended;
     };
     /// What an entry takes beside its tokens: its place in the index is about as large as itself.
