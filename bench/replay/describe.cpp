@@ -23,7 +23,7 @@ public:
     /// Adds a request; returns how many tokens of its input were there already.
     std::uint64_t add(request const& r) {
         constexpr std::size_t step = trace_statistics::prefix_step;
-        std::uint64_t hash = 0;
+        std::uint64_t hash = 1; // not 0, which tokens of id 0 would leave as it is
         std::uint64_t known = 0;
         bool on_known_path = true;
         for (std::size_t end = step; end <= r.tokens.size(); end += step) {

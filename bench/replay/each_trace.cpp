@@ -5,9 +5,9 @@
 #include "trace_reader.hpp"
 
 #include <exception>
-#include <map>
 #include <new>
 #include <ostream>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -36,9 +36,12 @@ std::vector<source> sources_of(options const& chosen, progress& shown) {
                                                   .limit = chosen.limit},
                                                  most_trace_tokens, shown);
                        }});
-    std::map<std::string, int> seen; // one trace may be asked for twice, or two share a name
-    for (source& s : all)
-        if (int const nth = ++seen[s.name]; nth > 1) s.name += " (" + std::to_string(nth) + ")";
+    std::set<std::string> taken; // one trace may be asked for twice, or two share a name
+    for (source& s : all) {
+        std::string const name = s.name;
+        for (int nth = 2; !taken.insert(s.name).second; ++nth)
+            s.name = name + " (" + std::to_string(nth) + ")";
+    }
     return all;
 }
 
@@ -61,7 +64,7 @@ trace_tally for_each_trace(options const& chosen, std::ostream& err, progress& s
         try {
             trace taken = from.take();
             taken.name = from.name;
-            add_thoughts(taken, chosen.thoughts);
+            add_thoughts(taken, chosen.thoughts, most_trace_tokens);
             use(taken, which);
             ++tally.worked;
         } catch (trace_error const& e) { // names the file

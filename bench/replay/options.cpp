@@ -65,19 +65,20 @@ std::vector<std::string> listed(std::vector<std::string> const& values, char con
     return items;
 }
 
-/// CLI11 reads "-1" into an unsigned number without complaint, and describes its own checks at
-/// length in the help; so the ranges are checked, and described, here.
+/// CLI11 reads "-1" into an unsigned number without complaint, and "010" as eight; and it describes
+/// its own checks at length in the help. So numbers are read, and their ranges described, here.
 CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
-    auto const check = [least, most](std::string const& text) -> std::string {
+    auto const read = [least, most](std::string& text) -> std::string {
         std::uint64_t value = 0;
         auto const [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
-        if (problem == std::errc{} && end == text.data() + text.size() && value >= least &&
-            value <= most)
-            return {};
-        return "is '" + text + "'; expected a whole number from " + std::to_string(least) + " to " +
-               std::to_string(most);
+        if (problem != std::errc{} || end != text.data() + text.size() || value < least ||
+            value > most)
+            return "is '" + text + "'; expected a whole number from " + std::to_string(least) +
+                   " to " + std::to_string(most);
+        text = std::to_string(value);
+        return {};
     };
-    return CLI::Validator{check, ""};
+    return CLI::Validator{read, ""};
 }
 
 template <class Value>
@@ -105,20 +106,20 @@ void define_traces(CLI::App& app, options& to, raw_values& raw) {
     app.add_option("--seed", to.seed, "Seed of synthetic traces")
         ->type_name("N")
         ->needs(synthetic)
-        ->check(whole_number(0, any))
+        ->transform(whole_number(0, any))
         ->capture_default_str();
     app.add_option("--sessions", to.sessions, "Sessions in a synthetic trace")
         ->type_name("N")
         ->needs(synthetic)
-        ->check(whole_number(1, most_sessions))
+        ->transform(whole_number(1, most_sessions))
         ->capture_default_str();
     app.add_option("--limit", to.limit, "Only the first N requests of each trace")
         ->type_name("N")
-        ->check(whole_number(1, any));
+        ->transform(whole_number(1, any));
     app.add_option("--thoughts", to.thoughts,
                    "Begin each output with N tokens of reasoning that later inputs leave out")
         ->type_name("N")
-        ->check(whole_number(0, 1 << 20))
+        ->transform(whole_number(0, 1 << 20))
         ->capture_default_str();
     app.add_flag("--describe", to.describe, "Print statistics of the traces; replay nothing");
 }
@@ -145,19 +146,19 @@ void define_caches(CLI::App& app, options& to, raw_values& raw) {
         ->capture_default_str();
     app.add_option("--block-tokens", to.block_tokens, "Tokens per KV block, 1 to 256")
         ->type_name("N")
-        ->check(whole_number(1, 256))
+        ->transform(whole_number(1, 256))
         ->capture_default_str();
     app.add_option("--checkpoint-grid", to.checkpoint_grid,
                    "Checkpoints within a prompt only at multiples of N: the engine's\n"
                    "chunk (vllm+: of both N and 32)")
         ->type_name("N")
-        ->check(whole_number(1, 1 << 20))
+        ->transform(whole_number(1, 1 << 20))
         ->capture_default_str();
     app.add_option("--before-answer", to.before_answer,
                    "Also a checkpoint N tokens before each prompt's end, for reasoning\n"
                    "models; 16 is enough for most (not vllm+, sglang+, marconi-artifact)")
         ->type_name("N")
-        ->check(whole_number(0, 1 << 20))
+        ->transform(whole_number(0, 1 << 20))
         ->capture_default_str();
     app.add_flag("--prompts-only", to.prompts_only,
                  "Keep nothing of outputs, as an engine may whose outputs never come back");
@@ -179,7 +180,7 @@ void define_output(CLI::App& app, options& to, raw_values& raw) {
         ->type_name("FILE");
     app.add_option("--jobs", to.jobs, "Runs in parallel")
         ->type_name("N")
-        ->check(whole_number(1, 1024))
+        ->transform(whole_number(1, 1024))
         ->capture_default_str();
 }
 

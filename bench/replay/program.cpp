@@ -16,16 +16,11 @@
 
 #include <algorithm>
 #include <exception>
-#include <filesystem>
 #include <iterator>
 #include <new>
 #include <ostream>
 #include <string>
-#include <system_error>
 #include <vector>
-
-#include <sys/stat.h>
-#include <unistd.h>
 
 namespace marconi::replay {
 namespace {
@@ -35,34 +30,17 @@ struct streams {
     std::ostream& err;
 };
 
-bool is_standard_input(std::string const& file) {
-    using file_status = struct stat;
-    file_status read{}, written{};
-    return fstat(STDIN_FILENO, &read) == 0 && S_ISREG(read.st_mode) &&
-           stat(file.c_str(), &written) == 0 && read.st_dev == written.st_dev &&
-           read.st_ino == written.st_ino;
-}
-
-bool is_same_file(std::string const& input, std::string const& out) {
-    std::error_code none_there;
-    return input == "-" ? is_standard_input(out)
-                        : std::filesystem::equivalent(input, out, none_there);
-}
-
-void expect_out_is_no_input(options const& chosen) {
-    if (!chosen.out) return;
+void expect_inputs_stay(options const& chosen) {
     std::vector<std::string> inputs = chosen.traces;
     if (is_model_file(chosen.model)) inputs.push_back(chosen.model);
-    for (std::string const& input : inputs)
-        if (is_same_file(input, *chosen.out))
-            throw_invalid("--out", "'" + *chosen.out + "'", "a file that is not an input");
+    expect_out_is_no_input(chosen.out, inputs);
 }
 
 /// Hands each trace to `use`; then `write` reports those that worked, if any did: a later failure
 /// does not throw away hours of work.
 template <class Use, class Write>
 int report_on(options const& chosen, streams to, Use use, Write write) {
-    expect_out_is_no_input(chosen);
+    expect_inputs_stay(chosen);
     report_file file{chosen.out, to.out};
     trace_tally traces;
     {
@@ -101,6 +79,7 @@ int replay(options const& chosen, streams to) {
 }
 
 int print_models(options chosen, streams to) {
+    expect_inputs_stay(chosen);
     report_file file{chosen.out, to.out};
     for (model::spec const& preset : model::presets()) {
         chosen.model = preset.name;

@@ -11,11 +11,26 @@
 #include <system_error>
 #include <utility>
 
+#include <sys/stat.h>
 #include <unistd.h>
 
 namespace marconi::replay {
 
 namespace {
+
+bool is_standard_input(std::string const& file) {
+    using file_status = struct stat;
+    file_status read{}, written{};
+    return fstat(STDIN_FILENO, &read) == 0 && S_ISREG(read.st_mode) &&
+           stat(file.c_str(), &written) == 0 && read.st_dev == written.st_dev &&
+           read.st_ino == written.st_ino;
+}
+
+bool is_same_file(std::string const& input, std::string const& out) {
+    std::error_code none_there;
+    return input == "-" ? is_standard_input(out)
+                        : std::filesystem::equivalent(input, out, none_there);
+}
 
 /// Signals that end a program wait for the end of this scope.
 class signals_wait {
@@ -97,6 +112,14 @@ bool can_be_replaced(std::string const& path) {
 }
 
 } // namespace
+
+void expect_out_is_no_input(std::optional<std::string> const& out,
+                            std::vector<std::string> const& inputs) {
+    if (!out) return;
+    for (std::string const& input : inputs)
+        if (is_same_file(input, *out))
+            throw_invalid("--out", "'" + *out + "'", "a file that is not an input");
+}
 
 report_file::report_file(std::optional<std::string> const& path, std::ostream& standard)
     : name_{path.value_or("standard output")}, stream_{&standard} {

@@ -7,8 +7,13 @@
 #include <optional>
 #include <sstream>
 #include <string>
+#include <vector>
 
 namespace marconi::replay {
+
+/// Throws invalid_argument if a report would replace one of these files ("-" is standard input).
+void expect_out_is_no_input(std::optional<std::string> const& out,
+                            std::vector<std::string> const& inputs);
 
 /// Where a report goes. The path is tried before the work starts, so that a wrong one costs no
 /// time. An existing file is replaced at the end, and stays as it was if no report comes. Until

@@ -11,6 +11,7 @@
 #include <functional>
 #include <mutex>
 #include <string>
+#include <system_error>
 #include <thread>
 
 namespace marconi::replay {
@@ -27,8 +28,10 @@ void expect_a_page(byte_count size, footprint const& model, options const& chose
     (void)memory::whole_pages(size, memory::page_layout{model, cut});
 }
 
+/// Whether any cache is to have a share of what an infinite one holds.
 bool has_shares(options const& chosen) {
-    return std::ranges::any_of(chosen.capacities, [](capacity const& c) { return !c.bytes; });
+    return std::ranges::any_of(chosen.policies, &policy_name::has_limit) &&
+           std::ranges::any_of(chosen.capacities, [](capacity const& c) { return !c.bytes; });
 }
 
 /// `infinite` is what an infinite cache holds.
@@ -66,8 +69,11 @@ std::vector<result> run_tasks(std::vector<task> const& tasks, std::size_t jobs,
     };
     {
         std::vector<std::jthread> threads;
-        for (std::size_t i = 1; i < std::min(jobs, tasks.size()); ++i)
-            threads.emplace_back(work);
+        try {
+            for (std::size_t i = 1; i < std::min(jobs, tasks.size()); ++i)
+                threads.emplace_back(work);
+        } catch (std::system_error const&) { // no more threads: those that there are do the rest
+        }
         work();
     }
     if (failure) std::rethrow_exception(failure);

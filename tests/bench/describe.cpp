@@ -87,6 +87,13 @@ TEST_CASE("a prefix counts only from the start, and only of the input") {
     CHECK(describe(trace{}).requests == 0);
 }
 
+TEST_CASE("prompts of zeros share no more than they have") {
+    trace t;
+    t.requests.push_back(make(1, 0, std::vector<std::int32_t>(64, 0), {}));
+    t.requests.push_back(make(2, 0, std::vector<std::int32_t>(640, 0), {}));
+    CHECK(describe(t).repeated_share == Approx(64.0 / 704));
+}
+
 TEST_CASE("statistics are printed a column a trace") {
     std::vector<trace_statistics> const both = {describe(three_requests()), trace_statistics{}};
     std::ostringstream text;

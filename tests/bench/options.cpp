@@ -173,6 +173,15 @@ TEST_CASE("help tells of policies, estimates and examples") {
         CHECK(result.out.find(part) != std::string::npos);
 }
 
+TEST_CASE("numbers are decimal, whatever they begin with") {
+    options const o = good({"--synthetic", "chat", "--sessions", "010", "--seed", "08",
+                            "--block-tokens", "0256", "--limit", "0100"});
+    CHECK(o.sessions == 10);
+    CHECK(o.seed == 8);
+    CHECK(o.block_tokens == 256);
+    CHECK(o.limit == 100);
+}
+
 TEST_CASE("models can be listed without a trace") { CHECK(good({"--list-models"}).list_models); }
 
 TEST_CASE("statistics and models are text") {

@@ -201,6 +201,26 @@ TEST_CASE("a whole report is a good end") {
     CHECK(run({"--nonsense"}).code == exit_code::refused);
 }
 
+TEST_CASE("no two traces have one name in a report") {
+    temporary_file const good{good_trace};
+    std::filesystem::path const path{good.path()};
+    std::string const other =
+        (path.parent_path() / (path.stem().string() + " (2)")).string() + path.extension().string();
+    std::filesystem::copy_file(path, other);
+    run_result const o = run({"--trace", good.path(), "--trace", other.c_str(), "--trace",
+                              good.path(), "--policy", "none", "--format", "json"});
+    std::filesystem::remove(other);
+    std::string const name = name_of(good);
+    CHECK(traces_in(o.out) == std::vector<std::string>{name, name + " (2)", name + " (3)"});
+}
+
+TEST_CASE("the list of models replaces no input either") {
+    temporary_file const good{good_trace};
+    run_result const o = run({"--list-models", "--trace", good.path(), "--out", good.path()});
+    CHECK(o.code == exit_code::refused);
+    CHECK(good.contents() == good_trace);
+}
+
 TEST_CASE("results have the share that their capacity is of what an infinite cache held") {
     run_result const o =
         run({"--synthetic", "chat", "--sessions", "5", "--policy", "none,lru,gdsf,infinite",

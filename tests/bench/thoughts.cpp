@@ -1,3 +1,4 @@
+#include <replay/line_source.hpp>
 #include <replay/thoughts.hpp>
 
 #include <marconi/core/footprint.hpp>
@@ -44,6 +45,13 @@ result infinite(trace const& t, std::uint32_t before_answer, bool prompts_only =
 }
 
 } // namespace
+
+TEST_CASE("a trace that thoughts would make too long is refused") {
+    trace t = conversation();
+    CHECK_NOTHROW(add_thoughts(t, 10, 500));
+    CHECK_THROWS_AS(add_thoughts(t, 1, 500), trace_error);
+    CHECK(t.requests[0].tokens.size() == 80);
+}
 
 TEST_CASE("thoughts begin outputs, and nothing else has them") {
     trace const plain = conversation();
