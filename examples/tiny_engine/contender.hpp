@@ -65,14 +65,15 @@ public:
         auto const start = std::chrono::steady_clock::now();
         auto const id = engine_.submit(std::move(r));
         first_token took;
+        auto done = engine_.take_finished(); // nothing yet
         for (std::size_t tokens = 0; tokens < prompt;) {
             if (!engine_.step()) break;
             std::chrono::duration<double, std::milli> const wall =
                 std::chrono::steady_clock::now() - start;
             double const cpu =
                 1000.0 * static_cast<double>(std::clock() - cpu_start) / CLOCKS_PER_SEC;
-            std::size_t const computed = engine_.computed(id);
-            tokens = computed == 0 ? prompt : computed; // it may have ended with its first token
+            done = engine_.take_finished(); // it may have ended with its first token
+            tokens = done.empty() ? engine_.computed(id) : prompt; // 0 if it has to start over
             took.steps.push_back({tokens, wall.count(), cpu});
         }
         if (!took.steps.empty()) {
@@ -81,7 +82,7 @@ public:
         }
         while (engine_.step()) {
         }
-        auto const done = engine_.take_finished();
+        if (done.empty()) done = engine_.take_finished();
         if (done[0].end != ending::answered)
             throw marconi::error{"a request of " + std::to_string(done[0].tokens.size()) +
                                  " tokens has no room in the cache; try a larger capacity"};

@@ -115,6 +115,7 @@ struct serve_command {
         sub->add_option("--sessions", sessions, "Sessions in the synthetic trace")
             ->capture_default_str();
         sub->add_option("--requests", requests, "At most this many, from the first on")
+            ->check(CLI::PositiveNumber)
             ->capture_default_str();
         sub->add_option("--shrink", shrink, "Keep one token in this many, so that the CPU keeps up")
             ->check(CLI::Range(1u, 1u << 20))
@@ -161,7 +162,9 @@ struct serve_command {
         options.memory = memory == "copy" ? kv_memory::copy : kv_memory::in_place;
         options.capacity = replay::parse_capacity(capacity);
         replay::trace const trace = shrunk(read(), shrink, options.shape.vocabulary);
-        replay::report_file file{out.empty() ? std::nullopt : std::optional{out}, std::cout};
+        auto const target = out.empty() ? std::nullopt : std::optional{out};
+        if (!trace_file.empty()) replay::expect_out_is_no_input(target, {trace_file});
+        replay::report_file file{target, std::cout};
         std::vector<measured_policy> results;
         {
             replay::progress shown{std::cerr, replay::progress::is_terminal()};
