@@ -210,19 +210,28 @@ private:
     void admit() {
         while (!waiting_.empty() && running_.size() < options_.batch &&
                (running_.empty() || !short_of_room_)) {
-            start(std::move(waiting_.front()));
+            start(waiting_.front());
             waiting_.pop_front();
         }
     }
 
-    void start(sequence s) {
-        running_.push_back(std::make_unique<running_request>(
-            running_request{.of = std::move(s),
-                            .state = recurrent_state{model_.footprint()},
-                            .kv = paged_kv{geometry_}}));
+    /// Takes a request from where it waits. If it cannot begin (memory has run out, say), it waits
+    /// on.
+    void start(sequence& waiting) {
+        running_.push_back(std::make_unique<running_request>(running_request{
+            .of = {}, .state = recurrent_state{model_.footprint()}, .kv = paged_kv{geometry_}}));
         running_request& r = *running_.back();
-        if (!in_place()) take_slot(r);
-        if (!cache_) return;
+        r.of = std::move(waiting);
+        try {
+            if (!in_place()) take_slot(r);
+            if (cache_) resume(r);
+        } catch (...) {
+            waiting = take(running_.end() - 1);
+            throw;
+        }
+    }
+
+    void resume(running_request& r) {
         marconi::match_options options;
         if (r.of.starts_over) options.limit = marconi::token_count{};
         options.answer_from = marconi::token_count{r.of.asked.prompt.size()};

@@ -5,7 +5,9 @@
 
 #include <support/catch.hpp>
 
+#include <new>
 #include <numeric>
+#include <span>
 
 using namespace tiny;
 using namespace marconi::literals;
@@ -93,6 +95,45 @@ TEST_CASE("an aborted request leaves what it committed and nothing else") {
         // Its prompt was committed, without a checkpoint.
         CHECK(on.cache.match({}, counting(50)).matched == 9_tokens);
         CHECK(on.cache.match({}, counting(50)).resumable == 0_tokens);
+    }
+}
+
+namespace {
+
+/// Finds no memory to open a lease, so many times.
+struct forgetful_cache : cache_type {
+    using cache_type::cache_type;
+    int failures = 0;
+
+    lease open(marconi::scope const& in, std::span<token const> tokens,
+               marconi::match_options const& options) {
+        if (failures-- > 0) throw std::bad_alloc{};
+        return cache_type::open(in, tokens, options);
+    }
+};
+
+} // namespace
+
+TEST_CASE("a request that finds no memory waits, and begins when there is some") {
+    for (kv_memory const memory : {kv_memory::copy, kv_memory::in_place}) {
+        model runs{masma, 7};
+        forgetful_cache cache{
+            marconi::host_store{runs.footprint(), 1_MiB, {.block_tokens = 4_tokens}}};
+        engine<forgetful_cache> serves{
+            runs, &cache, {.memory = memory, .chunk = 8, .batch = 2, .block_tokens = 4}};
+        request const asked{.in = {}, .prompt = counting(50), .answer_tokens = 5};
+        auto const id = serves.submit(asked);
+        cache.failures = 3; // more than there are slots
+        for (int i = 0; i < 3; ++i)
+            CHECK_THROWS_AS(serves.step(), std::bad_alloc);
+        CHECK(serves.running_ids().empty());
+        while (serves.step()) {
+        }
+        auto const done = serves.take_finished();
+        REQUIRE(done.size() == 1);
+        CHECK(done[0].id == id);
+        CHECK(done[0].tokens == set_up{memory}.answer(asked));
+        CHECK(cache.holds().leases == 0);
     }
 }
 
