@@ -23,7 +23,8 @@ public:
     /// Adds a request; returns how many tokens of its input were there already.
     std::uint64_t add(request const& r) {
         constexpr std::size_t step = trace_statistics::prefix_step;
-        std::uint64_t hash = 1; // not 0, which tokens of id 0 would leave as it is
+        // With more bits than a token has, so that none makes it 0: zeros would leave it there.
+        std::uint64_t hash = 0x9E3779B97F4A7C15u;
         std::uint64_t known = 0;
         bool on_known_path = true;
         for (std::size_t end = step; end <= r.tokens.size(); end += step) {

@@ -88,10 +88,14 @@ TEST_CASE("a prefix counts only from the start, and only of the input") {
 }
 
 TEST_CASE("prompts of zeros share no more than they have") {
-    trace t;
-    t.requests.push_back(make(1, 0, std::vector<std::int32_t>(64, 0), {}));
-    t.requests.push_back(make(2, 0, std::vector<std::int32_t>(640, 0), {}));
-    CHECK(describe(t).repeated_share == Approx(64.0 / 704));
+    for (std::int32_t const first : {0, 1}) {
+        std::vector<std::int32_t> short_one(64, 0), long_one(640, 0);
+        short_one.front() = long_one.front() = first;
+        trace t;
+        t.requests.push_back(make(1, 0, short_one, {}));
+        t.requests.push_back(make(2, 0, long_one, {}));
+        CHECK(describe(t).repeated_share == Approx(64.0 / 704));
+    }
 }
 
 TEST_CASE("statistics are printed a column a trace") {
