@@ -64,7 +64,7 @@ trace_tally for_each_trace(options const& chosen, std::ostream& err, progress& s
         try {
             trace taken = from.take();
             taken.name = from.name;
-            add_thoughts(taken, chosen.thoughts, most_trace_tokens);
+            add_thoughts(taken, chosen.thoughts);
             use(taken, which);
             ++tally.worked;
         } catch (trace_error const& e) { // names the file

@@ -65,7 +65,7 @@ public:
         auto const start = std::chrono::steady_clock::now();
         auto const id = engine_.submit(std::move(r));
         first_token took;
-        auto done = engine_.take_finished(); // nothing yet
+        std::vector<sequence> done;
         for (std::size_t tokens = 0; tokens < prompt;) {
             if (!engine_.step()) break;
             std::chrono::duration<double, std::milli> const wall =

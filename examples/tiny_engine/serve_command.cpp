@@ -161,9 +161,9 @@ struct serve_command {
     int run() {
         options.memory = memory == "copy" ? kv_memory::copy : kv_memory::in_place;
         options.capacity = replay::parse_capacity(capacity);
-        replay::trace const trace = shrunk(read(), shrink, options.shape.vocabulary);
         auto const target = out.empty() ? std::nullopt : std::optional{out};
         if (!trace_file.empty()) replay::expect_out_is_no_input(target, {trace_file});
+        replay::trace const trace = shrunk(read(), shrink, options.shape.vocabulary);
         replay::report_file file{target, std::cout};
         std::vector<measured_policy> results;
         {

@@ -150,7 +150,7 @@ TEST_CASE("radix_tree: walk goes on from any point of a path") {
 TEMPLATE_LIST_TEST_CASE("radix_tree: long random histories against a set of token vectors", "",
                         testing::token_types) {
     std::vector<std::uint32_t> blocks{1, 17};
-    if (!MARCONI_UNDER_ASAN) blocks.insert(blocks.end(), {2, 16, 256}); // all take minutes there
+    if (!MARCONI_UNDER_ASAN) blocks.insert(blocks.end(), {2, 16, 256}); // all take a minute there
     int roots_removed = 0;
     for (bool const paged : {true, false})
         for (std::uint32_t const block : blocks) {
