@@ -289,7 +289,8 @@ int marconi_unreserve(marconi_lease* lease, uint64_t tokens);
 int marconi_block_table(marconi_lease const* lease, size_t first, uint32_t* pages, size_t room,
                         size_t* count);
 /* The engine is about to read pages of a block table on a stream that neither restore (with no kv)
- * nor reserve has named for this lease since its last commit or deduplicate. */
+ * nor reserve has named for this lease since its last commit, deduplicate, or reserve on another
+ * stream. */
 int marconi_used_on(marconi_lease* lease, void* stream);
 /* Gives back pages of tokens that others published first, and those that only older block tables
  * name: block tables taken before are invalid.

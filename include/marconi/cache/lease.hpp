@@ -63,8 +63,9 @@ public:
     /// `stream`: call it after taking a block table and before reading it there. The stream waits
     /// (on the device) for writes of these pages still in flight elsewhere; whoever gets the pages
     /// after this lease waits for the stream's work up to then. Streams named in restore (with no
-    /// kv view) and reserve since the last commit or deduplicate need no call. `stream` must live
-    /// as long as the lease. O(blocks).
+    /// kv view) and reserve since the last commit, deduplicate or reserve on another stream need no
+    /// call. `stream` must live as long as the lease; if this throws, it is not remembered.
+    /// O(blocks).
     template <class Stream>
     void used_on(Stream const& stream) const {
         (void)record();

@@ -61,20 +61,21 @@ public:
         if (streams_.size() < count) streams_.resize(count);
     }
     /// Notes that the engine reads the lease's pages on that stream from now on. Skips the pages
-    /// that it may read there already: O(nodes and pages of the rest).
+    /// that it may read there already: O(nodes and pages of the rest). A stream that the store
+    /// refuses is not noted.
     template <class Entries>
     void note_reader(Entries const& entries, lease_record const& lease, lease_id id,
                      stream const& on) {
-        noted& n = note(id, on);
-        n.reads = true;
+        noted const* const known = find(id, on);
         found_.clear(); // each call of the store costs as much as some hundred pages
-        each_page_in_place(entries, lease, n.admitted, [&](std::span<page_id const> pages) {
-            found_.insert(found_.end(), pages.begin(), pages.end());
-        });
-        if (!found_.empty()) entries.store().admit_reader(found_, on);
+        each_page_in_place(entries, lease, known ? known->admitted : 0,
+                           [&](std::span<page_id const> pages) {
+                               found_.insert(found_.end(), pages.begin(), pages.end());
+                           });
+        if (!known || !found_.empty()) entries.store().admit_reader(found_, on);
         std::uint64_t const block = entries.store().layout().block_tokens();
         std::uint64_t const path = lease.kv_pinned ? divide_up(lease.position, block) : 0;
-        n.admitted = std::max(static_cast<std::uint32_t>(path), lease.end_block());
+        note(id, on).admitted = std::max(static_cast<std::uint32_t>(path), lease.end_block());
     }
     /// The lease is about to get pages to write on `on`, perhaps a copy of the one it stands in.
     template <class Entries>
@@ -89,24 +90,24 @@ public:
     template <class Entries>
     void note_restore(Entries const& entries, lease_record const& lease, lease_id id,
                       memory::kv_view kv, stream const& on) {
-        if (kv.layers.empty())
-            note_reader(entries, lease, id, on);
-        else
-            (void)note(id, on);
+        if (kv.layers.empty()) note_reader(entries, lease, id, on);
     }
-    /// A commit writes pages from the lease's position on, and goes on in what others published. It
+    /// A commit publishes pages that were written on `on`, and goes on in what others published. It
     /// may replace the partly filled page that the lease stands in, which then goes, at once or
     /// when two nodes merge: whoever gets that page next waits for its readers.
     template <class Entries>
     void note_commit(Entries& entries, lease_record const& lease, lease_id id, stream const& on) {
-        (void)note(id, on);
+        if (lease.in_place && !find(id, on)) {
+            entries.store().admit_reader({}, on);
+            (void)note(id, on);
+        }
         std::uint32_t const block = entries.store().layout().block_tokens();
         readmit(id, lease.position / block);
         if (!lease.kv_pinned || !entries.has_kv() || lease.position % block == 0) return;
         page_id const page =
             entries.page_of_block(entries.tree()[lease.node], lease.position / block);
         for (noted const& n : streams_[id.value()])
-            if (n.reads) entries.store().used({&page, 1}, entries.store().mark(n.on));
+            entries.store().used({&page, 1}, entries.store().mark(n.on));
     }
     /// The lease's pages of blocks `from` and on are about to go: whoever gets them next waits for
     /// what the lease's streams have been given by now.
@@ -117,7 +118,6 @@ public:
         bool const has_path = lease.kv_pinned && from == 0;
         if (!has_path && lease.end_block() <= from && lease.replaced.empty()) return;
         for (noted const& n : streams_[id.value()]) {
-            if (!n.reads && !lease.in_place) continue; // the store's copies note themselves
             auto const mark = entries.store().mark(n.on);
             each_page_in_place(entries, lease, from, [&](std::span<page_id const> pages) {
                 entries.store().used(pages, mark);
@@ -127,18 +127,21 @@ public:
     void close(lease_id id) noexcept { streams_[id.value()].clear(); }
 
 private:
+    /// A stream on which the engine works in place. (The store's copies note themselves.)
     struct noted {
         stream on;
-        bool reads = false;         ///< pages in place
         std::uint32_t admitted = 0; ///< blocks whose pages it may read
     };
 
-    /// Notes that a call for the lease named the stream.
-    noted& note(lease_id id, stream const& on) {
+    [[nodiscard]] noted* find(lease_id id, stream const& on) {
         std::vector<noted>& of = streams_[id.value()];
         auto const found =
             std::find_if(of.begin(), of.end(), [&](noted const& n) { return n.on == on; });
-        return found == of.end() ? of.emplace_back(noted{on}) : *found;
+        return found == of.end() ? nullptr : &*found;
+    }
+    noted& note(lease_id id, stream const& on) {
+        noted* const known = find(id, on);
+        return known ? *known : streams_[id.value()].emplace_back(noted{on});
     }
     /// Pages of blocks `from` and on change, or are written anew: streams need admission again.
     void readmit(lease_id id, std::uint32_t from) noexcept {

@@ -72,7 +72,8 @@ inline constexpr bool copies_beside_calls<S> = S::copies_beside_calls;
 /// the last write, a writer for the last write and all reads since, also where the page has a new
 /// owner. For pages that an engine reads and writes in place, the cache tells the store the rest:
 ///
-///   admit_reader(pages, s)  before work that reads the pages is enqueued on s.
+///   admit_reader(pages, s)  before work that reads the pages is enqueued on s. Throws for a stream
+///                           that the store does not take, also if there are no pages.
 ///   admit_writer(pages, s)  before work that writes them is enqueued on s.
 ///   written(pages, s)       once that work is enqueued: from here on others may read the pages.
 ///   mark(s)                 returns a mark for all that is enqueued on s so far. Cannot fail.
