@@ -66,14 +66,12 @@ private:
 
 // ---- The file: a line that says what it is for, then a record for each resumable position. ----
 
-/// What has to be equal where the file is read.
+/// What has to be equal where the file is read. The size of blocks may differ.
 std::string title_of(cache_type const& cache) {
-    auto const& layout = cache.store().layout();
-    return "marconi example 1, " + layout.model().model + ", blocks of " +
-           std::to_string(layout.block_tokens()) + " tokens";
+    return "marconi example 2, " + cache.store().layout().model().model;
 }
 
-/// Its tokens follow, then the KV from the start of the block that `from` is in, then the state.
+/// Its tokens follow, then the KV of those from `from` on, then the state.
 struct record {
     scope in;
     std::uint64_t tokens, from, in_answer;
@@ -98,12 +96,6 @@ bool get(std::istream& file, std::span<T> values) {
     return true;
 }
 
-/// A commit reads rows from the start of the block in which the lease stands.
-token_count first_row(cache_type const& cache, token_count from) {
-    token_count const block{cache.store().layout().block_tokens()};
-    return block * (from / block);
-}
-
 /// Returns how many positions were written. Nothing else may use the cache meanwhile.
 std::size_t save(cache_type& cache, std::string const& name) {
     std::ofstream file{name, std::ios::binary};
@@ -112,14 +104,14 @@ std::size_t save(cache_type& cache, std::string const& name) {
     inventory all;
     cache.snapshot(all);
     for (resumable const& one : all.found()) {
-        token_count const end{one.tokens.size()}, row = first_row(cache, one.from);
+        token_count const end{one.tokens.size()};
         working_memory memory{one.tokens.size()};
         auto const lease = cache.open(one.in, one.tokens, {.limit = end, .counted = false});
-        cache.restore(lease, memory.kv(), memory.state(), {}, row);
+        cache.restore(lease, memory.kv(), memory.state(), {}, one.from);
         record const head{one.in, end.value(), one.from.value(), one.in_answer};
         put(file, std::span{&head, 1});
         put(file, std::span{one.tokens});
-        put(file, memory.rows_from(row));
+        put(file, memory.rows_from(one.from));
         put(file, memory.state_bytes());
     }
     if (!file.flush()) throw std::runtime_error{disk_full};
@@ -135,10 +127,11 @@ std::size_t load(cache_type& cache, std::string const& name) {
         throw std::runtime_error{name + " is not of \"" + title_of(cache) + '"'};
     record head;
     while (get(file, std::span{&head, 1})) {
+        if (head.from > head.tokens) throw std::runtime_error{"a record is not one of a cache"};
         token_list tokens(head.tokens);
-        token_count const end{head.tokens}, from{head.from}, row = first_row(cache, from);
+        token_count const end{head.tokens}, from{head.from};
         working_memory memory{tokens.size()};
-        if (!get(file, std::span{tokens}) || !get(file, memory.rows_from(row)) ||
+        if (!get(file, std::span{tokens}) || !get(file, memory.rows_from(from)) ||
             !get(file, memory.state_bytes()))
             throw std::runtime_error{"the file ends inside a record"};
         // Where the answer began is not known, but on which side of it the state lies.
@@ -147,7 +140,8 @@ std::size_t load(cache_type& cache, std::string const& name) {
             {.limit = from, .answer_from = head.in_answer ? 0_tokens : end, .counted = false});
         if (lease.resume_at() != from) continue; // what it goes on from is gone
         captured_state const there{.position = end, .state = memory.state()};
-        cache.commit(lease, tokens, {.kv = memory.kv(), .checkpoints = {&there, 1}});
+        cache.commit(lease, tokens,
+                     {.kv = memory.kv(), .checkpoints = {&there, 1}, .kv_from = from});
     }
     return cache.holds().checkpoint_count;
 }
@@ -182,8 +176,8 @@ tally serve(cache_type& cache, std::span<token_list const> prompts) {
     return sum;
 }
 
-cache_type cache_of(byte_count capacity) {
-    return cache_type{host_store{hybrid, capacity, {.block_tokens = 16_tokens}}};
+cache_type cache_of(byte_count capacity, token_count block_tokens = 16_tokens) {
+    return cache_type{host_store{hybrid, capacity, {.block_tokens = block_tokens}}};
 }
 
 bool survives_a_restart(std::string const& name) {
@@ -195,7 +189,8 @@ bool survives_a_restart(std::string const& name) {
     std::size_t const saved = save(first, name);
     auto const bytes = std::filesystem::file_size(name);
 
-    auto restarted = cache_of(4_MiB), smaller = cache_of(256_KiB), empty = cache_of(4_MiB);
+    auto restarted = cache_of(4_MiB), smaller = cache_of(256_KiB, 64_tokens),
+         empty = cache_of(4_MiB);
     std::size_t const loaded = load(restarted, name), fitted = load(smaller, name);
     bool const leaves_no_trace =
         first.stats().requests == before.size() && restarted.stats().requests == 0;

@@ -23,7 +23,7 @@ import typing
 from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int32, c_size_t, c_ssize_t
 from ctypes import c_uint32, c_uint64, c_void_p
 
-VERSION = 2  # MARCONI_C_VERSION of the header that the records below repeat
+VERSION = 3  # MARCONI_C_VERSION of the header that the records below repeat
 FAILURES = {1: "invalid argument", 2: "contract violation", 3: "out of memory", 4: "failure"}
 INVALID_ARGUMENT = 1
 EVENT_KINDS = ("kv_published", "checkpoint_published", "checkpoint_removed", "removed", "split",
@@ -165,8 +165,8 @@ _CAN_FAIL = {
     "block_table": [_LEASE, c_size_t, POINTER(c_uint32), c_size_t, POINTER(c_size_t)],
     "used_on": [_LEASE, _STREAM],
     "deduplicate": [_LEASE, POINTER(c_uint64)],
-    "commit": [_LEASE, _TOKENS, c_size_t, POINTER(KvView), POINTER(Captured), c_size_t, _STREAM,
-               POINTER(Outcome)],
+    "commit": [_LEASE, _TOKENS, c_size_t, POINTER(KvView), c_uint64, POINTER(Captured), c_size_t,
+               _STREAM, POINTER(Outcome)],
     "obtainable": [_CACHE, c_uint64, POINTER(c_uint64)],
     "obtainable_for": [_CACHE, c_uint64, *_ASKED, POINTER(c_uint64)],
     "evict": [_CACHE, POINTER(Scope), c_uint64, POINTER(c_uint64)],
@@ -616,14 +616,15 @@ class Lease(_Handle):
         self._library.marconi_deduplicate(self._opened(), byref(freed))
         return freed.value
 
-    def commit(self, tokens, captured=(), kv=None, stream=None):
-        """`captured`: (position, state) for each copy, ascending."""
+    def commit(self, tokens, captured=(), kv=None, stream=None, kv_from=0):
+        """`captured`: (position, state) for each copy, ascending. No row before `kv_from` is read:
+        for an engine that has lost those before, at most to the lease's position."""
         first, count = _int32s(tokens, "tokens")
         states = [(at, self._state(state) or StateView()) for at, state in captured]
         copies = _records(Captured, states)
         outcome = Outcome()
-        self._library.marconi_commit(self._opened(), first, count, self._view(kv), copies,
-                                     len(copies), _stream(stream), byref(outcome))
+        self._library.marconi_commit(self._opened(), first, count, self._view(kv),
+                                     _count(kv_from, "kv_from"), copies, len(copies), _stream(stream), byref(outcome))
         return outcome
 
     def let_go_checkpoint(self):

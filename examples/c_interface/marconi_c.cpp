@@ -388,15 +388,16 @@ int marconi_deduplicate(marconi_lease* lease, uint64_t* freed) {
 }
 
 int marconi_commit(marconi_lease* lease, int32_t const* tokens, size_t count,
-                   marconi_kv_view const* kv, marconi_captured const* captured,
+                   marconi_kv_view const* kv, uint64_t kv_from, marconi_captured const* captured,
                    size_t captured_count, void* stream, marconi_outcome* outcome) {
     return guarded([&] {
         marconi_lease& held = needed(lease, "lease");
         views_of views{held.owner};
         auto const states = views.states(array(captured, captured_count, "captured"));
-        commit_outcome const done = held.cache().commit(held.inner, array(tokens, count, "tokens"),
-                                                        {.kv = views.kv(kv), .checkpoints = states},
-                                                        pages_place::stream_of(stream));
+        commit_outcome const done = held.cache().commit(
+            held.inner, array(tokens, count, "tokens"),
+            {.kv = views.kv(kv), .checkpoints = states, .kv_from = token_count{kv_from}},
+            pages_place::stream_of(stream));
         if (!outcome) return;
         *outcome = marconi_outcome{.position = done.position.value(),
                                    .stored_tokens = done.stored_tokens.value(),

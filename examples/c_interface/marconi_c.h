@@ -59,7 +59,7 @@ char const* marconi_last_error(void);
  * of before would read and write garbage; a function that comes new breaks nobody. Who links gets
  * the library that fits, by its name. Who loads it at run time calls marconi_interface_version()
  * before all else, and goes on only if that is the number of the header that was read. */
-#define MARCONI_C_VERSION 2
+#define MARCONI_C_VERSION 3
 uint64_t marconi_interface_version(void);
 
 /* ---- The model, and its cache ---- */
@@ -233,7 +233,8 @@ typedef struct marconi_kv_layer_view {
 /* The engine's own KV of one request. Its blocks need not be as long as the cache's: blocks[i]
  * holds tokens [i * block_tokens, (i + 1) * block_tokens), and only those of tokens that are copied
  * are looked at. A commit reads rows from the start of the cache's block that marconi_position() is
- * in up to its last token, and after marconi_let_go_kv() possibly any row before that, too. */
+ * in, or from its kv_from, up to its last token; after marconi_let_go_kv() possibly any row before
+ * that, too. */
 typedef struct marconi_kv_view {
     marconi_kv_layer_view const* layers; /* one for each KV layer */
     size_t layer_count;
@@ -315,10 +316,11 @@ typedef struct marconi_outcome {
 /* Publishes the tokens that went through the model, those of earlier commits included, and states
  * at positions from marconi_position() on, ascending: one that is not brought in time is lost. Of
  * the tokens before that position the last 64 are compared with those committed. `kv` is null if
- * the engine works in place: rows in pages that it has reserved are taken to be written. `outcome`
- * may be null. What finds no room is declined, which is no failure. */
+ * the engine works in place: rows in pages that it has reserved are taken to be written. No row
+ * before `kv_from` is read: 0, unless the engine has lost those before, up to marconi_position() at
+ * most. `outcome` may be null. What finds no room is declined, which is no failure. */
 int marconi_commit(marconi_lease* lease, int32_t const* tokens, size_t count,
-                   marconi_kv_view const* kv, marconi_captured const* captured,
+                   marconi_kv_view const* kv, uint64_t kv_from, marconi_captured const* captured,
                    size_t captured_count, void* stream, marconi_outcome* outcome);
 
 /* Lets the checkpoint go early, once it was restored. */

@@ -45,7 +45,7 @@ static void commit(engine* e, marconi_lease* lease, uint64_t at) {
     marconi_kv_view const kv = {.layers = &layer, .layer_count = 1};
     void* const piece = &e->captured;
     marconi_captured const copy = {at, {.pieces = &piece, .piece_count = 1}};
-    must(marconi_commit(lease, e->tokens, e->computed, &kv, &copy, at != 0, NULL, NULL));
+    must(marconi_commit(lease, e->tokens, e->computed, &kv, 0, &copy, at != 0, NULL, NULL));
 }
 
 /* Computes tokens[0, prompt), decodes up to `end`, and returns whether all rows are right. */

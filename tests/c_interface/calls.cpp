@@ -98,8 +98,9 @@ struct engine_memory {
 
 /// In place without an engine's own KV.
 int commit(marconi_lease* lease, std::vector<std::int32_t> const& tokens, engine_memory const* from,
-           std::vector<marconi_captured> const& captured = {}, marconi_outcome* outcome = nullptr) {
-    return marconi_commit(lease, tokens.data(), tokens.size(), from ? &from->view : nullptr,
+           std::vector<marconi_captured> const& captured = {}, marconi_outcome* outcome = nullptr,
+           std::uint64_t kv_from = 0) {
+    return marconi_commit(lease, tokens.data(), tokens.size(), from ? &from->view : nullptr, kv_from,
                           captured.data(), captured.size(), nullptr, outcome);
 }
 int restore(marconi_lease const* lease, engine_memory& to, std::uint64_t from = 0) {
@@ -170,6 +171,30 @@ TEST_CASE("KV and states come back as they were committed") {
     CHECK(stats.checkpoints == 1);
     CHECK(stats.leases == 0);
     CHECK(marconi_audit(with.cache) == MARCONI_OK);
+}
+
+TEST_CASE("a commit reads no row before its kv_from") {
+    opened const with;
+    engine_memory const brought{7};
+    store(with, brought, 40, 40);
+    marconi_lease* lease = with.open(counting(50));
+    REQUIRE(marconi_position(lease) == 40);
+    engine_memory rest{7};
+    for (std::size_t const layer : {0u, 1600u})
+        std::fill_n(rest.kv.begin() + static_cast<std::ptrdiff_t>(layer), 40 * 16, 0);
+    marconi_captured const end{50, rest.states()};
+    CHECK(commit(lease, counting(50), &rest, {end}, nullptr, 41) == MARCONI_INVALID_ARGUMENT);
+    CHECK(last_error() == "kv_from is 41; expected at most the lease's position, 40");
+    REQUIRE(commit(lease, counting(50), &rest, {end}, nullptr, 40) == MARCONI_OK);
+    marconi_close(lease);
+
+    marconi_lease* next = with.open(counting(60));
+    REQUIRE(marconi_resume_at(next) == 50);
+    engine_memory found;
+    REQUIRE(restore(next, found) == MARCONI_OK);
+    for (std::size_t const layer : {0u, 1600u})
+        CHECK(std::memcmp(found.kv.data() + layer, brought.kv.data() + layer, 50 * 16) == 0);
+    marconi_close(next);
 }
 
 TEST_CASE("a layer's KV comes alone, and the state in a call of its own") {

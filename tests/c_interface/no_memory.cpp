@@ -48,7 +48,7 @@ public:
         std::array<void*, 1> const state{state_.data()};
         marconi_captured const end{covered, {.pieces = state.data(), .piece_count = 1}};
         if (answer == MARCONI_OK)
-            answer = marconi_commit(lease, tokens_.data(), covered, nullptr, &end, 1, nullptr,
+            answer = marconi_commit(lease, tokens_.data(), covered, nullptr, 0, &end, 1, nullptr,
                                     &outcome_);
         marconi_close(lease);
         return answer;

@@ -4,6 +4,7 @@
 
 #include <marconi/memory/host_store.hpp>
 
+#include <support/brought.hpp>
 #include <support/engine.hpp>
 
 #include <cmath>
@@ -17,6 +18,7 @@
 #include <sys/mman.h>
 
 using namespace cache_tests;
+using support::brought;
 
 namespace {
 
@@ -53,27 +55,6 @@ template <class Call>
 std::string invalid(Call&& call) {
     return message_of<invalid_argument>(call);
 }
-
-/// What an engine brings: KV and states of one sequence.
-struct brought {
-    support::engine_request engine;
-    std::vector<std::vector<std::vector<std::byte>>> states{};
-    std::vector<std::vector<std::byte*>> pieces{};
-    std::vector<cache::captured_state> captured{};
-
-    brought(footprint const& model, sequence const& tokens, std::vector<std::size_t> positions)
-        : engine{model} {
-        engine.compute(tokens, 0, tokens.size());
-        for (std::size_t const p : positions)
-            states.push_back(engine.state_at(tokens, p));
-        pieces.resize(positions.size());
-        for (std::size_t i = 0; i < positions.size(); ++i) {
-            for (auto& piece : states[i])
-                pieces[i].push_back(piece.data());
-            captured.push_back({token_count{positions[i]}, {pieces[i]}});
-        }
-    }
-};
 
 template <class Quantity>
 concept takes_minus_one = requires {
@@ -252,6 +233,9 @@ TEST_CASE("a sequence at least as long as what the lease has committed, and with
           "tokens.size() is 0; expected at least the lease's position, 6");
     CHECK(refusal<contract_violation>(cache, [&] { commit(cache, lease, text("01234-6789")); }) ==
           "commit: the tokens before position 6 are not those that the lease stands on");
+    CHECK(refusal<invalid_argument>(cache, [&] {
+              (void)cache.commit(lease, text("0123456789"), {.kv_from = 7_tokens});
+          }) == "kv_from is 7; expected at most the lease's position, 6");
     // It goes on as if nothing had been.
     CHECK(commit(cache, lease, text("0123456789"), {10}).stored_tokens == 4_tokens);
 }

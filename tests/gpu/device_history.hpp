@@ -41,6 +41,7 @@ class device_history {
         std::size_t done; // processed so far
         bool in_place;
         bool reads_too; // copies, and reads in place besides
+        bool forgets;   // copies, and keeps no rows of what it has committed
         std::size_t stream;
         engine_slot* slot;
     };
@@ -140,7 +141,7 @@ private:
         free_.pop_back();
         request& r = open_.emplace_back(request{
             std::move(lease), std::move(tokens), prompt, resume, below(2) == 0 && model_.has_kv(),
-            below(3) == 0 && model_.has_kv(), below(streams_.size()), slot});
+            below(3) == 0 && model_.has_kv(), below(3) == 0, below(streams_.size()), slot});
         marconi::gpu::cuda_events::wait(on(r), slot->idle);
         cache_.restore(r.lease, r.in_place ? marconi::memory::kv_view{} : slot->kv(), slot->state(),
                        on(r));
@@ -182,6 +183,10 @@ private:
                 }
         marconi::cache::computed brought{.checkpoints = captured};
         if (!r.in_place) brought.kv = r.slot->kv();
+        if (!r.in_place && r.forgets) {
+            brought.kv_from = r.lease.position();
+            write_rows(r, 0, brought.kv_from.value(), row_of(r), /*right=*/false);
+        }
         auto const outcome = cache_.commit(
             r.lease, std::span<std::int32_t const>{r.tokens}.first(to), brought, on(r));
         REQUIRE(outcome.position == r.lease.position());
@@ -223,27 +228,32 @@ private:
 
     // ---- the model: hashes of the tokens before, brought from the host ----
 
+    /// Rows are right, or all zeros.
     template <class Place>
-    void write_rows(request& r, std::size_t from, std::size_t to, Place&& place) {
+    void write_rows(request& r, std::size_t from, std::size_t to, Place&& place,
+                    bool right = true) {
         if (from == to) return;
         buffers_.use(on(r), [&](std::byte* memory) {
             for (std::size_t l = 0; l < model_.kv_layers.size(); ++l)
                 for (int part : {0, 1})
                     for (std::size_t t = from; t < to; ++t) {
-                        auto const row = right_.row(r.tokens, t, l, part);
+                        auto row = right_.row(r.tokens, t, l, part);
+                        if (!right) std::ranges::fill(row, std::byte{});
                         std::copy(row.begin(), row.end(), memory);
                         enqueue_copy(place(t, l, part), memory, row.size(), on(r));
                         memory += row.size();
                     }
         });
     }
-    void compute(request& r, std::size_t to) {
-        write_rows(r, r.done, to, [&](std::size_t t, std::size_t l, int part) {
+    void compute(request& r, std::size_t to) { write_rows(r, r.done, to, row_of(r)); }
+    /// Where a row is in the request's own memory.
+    auto row_of(request const& r) {
+        return [this, &r](std::size_t t, std::size_t l, int part) {
             auto const& layer = r.slot->kv().layers[l];
             auto const& bytes = model_.kv_layers[l];
             return part == 0 ? layer.key + t * bytes.key_bytes
                              : layer.value + t * bytes.value_bytes;
-        });
+        };
     }
     void write_in_place(request& r, std::size_t from, std::size_t to) {
         auto const& layout = cache_.store().layout();

@@ -47,6 +47,7 @@ public:
                               work_.follow(work_.start(), work_.tokens)};
         check_views(work_.store, copy_.first_read(), token_count{work_.tokens.size()},
                     work_.brought);
+        page_id const head = copy_.page_of_head();
         work_.part_from_others(pin);
         size_.choose_end();
 
@@ -57,9 +58,9 @@ public:
         std::span<page_id const> const states = fresh.first(state_pages);
         std::span<page_id const> blocks = place_.block_pages(fresh.subspan(state_pages));
         if constexpr (!lets_others_in<Unlocked>) {
-            copy_.save(blocks, states, stream);
+            copy_.save(blocks, states, head, stream);
         } else if (copy_.any(blocks)) {
-            unlocked([&] { copy_.save(blocks, states, stream); });
+            unlocked([&] { copy_.save(blocks, states, head, stream); });
             std::uint32_t const first_block = work_.known / work_.block;
             follow_others(pin, states);
             blocks = place_.without_known(first_block, blocks);

@@ -80,6 +80,8 @@ void check_commit(Entries const& entries, lease_record const& lease, std::span<T
                    "0: this model's footprint has no per-position state");
     MARCONI_EXPECT(!brought.kv.only, "only in the kv_view", "some layers",
                    "nothing: a commit takes all layers");
+    MARCONI_EXPECT(brought.kv_from.value() <= lease.position, "kv_from", brought.kv_from.value(),
+                   "at most the lease's position, " + std::to_string(lease.position));
     std::uint64_t previous = 0;
     for (captured_state const& c : brought.checkpoints) {
         std::uint64_t const at = c.position.value();

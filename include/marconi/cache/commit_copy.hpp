@@ -1,6 +1,7 @@
 #pragma once
 
 #include <marconi/cache/commit_arrivals.hpp>
+#include <marconi/core/error.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/core/units.hpp>
 #include <marconi/memory/concepts.hpp>
@@ -32,11 +33,24 @@ public:
         bool const kv = !work_.brought.kv.layers.empty() && (!blocks.empty() || copies_known());
         return store_type::holds_bytes && (!work_.arrivals.taken().empty() || kv);
     }
-    /// Copies the KV of the new tokens, and of known ones, and the states that are taken.
-    void save(std::span<page_id const> blocks, std::span<page_id const> states,
+    /// The page that has the first rows of the block that the new tokens begin inside, if the
+    /// engine has not all of them. Throws contract_violation if the cache has not either.
+    [[nodiscard]] page_id page_of_head() const {
+        std::uint64_t const from = work_.brought.kv_from.value();
+        if (work_.brought.kv.layers.empty() || work_.known == work_.tokens.size()) return {};
+        if (from > work_.known)
+            throw contract_violation{"commit: KV before kv_from was evicted after let_go_kv()"};
+        if (from <= block_of_new() * work_.block || work_.lease.owns_block(block_of_new()))
+            return {};
+        return work_.entries.page_of_block(work_.tree[work_.attachment], block_of_new());
+    }
+    /// Copies the KV of the new tokens, and of known ones, and the states that are taken. `head` is
+    /// the page_of_head().
+    void save(std::span<page_id const> blocks, std::span<page_id const> states, page_id head,
               typename store_type::stream const& stream) const {
         if constexpr (store_type::holds_bytes) {
             bool const no_view = work_.brought.kv.layers.empty();
+            if (head && !blocks.empty()) work_.store.copy_block(head, blocks.front(), stream);
             std::vector<memory::checkpoint_transfer> checkpoints;
             for (arrival const& a : work_.arrivals.taken())
                 checkpoints.push_back({token_count{a.position}, a.own(states), a.state});
@@ -50,12 +64,14 @@ public:
     }
 
 private:
+    [[nodiscard]] std::uint32_t block_of_new() const { return work_.known / work_.block; }
     /// The first token to copy KV of, for the new tokens. If they begin inside a block, a fresh
     /// page of it needs the rows before them, too; the lease's own page has those already.
     [[nodiscard]] token_count begin_of_new() const {
-        std::uint32_t const block_start = work_.known / work_.block * work_.block;
-        bool const own = work_.lease.owns_block(work_.known / work_.block);
-        return token_count{own ? std::max(block_start, work_.lease.position) : block_start};
+        std::uint32_t const block_start = block_of_new() * work_.block;
+        if (work_.lease.owns_block(block_of_new()))
+            return token_count{std::max(block_start, work_.lease.position)};
+        return token_count{work_.brought.kv_from.value() > block_start ? work_.known : block_start};
     }
 
     /// A lease that has reserved pages, but commits a copy, also gets what others published up to

@@ -21,9 +21,14 @@ struct captured_state {
 /// block that the lease stands in are read, and after let_go_kv() any from 0 on, since what went
 /// meanwhile is stored again. `kv` is empty if the KV of every token is in the cache already, or in
 /// pages that the lease reserved, where the engine wrote it. `checkpoints` ascend by position.
+///
+/// An engine that has rows from some token on alone, such as one that loads what it saved, says so:
+/// none before `kv_from`, which is at most the lease's position, are read. What a block lacks is
+/// copied from the cache, which costs a second copy where the new tokens begin inside a block.
 struct computed {
     memory::kv_view kv = {};
     std::span<captured_state const> checkpoints = {};
+    token_count kv_from = {};
 };
 
 /// What became of what the engine brought.

@@ -70,7 +70,7 @@ public:
         REQUIRE(marconi_restore(lease, &kv, &state, 0, on) == MARCONI_OK);
         prefill(memory, tokens, marconi_resume_at(lease), on);
         marconi_captured const end{tokens.size(), {.pieces = &copy, .piece_count = 1}};
-        REQUIRE(marconi_commit(lease, tokens.data(), tokens.size(), &kv, &end, 1, on, nullptr) ==
+        REQUIRE(marconi_commit(lease, tokens.data(), tokens.size(), &kv, 0, &end, 1, on, nullptr) ==
                 MARCONI_OK);
         marconi_close(lease);
     }
@@ -156,7 +156,7 @@ TEST_CASE("a copy takes no more multiprocessors than its options say") {
         marconi_lease* lease = nullptr;
         REQUIRE(marconi_open(cache, &nobody, tokens.data(), tokens.size(), nullptr, &lease) ==
                 MARCONI_OK);
-        REQUIRE(marconi_commit(lease, tokens.data(), tokens.size(), &kv, nullptr, 0, nullptr,
+        REQUIRE(marconi_commit(lease, tokens.data(), tokens.size(), &kv, 0, nullptr, 0, nullptr,
                                nullptr) == MARCONI_OK);
         marconi_close(lease);
         REQUIRE(marconi_destroy(cache) == MARCONI_OK);

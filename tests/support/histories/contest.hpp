@@ -424,7 +424,9 @@ private:
             write_in_place(o, l, memory, static_cast<std::uint32_t>(tokens.size()));
         }
         if (!in_place)
-            memory.compute(l.stands ? l.position / right_.block() * right_.block() : 0,
+            memory.compute(!l.stands               ? 0
+                           : brings_suffix(tokens) ? l.position
+                                                   : l.position / right_.block() * right_.block(),
                            tokens.size());
         note_before(o, l, tokens);
         committing_.lease = c.lease;
@@ -454,6 +456,11 @@ private:
         return tokens.size() % 2 == 1;
     }
 
+    /// Some engines have no rows before the lease's position, unless they let the KV go.
+    [[nodiscard]] static bool brings_suffix(std::string const& tokens) {
+        return tokens.size() % 3 == 1;
+    }
+
     marconi::cache::commit_outcome commit_on_cache(opened& o, engine& memory,
                                                    std::string const& tokens,
                                                    std::vector<std::uint32_t> const& positions,
@@ -471,6 +478,8 @@ private:
         auto const layer = memory.layer();
         marconi::cache::computed brought{.kv = {}, .checkpoints = captured};
         if (!in_place && right_.has_kv()) brought.kv = {{&layer, 1}};
+        if (right_.leases.at(committing_.lease).stands && brings_suffix(tokens))
+            brought.kv_from = o.lease.position();
         marconi::cache::commit_outcome outcome;
         committing_.tokens = tokens;
         auto const copy_alone = [](auto const& copy) { copy(); };
