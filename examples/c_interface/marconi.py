@@ -120,9 +120,11 @@ KvView = _record("KvView", [
     ("layers", POINTER(KvLayerView)), ("layer_count", c_size_t),
     ("blocks", POINTER(c_int32)), ("block_count", c_size_t),
     *_counts("block_tokens pool_blocks first_layer only_layers")])
-WindowStrides = _record("WindowStrides", [("row", c_ssize_t), ("block", c_ssize_t)])
+WindowView = _record("WindowView", [
+    ("row_stride", c_ssize_t), ("block_stride", c_ssize_t),
+    ("blocks", POINTER(c_int32)), ("block_count", c_size_t), ("block_tokens", c_uint64)])
 StateView = _record("StateView", [
-    ("pieces", POINTER(c_void_p)), ("piece_count", c_size_t), ("windows", POINTER(WindowStrides)),
+    ("pieces", POINTER(c_void_p)), ("piece_count", c_size_t), ("windows", POINTER(WindowView)),
     ("blocks", POINTER(c_int32)), ("block_count", c_size_t),
     *_counts("block_tokens pool_blocks")])
 Captured = _record("Captured", [("position", c_uint64), ("state", StateView)])
@@ -232,6 +234,14 @@ def _array(kind, items):
 
 def _records(kind, items):
     return _array(kind, (kind(*item) for item in items))
+
+
+def _window(row_stride, block_stride, blocks=None, block_tokens=0):
+    first, count = _int32s(blocks, "blocks") if blocks is not None else (None, 0)
+    view = WindowView(row_stride, block_stride, ctypes.cast(first, POINTER(c_int32)), count,
+                      block_tokens)
+    view.kept = first
+    return view
 
 
 def _int32s(items, name):
@@ -422,19 +432,21 @@ class Cache(_Handle):
         """A view of one request's state, as restore and commit take it: an address for each state
         piece. Where the engine keeps windows by position: for each piece (row stride, block stride)
         in bytes, both 0 if it is in one run, and the block table of the rows, in int32, as in
-        kv_view(). tensors.py makes these of tensors."""
+        kv_view(). A window with a table of its own has this, and how many tokens its blocks have,
+        as third and fourth. tensors.py makes these of tensors."""
         if not isinstance(pieces, (list, tuple)):  # the contents of a tensor are no addresses
             raise TypeError(f"state is a {type(pieces).__name__}; expected a list of addresses")
         _expect_one_each(pieces, self.state_pieces, "addresses of state pieces")
-        pieces = _array(c_void_p, map(operator.index, pieces))
+        pieces, kept = _array(c_void_p, map(operator.index, pieces)), None
         if windows is not None:
             _expect_one_each(windows, self.state_pieces, "strides of state pieces")
-            windows = _records(WindowStrides, windows)
+            kept = [_window(*window) for window in windows]
+            windows = _array(WindowView, kept)
         first, count = _int32s(blocks, "blocks") if blocks is not None else (None, 0)
         view = StateView(pieces=ctypes.cast(pieces, POINTER(c_void_p)), piece_count=len(pieces),
                          windows=windows, blocks=ctypes.cast(first, POINTER(c_int32)),
                          block_count=count, block_tokens=block_tokens, pool_blocks=pool_blocks)
-        view.kept, view.sizes = (pieces, windows, first), self._sizes
+        view.kept, view.sizes = (pieces, windows, kept, first), self._sizes
         return view
 
     def _layers_in_pages(self):

@@ -196,8 +196,12 @@ public:
         for (void* piece : array(view.pieces, view.piece_count, "pieces of the state view"))
             pieces_.push_back(static_cast<std::byte*>(piece));
         if (view.windows)
-            for (marconi_window_strides const& window : std::span{view.windows, view.piece_count})
-                windows_.push_back({.row = window.row, .block = window.block});
+            for (marconi_window_view const& window : std::span{view.windows, view.piece_count})
+                windows_.push_back(
+                    {.row_stride = window.row_stride,
+                     .block_stride = window.block_stride,
+                     .blocks = array(window.blocks, window.block_count, "blocks of a window"),
+                     .block_tokens = narrow(window.block_tokens, "block_tokens of a window")});
         return {.pieces = std::span{pieces_}.subspan(first),
                 .windows = std::span{windows_}.subspan(first_window),
                 .blocks = array(view.blocks, view.block_count, "blocks of the state view"),
@@ -225,7 +229,7 @@ private:
     footprint const& model_;
     std::vector<memory::kv_layer_view> layers_;
     std::vector<std::byte*> pieces_;
-    std::vector<memory::window_strides> windows_;
+    std::vector<memory::window_view> windows_;
 };
 
 } // namespace

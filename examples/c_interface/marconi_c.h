@@ -246,13 +246,15 @@ typedef struct marconi_kv_view {
                                         * number first_layer on; 0: all */
 } marconi_kv_view;
 
-/* How far apart the rows of a window are, where an engine keeps them by position, in bytes: token
- * t's row is at piece + block * (block's stride) + slot * (row's). Both 0: it is in one run.
- * (Row 0 with a block's stride: rows are dense. Without blocks, give the row's stride even then.)
- */
-typedef struct marconi_window_strides {
-    ptrdiff_t row, block;
-} marconi_window_strides;
+/* A window's rows where an engine keeps them by position: token t's row is at piece + block *
+ * block_stride + slot * row_stride, in bytes. A stride of 0: rows, or blocks, are dense. All of
+ * this 0: the piece is in one run. (Dense rows without blocks: give the row_stride.) */
+typedef struct marconi_window_view {
+    ptrdiff_t row_stride, block_stride;
+    int32_t const* blocks; /* its own block table, where windows have not all the same one */
+    size_t block_count;
+    uint64_t block_tokens; /* of its own blocks; 0: as many as the state view's */
+} marconi_window_view;
 
 /* The engine's own state of one request: where each state piece is. A piece that is in one run has
  * its fixed bytes, then its window's rows, oldest first and without a gap.
@@ -260,11 +262,12 @@ typedef struct marconi_window_strides {
  * An engine that keeps windows in blocks says how their rows lie (`windows`, or null if none are so
  * kept), and gives the block table of these rows, as in a marconi_kv_view, of which only the
  * window's blocks are looked at. Without blocks, rows lie by position in one piece. A ring of R
- * rows, R at least the window, is a table whose blocks of R tokens are all the same one. */
+ * rows, R at least the window, is a table of blocks of R tokens which are all the same one: for
+ * position p, p / R entries, rounded up. */
 typedef struct marconi_state_view {
     void* const* pieces;
     size_t piece_count;
-    marconi_window_strides const* windows; /* one for each piece */
+    marconi_window_view const* windows;  /* one for each piece */
     int32_t const* blocks;
     size_t block_count;
     uint64_t block_tokens, pool_blocks;

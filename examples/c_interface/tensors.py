@@ -107,7 +107,8 @@ class Window:
 class StateSlots:
     """Made from tensors, one for each state piece: a tensor [slots, ...], or the Window of a piece
     that is one. slots[i] is what restore and commit take as the state of the request in slot i, or,
-    where there are windows, slots.view(i, blocks), with the block table of the windows' rows."""
+    where there are windows, slots.view(i, blocks), with the block table of the windows' rows, or
+    slots.view(i, tables=[...]), with one for each window, in order."""
 
     def __init__(self, cache, tensors):
         self._cache = cache
@@ -129,10 +130,12 @@ class StateSlots:
                         for tensor in tensors]
         self._windows = [tensor.strides if isinstance(tensor, Window) else (0, 0)
                          for tensor in tensors] if windows else None
-        shapes = {(window.block_tokens, window.pool_blocks) for window in windows} or {(0, 0)}
-        if len(shapes) != 1:
-            _refuse(f"windows differ in the size or number of blocks: {sorted(shapes)}")
-        self._shape = shapes.pop()
+        self._block_tokens = [tensor.block_tokens if isinstance(tensor, Window) else None
+                              for tensor in tensors]
+        pools = {window.pool_blocks for window in windows} or {0}
+        if len(pools) != 1:
+            _refuse(f"windows differ in the number of blocks: {sorted(pools)}")
+        self._pool_blocks = pools.pop()
 
     def __len__(self):
         return self._count or 0
@@ -142,8 +145,22 @@ class StateSlots:
             _refuse("windows are in blocks; expected view(slot, blocks)")
         return self._addresses(slot)
 
-    def view(self, slot, blocks):
-        return self._cache.state_view(self._addresses(slot), self._windows, blocks, *self._shape)
+    def view(self, slot, blocks=None, tables=None):
+        sizes = {tokens for tokens in self._block_tokens if tokens is not None}
+        if (blocks is None) == (tables is None):
+            _refuse("expected a block table, or tables")
+        if tables is None:
+            if len(sizes) > 1:
+                _refuse(f"windows differ in the size of blocks: {sorted(sizes)}; expected tables")
+            return self._cache.state_view(self._addresses(slot), self._windows, blocks,
+                                          *(sizes or {0}), self._pool_blocks)
+        if len(tables) != len(self._block_tokens) - self._block_tokens.count(None):
+            _refuse(f"{len(tables)} tables; expected one for each window")
+        own = iter(tables)
+        windows = [strides if tokens is None else (*strides, next(own), tokens)
+                   for strides, tokens in zip(self._windows or (), self._block_tokens)]
+        return self._cache.state_view(self._addresses(slot), windows or None,
+                                      pool_blocks=self._pool_blocks)
 
     def _addresses(self, slot):
         if self._count is not None and not 0 <= slot < self._count:

@@ -70,7 +70,7 @@ using memory::request_tag;
 using memory::slot_of;
 using memory::state_tensor;
 using memory::state_view;
-using memory::window_strides;
+using memory::window_view;
 using policy::age_bucket;
 using policy::always;
 using policy::branch_and_tail;

@@ -527,12 +527,15 @@ TEST_CASE("a rank keeps no view of a window once it has the next one") {
     for (std::size_t i = 0; i < rows.size(); ++i)
         rows[i] = static_cast<std::byte>(i);
     std::vector<std::byte*> pieces{rows.data()};
-    std::vector<marconi::memory::window_strides> windows{{.row = 8, .block = 24}};
+    std::vector<marconi::memory::window_view> windows{{.row_stride = 8, .block_stride = 24}};
     std::vector<std::int32_t> table;
+    bool const own = GENERATE(false, true); // whether the table is that window's own
     auto const rows_in_blocks = [&](token_count position) {
         table = position == 5_tokens ? std::vector<std::int32_t>{2, 0}
                                      : std::vector<std::int32_t>{1, 2, 0};
-        return state_view{pieces, windows, table, 3, 3};
+        if (!own) return state_view{pieces, windows, table, 3, 3};
+        windows[0].blocks = table;
+        return state_view{pieces, windows, {}, 3, 3};
     };
     copy_order order{.number = 1,
                      .layout = memory.store().layout().fingerprint(),

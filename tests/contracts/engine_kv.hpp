@@ -195,11 +195,14 @@ enum class window_order {
     paged,       ///< blocks, anywhere
     padded,      ///< the same, with something else after each row
     backwards,   ///< the same, from the last row of a block to its first
-    ring         ///< as many rows as the largest window has
+    own_tables,  ///< blocks, of another size and elsewhere for each piece
+    ring,        ///< as many rows as the largest window has
+    one_of_rings ///< the same, behind others
 };
 constexpr window_order window_orders[] = {window_order::one_run,   window_order::by_position,
                                           window_order::paged,     window_order::padded,
-                                          window_order::backwards, window_order::ring};
+                                          window_order::backwards, window_order::own_tables,
+                                          window_order::ring,      window_order::one_of_rings};
 
 /// The per-position state of one request in an engine's memory, each piece in a place of its own.
 template <class Access>
@@ -208,27 +211,28 @@ struct engine_state {
                  window_order order = window_order::one_run)
         : pieces_of_{model.state_pieces}, position_{position.value()}, order_{order} {
         for (marconi::state_piece const& piece : model.state_pieces)
-            block_ = order == window_order::ring
-                         ? std::max(block_, static_cast<std::uint32_t>(piece.window))
-                         : 3;
-        std::uint64_t const blocks = order == window_order::one_run ? 1 : position_ / block_ + 1;
-        blocks_.resize(blocks);
-        if (order != window_order::ring) {
-            std::iota(blocks_.begin(), blocks_.end(), 0);
-            std::shuffle(blocks_.begin(), blocks_.end(), std::mt19937{seed});
-        }
+            ring_ = std::max(ring_, static_cast<std::uint32_t>(piece.window));
         for (std::size_t p = 0; p < pieces_of_.size(); ++p) {
+            std::uint64_t const count = order == window_order::one_run ? 1 : blocks();
+            auto& table = tables_.emplace_back(count, order == window_order::one_of_rings);
+            if (!is_ring()) {
+                bool const own = order == window_order::own_tables;
+                std::iota(table.begin(), table.end(), 0);
+                std::shuffle(table.begin(), table.end(), std::mt19937{own ? seed : 7});
+            }
             std::uint64_t const bytes =
-                lies_apart(p) ? block_ * pitch(p) * blocks : pieces_of_[p].bytes_at(position_);
+                lies_apart(p) ? block(p) * pitch(p) * pool() : pieces_of_[p].bytes_at(position_);
             memory_.emplace_back(random_bytes(bytes + guard, seed++));
             pieces_.push_back(memory_[p].data() + first(p));
-            windows_.push_back(lies_apart(p) ? strides(p) : marconi::memory::window_strides{});
+            windows_.push_back(lies_apart(p) ? window(p) : marconi::memory::window_view{});
         }
     }
     [[nodiscard]] marconi::memory::state_view view() const {
         if (order_ == window_order::one_run) return {pieces_};
         if (order_ == window_order::by_position) return {pieces_, windows_};
-        return {pieces_, windows_, blocks_, block_, static_cast<std::uint32_t>(blocks_.size())};
+        if (order_ == window_order::own_tables)
+            return {pieces_, windows_, {}, 0, static_cast<std::uint32_t>(pool())};
+        return {pieces_, windows_, tables_.front(), block(0), static_cast<std::uint32_t>(pool())};
     }
     [[nodiscard]] std::vector<byte_vector> contents() const {
         std::vector<byte_vector> all;
@@ -242,13 +246,18 @@ struct engine_state {
         std::uint64_t const row = pieces_of_[piece].bytes_per_window_token;
         std::uint64_t token =
             position_ - std::min(position_, pieces_of_[piece].window) + byte / row;
-        marconi::memory::window_strides const by = strides(piece);
+        marconi::memory::window_view const by = window(piece);
+        std::ptrdiff_t const row_next =
+            by.row_stride != 0 ? by.row_stride : static_cast<std::ptrdiff_t>(row);
+        std::ptrdiff_t const next = by.block_stride != 0
+                                        ? by.block_stride
+                                        : static_cast<std::ptrdiff_t>(pitch(piece) * block(piece));
         std::ptrdiff_t at = first(piece) + static_cast<std::ptrdiff_t>(byte % row);
         if (order_ != window_order::by_position) {
-            at += blocks_[token / block_] * by.block;
-            token %= block_;
+            at += tables_[piece][token / block(piece)] * next;
+            token %= block(piece);
         }
-        return static_cast<std::size_t>(at + static_cast<std::ptrdiff_t>(token) * by.row);
+        return static_cast<std::size_t>(at + static_cast<std::ptrdiff_t>(token) * row_next);
     }
     /// Where a piece's contents begin.
     [[nodiscard]] std::byte* memory_of(std::size_t piece) const {
@@ -269,27 +278,38 @@ private:
         bool const padded = order_ == window_order::padded || order_ == window_order::backwards;
         return pieces_of_[piece].bytes_per_window_token + (padded ? 7 : 0);
     }
-    [[nodiscard]] marconi::memory::window_strides strides(std::size_t piece) const {
+    [[nodiscard]] bool is_ring() const {
+        return order_ == window_order::ring || order_ == window_order::one_of_rings;
+    }
+    /// Tokens a block.
+    [[nodiscard]] std::uint32_t block(std::size_t piece) const {
+        if (is_ring()) return ring_;
+        return order_ == window_order::own_tables ? 2 + static_cast<std::uint32_t>(piece % 3) : 3;
+    }
+    [[nodiscard]] std::uint64_t blocks() const { return position_ / (is_ring() ? ring_ : 2) + 1; }
+    [[nodiscard]] std::uint64_t pool() const { return blocks() + 1; }
+    [[nodiscard]] marconi::memory::window_view window(std::size_t piece) const {
         auto const row = static_cast<std::ptrdiff_t>(pitch(piece));
-        if (order_ == window_order::by_position || order_ == window_order::ring)
-            return {.row = row};
-        auto const block = static_cast<std::ptrdiff_t>(pitch(piece) * block_);
-        return {.row = order_ == window_order::backwards ? -row : row, .block = block};
+        if (order_ == window_order::by_position || is_ring()) return {.row_stride = row};
+        if (order_ == window_order::own_tables)
+            return {.blocks = tables_[piece], .block_tokens = block(piece)};
+        auto const next = static_cast<std::ptrdiff_t>(pitch(piece) * block(piece));
+        return {.row_stride = order_ == window_order::backwards ? -row : row, .block_stride = next};
     }
     [[nodiscard]] std::ptrdiff_t first(std::size_t piece) const {
         return order_ == window_order::backwards && lies_apart(piece)
-                   ? static_cast<std::ptrdiff_t>((block_ - 1) * pitch(piece))
+                   ? static_cast<std::ptrdiff_t>((block(piece) - 1) * pitch(piece))
                    : 0;
     }
 
     std::vector<marconi::state_piece> pieces_of_;
     std::uint64_t position_;
     window_order order_;
-    std::uint32_t block_ = 1;
-    std::vector<std::int32_t> blocks_{};
+    std::uint32_t ring_ = 1;                          ///< tokens of a ring
+    std::vector<std::vector<std::int32_t>> tables_{}; ///< by piece
     std::vector<typename Access::engine_memory> memory_{};
     std::vector<std::byte*> pieces_{};
-    std::vector<marconi::memory::window_strides> windows_{};
+    std::vector<marconi::memory::window_view> windows_{};
 };
 
 } // namespace contracts

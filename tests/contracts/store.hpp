@@ -245,7 +245,8 @@ void checkpoint_round_trip(checked_store<Store>& s, token_count first, token_cou
 
     kv_of_engine const kv_back{model, tokens, engine_shapes[(seed + 1) % std::size(engine_shapes)],
                                seed + 1};
-    state_of_engine const a_back{model, first, seed + 30, order(seed / 6)};
+    auto const orders = static_cast<std::uint32_t>(std::size(window_orders));
+    state_of_engine const a_back{model, first, seed + 30, order(seed / orders)};
     state_of_engine const b_back{model, second, seed + 40, order(seed / 3)};
     byte_vector const kv_before = kv_back.contents();
     auto const a_before = a_back.contents();

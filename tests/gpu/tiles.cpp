@@ -151,7 +151,8 @@ void check_copies(shape const& s, std::uint32_t seed) {
             states.push_back(state.contents());
         }
         for (std::size_t how : {1u, 2u}) {
-            CAPTURE(how, s.block, s.begin, s.end, s.position, static_cast<int>(s.engine.order));
+            CAPTURE(how, s.block, s.begin, s.end, s.position, static_cast<int>(s.engine.order),
+                    static_cast<int>(s.windows));
             REQUIRE(arenas[how] == arenas[0]);
             REQUIRE(engines[how] == engines[0]);
             REQUIRE(states[how] == states[0]);

@@ -347,7 +347,7 @@ TEST_CASE("views of windows that do not fit are refused") {
     token_count const position{10}; // rows of tokens 6 to 9
     std::vector<std::byte> memory(1000);
     std::vector<std::byte*> const pieces{&memory[500], memory.data()};
-    std::vector<memory::window_strides> windows{{.row = 8, .block = 24}, {}};
+    std::vector<memory::window_view> windows{{.row_stride = 8, .block_stride = 24}, {}};
     std::vector<std::int32_t> blocks{-1, -1, 5, 2};
     memory::state_view view{pieces, windows, blocks, 3, 6};
     auto const says = [&](std::string const& why) {
@@ -359,9 +359,9 @@ TEST_CASE("views of windows that do not fit are refused") {
     CHECK_NOTHROW(memory::check_view(view, 0_tokens, layout)); // no row to look for
 
     windows.pop_back();
-    says("number of window_strides in the state_view is 1; expected 2");
-    windows.push_back({.row = 8});
-    says("a piece with window_strides is more than a window's rows; expected a window's rows "
+    says("number of windows in the state_view is 1; expected 2");
+    windows.push_back({.row_stride = 8});
+    says("a piece with a window_view is more than a window's rows; expected a window's rows "
          "alone");
     windows.back() = {};
     blocks.pop_back();
@@ -373,26 +373,43 @@ TEST_CASE("views of windows that do not fit are refused") {
     blocks.back() = 2;
     char const* const overlap = "state_view: the rows of piece 0 overlap: a stride, which is in "
                                 "bytes, is less than what lies within it";
-    for (memory::window_strides const small : {memory::window_strides{.row = 7, .block = 24},
-                                               {.row = -7, .block = 24},
-                                               {.row = 8, .block = 23},
-                                               {.row = 0, .block = 16},
-                                               {.row = 8, .block = 0}}) {
+    for (memory::window_view const small :
+         {memory::window_view{.row_stride = 7, .block_stride = 24},
+          {.row_stride = -7, .block_stride = 24},
+          {.row_stride = 8, .block_stride = 23},
+          {.row_stride = 0, .block_stride = 16}}) {
         windows[0] = small;
         says(overlap);
     }
-    windows[0] = {.row = -8, .block = -24};
+    windows[0] = {.row_stride = -8, .block_stride = -24};
     CHECK_NOTHROW(memory::check_view({pieces, windows, blocks, 3}, position, layout));
     std::vector<std::int32_t> const ring{-1, 0, 0};
-    windows[0] = {.row = 8};
+    windows[0] = {.row_stride = 8};
     CHECK_NOTHROW(memory::check_view({pieces, windows, ring, 4}, position, layout));
     CHECK_THROWS_WITH(
         memory::check_view({pieces, windows, std::vector<std::int32_t>(4), 3}, position, layout),
         "number of rows in a ring is 3; expected at least the window, 4");
+    std::vector<std::int32_t> const of_two{-1, -1, 1, 0, 1}, too_short{-1, -1, 0, 1, 1};
+    CHECK_NOTHROW(memory::check_view({pieces, windows, of_two, 2}, position, layout));
+    CHECK_NOTHROW(memory::check_view({pieces, windows, of_two, 2}, 9_tokens, layout));
+    CHECK_THROWS_WITH(memory::check_view({pieces, windows, too_short, 2}, position, layout),
+                      "number of rows in a ring is 2; expected at least the window, 4");
+
+    std::vector<std::int32_t> const own{-1, -1, -1, 4, 5};
+    windows[0] = {.blocks = own, .block_tokens = 2};
+    CHECK_NOTHROW(memory::check_view({pieces, windows, {}, 0, 6}, position, layout));
+    CHECK_THROWS_WITH(memory::check_view({pieces, windows, {}, 0, 5}, position, layout),
+                      "a block of the state_view is 5; expected less than pool_blocks, 5");
+    windows[0].block_tokens = 0;
+    CHECK_NOTHROW(memory::check_view({pieces, windows, {}, 2}, position, layout));
+    CHECK_THROWS_WITH(memory::check_view({pieces, windows}, position, layout),
+                      "block_tokens of the state_view is 0; expected at least 1, since it has "
+                      "blocks");
+    windows[0] = {.row_stride = 8, .block_stride = 24};
 
     view.block_tokens = 0;
     says("block_tokens of the state_view is 0; expected at least 1, since it has blocks");
     blocks.clear();
-    windows[0] = {.row = 8, .block = 24};
-    says("block stride of a window is 24; expected 0, since the state_view has no blocks");
+    windows[0] = {.row_stride = 8, .block_stride = 24};
+    says("block_stride of a window is 24; expected 0, since the state_view has no blocks");
 }

@@ -99,13 +99,18 @@ private:
               windows(v.windows.begin(), v.windows.end()),
               blocks(v.blocks.begin(), v.blocks.end()),
               block_tokens{v.block_tokens},
-              pool_blocks{v.pool_blocks} {}
+              pool_blocks{v.pool_blocks} {
+            for (window_view& w : windows)
+                w.blocks = own_blocks.emplace_back(w.blocks.begin(), w.blocks.end());
+        }
+        kept_view(kept_view&&) = default;
         [[nodiscard]] state_view view() const {
             return {pieces, windows, blocks, block_tokens, pool_blocks};
         }
 
         std::vector<std::byte*> pieces;
-        std::vector<window_strides> windows;
+        std::vector<window_view> windows;
+        std::vector<std::vector<std::int32_t>> own_blocks; ///< of the windows
         std::vector<std::int32_t> blocks;
         std::uint32_t block_tokens, pool_blocks;
     };

@@ -30,9 +30,13 @@ struct row_strides {
                       row * engine.block_tokens)};
     }
 
-    /// Those of a window's rows.
-    [[nodiscard]] static row_strides of(window_strides const& given, std::uint64_t row) {
-        return {given.row != 0 ? given.row : static_cast<std::ptrdiff_t>(row), 0, given.block};
+    /// Those of a window's rows, in blocks of so many tokens, or 0.
+    [[nodiscard]] static row_strides of(window_view const& given, std::uint64_t row,
+                                        std::uint32_t block_tokens) {
+        std::ptrdiff_t const token =
+            given.row_stride != 0 ? given.row_stride : static_cast<std::ptrdiff_t>(row);
+        auto const dense = static_cast<std::ptrdiff_t>(size(token) * block_tokens);
+        return {token, 0, given.block_stride != 0 ? given.block_stride : dense};
     }
 
     /// Whether blocks lie further apart than what else there is several of.

@@ -65,15 +65,16 @@ locate(state_part const& part, page_divider const& cut, std::uint64_t at) {
 template <class Visit>
 void each_run(checkpoint_transfer const& t, std::size_t piece, std::uint64_t window,
               std::uint64_t row, std::uint64_t offset, Visit&& visit) {
-    row_strides const strides = row_strides::of(t.engine.windows[piece], row);
+    engine_blocks const blocks = t.engine.blocks_of(piece);
+    std::uint32_t const tokens = blocks.tokens;
+    row_strides const strides = row_strides::of(t.engine.windows[piece], row, tokens);
     std::uint64_t const end = t.position.value();
-    std::uint32_t const tokens = t.engine.block_tokens;
     bool const dense = strides.token == static_cast<std::ptrdiff_t>(row);
     for (std::uint64_t at = end - std::min(end, window); at < end;) {
         std::byte* engine = t.engine.pieces[piece];
         std::uint64_t slot = at, left = end - at;
         if (tokens != 0) {
-            engine += t.engine.blocks[at / tokens] * strides.block;
+            engine += blocks.numbers[at / tokens] * strides.block;
             slot = at % tokens;
             left = std::min(left, tokens - slot);
         }

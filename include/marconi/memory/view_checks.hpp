@@ -23,37 +23,34 @@ inline void expect_count(std::size_t found, std::size_t wanted, char const* what
     if (found != wanted) throw_invalid(what, found, std::to_string(wanted));
 }
 
-/// The engine's blocks, as a kv_view or a state_view (`View`) names them, must hold tokens
-/// [begin, end), of which there is at least one. Returns how many of the engine's pool lie from the
-/// first of these blocks to the last, in the pool's order; 0 if the view has no blocks.
-template <class View>
-std::uint64_t check_engine_blocks(View const& engine, token_count begin, token_count end) {
-    auto const of_view = [](char const* what) {
-        return std::string{what} + (std::is_same_v<View, kv_view> ? "kv_view" : "state_view");
-    };
-    if (engine.block_tokens == 0) {
-        MARCONI_EXPECT(engine.blocks.empty(), of_view("block_tokens of the "), 0,
+/// The engine's blocks in a `view`, which is named in messages, must hold tokens [begin, end), of
+/// which there is at least one. Returns how many of the engine's pool lie from the first of these
+/// blocks to the last, in the pool's order; 0 if the view has no blocks.
+inline std::uint64_t check_engine_blocks(engine_blocks const& blocks, char const* view,
+                                         token_count begin, token_count end) {
+    auto const of_view = [&](char const* what) { return std::string{what} + view; };
+    if (blocks.tokens == 0) {
+        MARCONI_EXPECT(blocks.numbers.empty(), of_view("block_tokens of the "), 0,
                        "at least 1, since it has blocks");
         return 0;
     }
-    std::uint64_t const first = begin.value() / engine.block_tokens;
-    std::uint64_t const last = (end.value() - 1) / engine.block_tokens;
-    MARCONI_EXPECT(last < engine.blocks.size(), of_view("number of blocks in the "),
-                   engine.blocks.size(),
+    std::uint64_t const first = begin.value() / blocks.tokens;
+    std::uint64_t const last = (end.value() - 1) / blocks.tokens;
+    MARCONI_EXPECT(last < blocks.numbers.size(), of_view("number of blocks in the "),
+                   blocks.numbers.size(),
                    "at least " + std::to_string(last + 1) + ", for " + std::to_string(end.value()) +
                        " tokens");
-    std::int32_t least = engine.blocks[first], most = least;
-    for (std::int32_t const b : engine.blocks.subspan(first, last + 1 - first)) {
+    std::int32_t least = blocks.numbers[first], most = least;
+    for (std::int32_t const b : blocks.numbers.subspan(first, last + 1 - first)) {
         least = std::min(least, b);
         most = std::max(most, b);
     }
     MARCONI_EXPECT(least >= 0, of_view("a block of the "), least,
                    "0 or more, where its tokens are copied");
-    MARCONI_EXPECT(engine.pool_blocks == 0 || std::cmp_less(most, engine.pool_blocks),
-                   of_view("a block of the "), most,
-                   "less than pool_blocks, " + std::to_string(engine.pool_blocks));
-    return engine.pool_blocks != 0 ? engine.pool_blocks
-                                   : static_cast<std::uint64_t>(std::int64_t{most} - least) + 1;
+    MARCONI_EXPECT(blocks.pool == 0 || std::cmp_less(most, blocks.pool), of_view("a block of the "),
+                   most, "less than pool_blocks, " + std::to_string(blocks.pool));
+    return blocks.pool != 0 ? blocks.pool
+                            : static_cast<std::uint64_t>(std::int64_t{most} - least) + 1;
 }
 
 /// Throws invalid_argument, which names the layer or piece.
@@ -114,7 +111,8 @@ inline void check_layers(kv_view const& engine, page_layout const& layout) {
 inline void check_view(kv_view const& engine, token_count begin, token_count end,
                        page_layout const& layout) {
     check_layers(engine, layout);
-    std::uint64_t const spanned = check_engine_blocks(engine, begin, end);
+    std::uint64_t const spanned = check_engine_blocks(
+        {engine.blocks, engine.block_tokens, engine.pool_blocks}, "kv_view", begin, end);
     auto const& layers = layout.model().kv_layers;
     std::uint64_t const rows = (end - begin).value();
     for (std::size_t i = 0; i < layers.size(); ++i) {
@@ -127,26 +125,30 @@ inline void check_view(kv_view const& engine, token_count begin, token_count end
 inline void check_window(state_view const& engine, token_count position, std::size_t piece,
                          page_layout const& layout) {
     state_piece const& of = layout.model().state_pieces[piece];
-    MARCONI_EXPECT(of.fixed_bytes == 0, "a piece with window_strides", "more than a window's rows",
+    MARCONI_EXPECT(of.fixed_bytes == 0, "a piece with a window_view", "more than a window's rows",
                    "a window's rows alone");
     std::uint64_t const rows = std::min(position.value(), of.window);
     std::uint64_t const row = of.bytes_per_window_token;
     if (rows == 0 || row == 0) return;
-    (void)check_engine_blocks(engine, position - token_count{rows}, position);
-    window_strides const& given = engine.windows[piece];
-    bool const paged = engine.block_tokens != 0;
-    MARCONI_EXPECT(paged || given.block == 0, "block stride of a window", given.block,
+    window_view const& given = engine.windows[piece];
+    engine_blocks const blocks = engine.blocks_of(piece);
+    (void)check_engine_blocks(blocks, "state_view", position - token_count{rows}, position);
+    bool const paged = blocks.tokens != 0;
+    MARCONI_EXPECT(paged || given.block_stride == 0, "block_stride of a window", given.block_stride,
                    "0, since the state_view has no blocks");
-    row_strides const strides = row_strides::of(given, row);
-    bool several = false; // a ring has one block only, at any distance from itself
+    bool several = false; // a ring of one block may lie at any distance from itself
     if (paged) {
-        std::uint64_t const last = (position.value() - 1) / engine.block_tokens;
-        for (std::uint64_t b = (position.value() - rows) / engine.block_tokens; b < last; ++b)
-            several = several || engine.blocks[b] != engine.blocks[last];
-        MARCONI_EXPECT(several || rows <= engine.block_tokens, "number of rows in a ring",
-                       engine.block_tokens, "at least the window, " + std::to_string(rows));
+        std::uint64_t const last = (position.value() - 1) / blocks.tokens;
+        for (std::uint64_t b = (position.value() - rows) / blocks.tokens; b < last; ++b) {
+            bool const again = blocks.numbers[b] == blocks.numbers[last];
+            several = several || !again;
+            MARCONI_EXPECT(!again || (last - b) * blocks.tokens >= rows, "number of rows in a ring",
+                           (last - b) * blocks.tokens,
+                           "at least the window, " + std::to_string(rows));
+        }
     }
-    if (strides.overlap(row, 1, paged ? engine.block_tokens : 2, several ? 2 : 1))
+    row_strides const strides = row_strides::of(given, row, blocks.tokens);
+    if (strides.overlap(row, 1, paged ? blocks.tokens : 2, several ? 2 : 1))
         throw_overlap("state_view: the rows of piece ", piece);
 }
 
@@ -159,7 +161,7 @@ inline void check_view(state_view const& engine, token_count position, page_layo
             throw invalid_argument{"state_view: piece " + std::to_string(p) + " is a null pointer"};
     if (engine.windows.empty()) return;
     expect_count(engine.windows.size(), engine.pieces.size(),
-                 "number of window_strides in the state_view");
+                 "number of windows in the state_view");
     for (std::size_t p = 0; p < engine.pieces.size(); ++p)
         if (engine.windows[p].by_position()) check_window(engine, position, p, layout);
 }

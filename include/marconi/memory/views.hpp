@@ -64,14 +64,30 @@ struct kv_view {
     }
 };
 
-/// How far apart a window's rows are in an engine that keeps them by position, in bytes: token t's
-/// row is at piece + block * block_stride + slot * row_stride, in a kv_view's manner. (Where a
-/// row's heads lie apart, each head is a state piece of its own.)
-struct window_strides {
-    std::ptrdiff_t row = 0;   ///< 0: dense
-    std::ptrdiff_t block = 0; ///< both 0: this piece is in one run
+/// An engine's blocks: numbers[i] is the one that holds tokens [i * tokens, (i + 1) * tokens).
+struct engine_blocks {
+    std::span<std::int32_t const> numbers;
+    std::uint32_t tokens = 0;
+    std::uint32_t pool = 0;
+};
 
-    [[nodiscard]] bool by_position() const { return row != 0 || block != 0; }
+/// A window's rows in an engine that keeps them by position: token t's row is at
+///
+///     piece + block * block_stride + slot * row_stride
+///
+/// in bytes, or without blocks at piece + t * row_stride. A stride of 0 means dense packing, of
+/// rows within blocks; a piece with nothing said here is in one run. (Where a row's heads lie
+/// apart, each head is a state piece of its own.)
+struct window_view {
+    std::ptrdiff_t row_stride = 0;
+    std::ptrdiff_t block_stride = 0;
+    /// Its own block table, where not all windows have the state_view's.
+    std::span<std::int32_t const> blocks = {};
+    std::uint32_t block_tokens = 0; ///< of its own blocks; 0: as many as the state_view's
+
+    [[nodiscard]] bool by_position() const {
+        return row_stride != 0 || block_stride != 0 || !blocks.empty();
+    }
 };
 
 /// The per-position state of one request: where each of the footprint's state_pieces lies, in that
@@ -80,15 +96,26 @@ struct window_strides {
 /// position.
 ///
 /// An engine that keeps windows in blocks gives, for each piece, how its rows lie (`windows`), and
-/// the block table of these rows, of which only the window's blocks are looked at. Without blocks,
-/// rows lie by position in one piece. A ring of R rows, R at least the window, is a table whose
-/// blocks of R tokens are all the same one.
+/// the block table of these rows, of which only the window's blocks are looked at: one for all
+/// windows, or one for each. Without blocks, rows lie by position in one piece.
+///
+/// A ring of R rows is a table of blocks of R tokens which are all the same one: for position p,
+/// p / R entries, rounded up. R is at least the window; if drafts are written to the ring that may
+/// be rejected, R is at least the window and the longest draft, or else these overwrite rows that
+/// the state still needs.
 struct state_view {
     std::span<std::byte* const> pieces;
-    std::span<window_strides const> windows = {}; ///< empty: all pieces are in one run each
+    std::span<window_view const> windows = {}; ///< empty: all pieces are in one run each
     std::span<std::int32_t const> blocks = {};
     std::uint32_t block_tokens = 0; ///< as in a kv_view
     std::uint32_t pool_blocks = 0;  ///< as in a kv_view
+
+    /// Where a piece's window lies.
+    [[nodiscard]] engine_blocks blocks_of(std::size_t piece) const {
+        window_view const& own = windows[piece];
+        if (own.blocks.empty()) return {blocks, block_tokens, pool_blocks};
+        return {own.blocks, own.block_tokens != 0 ? own.block_tokens : block_tokens, pool_blocks};
+    }
 };
 
 } // namespace marconi::memory
