@@ -267,7 +267,7 @@ typedef struct marconi_window_view {
 typedef struct marconi_state_view {
     void* const* pieces;
     size_t piece_count;
-    marconi_window_view const* windows;  /* one for each piece */
+    marconi_window_view const* windows; /* one for each piece */
     int32_t const* blocks;
     size_t block_count;
     uint64_t block_tokens, pool_blocks;
