@@ -57,6 +57,22 @@ TEST_CASE("an audit finds what is broken") {
         CHECK(finds(cache, "page " + std::to_string(page.value()) + ": owners is 4; expected 3"));
         pool.release(page);
     }
+    SECTION("a page of two paths") {
+        bool const of_a_state = GENERATE(false, true);
+        node_id const id = node_at(cache, 12);
+        auto& page = const_cast<page_id&>(of_a_state ? entries.checkpoint(id).pages().back()
+                                                     : entries.pages(tree[id]).back());
+        page_id const own = page, other = entries.pages(leaf).back();
+        pool.share(other);
+        pool.release(own);
+        page = other;
+        CHECK(finds(cache, "page " + std::to_string(other.value()) + ": of node "));
+        page = own;
+        pool.release(other);
+        std::vector<page_id> again(1);
+        pool.allocate(again);
+        REQUIRE(again[0] == own);
+    }
     SECTION("a page that nobody owns is not free") {
         std::vector<page_id> lost(1);
         pool.allocate(lost);

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <marconi/cache/page_audit.hpp>
 #include <marconi/cache/prefix_cache.hpp>
 #include <marconi/core/types.hpp>
 #include <marconi/index/audit.hpp>
@@ -7,7 +8,6 @@
 #include <cstdint>
 #include <string>
 #include <unordered_map>
-#include <unordered_set>
 #include <vector>
 
 namespace marconi::cache {
@@ -28,7 +28,7 @@ public:
         count_detached();
         for (std::uint32_t i = 0; i < tree_.slots(); ++i)
             if (tree_.live(node_id{i})) check_node(node_id{i});
-        check_pages();
+        pages_.check(cache_.store().pages());
         check_totals();
         return faults_;
     }
@@ -66,7 +66,7 @@ private:
             if (lease.committing) ++kv_pins_[lease.committing.value()];
             for (auto const* owned : {&lease.pages, &lease.replaced, &lease.filling})
                 for (page_id const page : *owned)
-                    ++owners_[page.value()];
+                    pages_.add(page);
         }
     }
 
@@ -90,17 +90,14 @@ private:
             if (n.is_leaf() && !pinned) fault(name(id) + ": an empty root");
             return;
         }
-        for (page_id const page : entries_.pages(n)) {
-            if (!page) fault(name(id) + ": a block without a page");
-            ++owners_[page.value()];
-        }
+        check_kv_pages(id);
         if (payload.checkpoint) {
             checkpoint_record const& c = entries_.checkpoint(id);
             expect(c.position, n.depth, name(id) + ": its checkpoint's position");
             expect(c.page_count, cache_.store().layout().checkpoint_pages(token_count{c.position}),
                    name(id) + ": its checkpoint's pages");
             for (page_id const page : c.pages())
-                ++owners_[page.value()];
+                pages_.add(page, {id, {}});
             ++checkpoints_;
             checkpoint_pages_ += c.page_count;
         } else if (!pinned) {
@@ -119,6 +116,14 @@ private:
         check_rank(id);
     }
 
+    /// Nodes may share a page only if one is above the other, for a block that both touch.
+    void check_kv_pages(node_id id) {
+        std::uint32_t block = tree_[id].start() / cache_.store().layout().block_tokens();
+        for (page_id const page : entries_.pages(tree_[id])) {
+            if (!page) fault(name(id) + ": a block without a page");
+            pages_.add(page, {id, block++});
+        }
+    }
     /// What was forgotten stays only for pins, saves nothing, and is no candidate.
     void check_forgotten(node_id id) {
         auto const& payload = tree_[id].payload;
@@ -153,24 +158,6 @@ private:
         return own;
     }
 
-    void check_pages() {
-        auto const& pool = cache_.store().pages();
-        std::unordered_set<std::uint32_t> free;
-        for (page_id const page : pool.free()) {
-            std::string const who = "page " + std::to_string(page.value());
-            if (!free.insert(page.value()).second) fault(who + ": freed twice");
-            if (owners_.contains(page.value())) fault(who + ": owned, but free");
-        }
-        for (std::uint32_t p = 0; p < pool.touched(); ++p)
-            if (!free.contains(p)) {
-                auto const it = owners_.find(p);
-                expect(pool.owners(page_id{p}), it == owners_.end() ? 0u : it->second,
-                       "page " + std::to_string(p) + ": owners");
-            }
-        expect(pool.used(), pool.touched() - free.size(), "pages in use");
-        expect(pool.used() + pool.available(), pool.capacity(), "used and free pages");
-    }
-
     void check_totals() {
         expect(entries_.eviction().size(), candidates_, "candidates in the policy's index");
         expect(entries_.candidate_pages(), candidate_pages_, "pages of all candidates");
@@ -181,9 +168,10 @@ private:
     Cache const& cache_;
     typename Cache::entries_type const& entries_;
     typename Cache::entries_type::tree_type const& tree_;
-    std::unordered_map<std::uint32_t, std::uint32_t> owners_, kv_pins_, checkpoint_pins_;
+    std::unordered_map<std::uint32_t, std::uint32_t> kv_pins_, checkpoint_pins_;
     std::uint64_t candidates_ = 0, candidate_pages_ = 0, checkpoints_ = 0, checkpoint_pages_ = 0;
     std::vector<std::string> faults_;
+    page_audit<typename Cache::entries_type::tree_type> pages_{tree_, faults_};
 };
 
 /// What is wrong with a cache; nothing, if all is well.
