@@ -1,5 +1,5 @@
-# Builds and runs program.cpp against an installed copy (way=installed) or the sources
-# (way=subdirectory), from nothing, in the folder `work`.
+# Builds and runs program.cpp against an installed copy (way=installed), the build tree (way=built)
+# or the sources (way=subdirectory), from nothing, in the folder `work`.
 function(run)
   execute_process(COMMAND ${ARGN} RESULT_VARIABLE failed OUTPUT_VARIABLE said ERROR_VARIABLE said)
   if(failed)
@@ -9,13 +9,17 @@ function(run)
 endfunction()
 
 file(REMOVE_RECURSE ${work})
+set(project package)
 if(way STREQUAL installed)
   run(${CMAKE_COMMAND} --install ${marconi_build} --prefix ${work}/prefix)
   set(where -DCMAKE_PREFIX_PATH=${work}/prefix)
+elseif(way STREQUAL built)
+  set(where -DCMAKE_PREFIX_PATH=${marconi_build})
 else()
+  set(project subdirectory)
   set(where -Dmarconi_source=${marconi_source})
 endif()
-run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/${way} -B ${work}/build -G ${generator}
+run(${CMAKE_COMMAND} -S ${CMAKE_CURRENT_LIST_DIR}/${project} -B ${work}/build -G ${generator}
   -DCMAKE_BUILD_TYPE=Release -DCMAKE_CXX_COMPILER=${compiler}
   -DCMAKE_CXX_COMPILER_LAUNCHER=${launcher}
   -DCMAKE_RUNTIME_OUTPUT_DIRECTORY=${work}/bin
