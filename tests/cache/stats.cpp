@@ -33,6 +33,9 @@ TEST_CASE("a difference of counters tells what happened in between") {
     CHECK(between.tokens_resumed == 10_tokens);
     CHECK(between.flops_asked == flop_count{144 + 2 * 49});
     CHECK(between.flops_saved == flop_count{100});
+    CHECK(between.token_hit_rate() == 10.0 / 26);
+    CHECK(between.flops_saved_share() == 100.0 / 242);
+    CHECK(counters{}.token_hit_rate() + counters{}.flops_saved_share() == 0);
     CHECK(between.tokens_stored == 2_tokens);
     CHECK(between.evictions() == cache.stats().evictions());
     CHECK(between.evictions() > 0);

@@ -19,6 +19,8 @@ class basic_lease {
 public:
     /// Holds nothing.
     basic_lease() = default;
+    basic_lease(basic_lease const&) = delete; // move it: what it pins has one owner
+    basic_lease& operator=(basic_lease const&) = delete;
     basic_lease(basic_lease&& other) noexcept
         : cache_{std::exchange(other.cache_, nullptr)}, id_{other.id_}, record_{other.record_} {}
     basic_lease& operator=(basic_lease&& other) noexcept {

@@ -41,6 +41,15 @@ struct counters {
     /// in a difference, too, it is since the start.
     std::uint64_t largest_ripple = 0;
 
+    /// Tokens resumed and FLOPs saved, as shares of those asked: 0 to 1, and 0 if none were.
+    [[nodiscard]] double token_hit_rate() const {
+        auto const asked = static_cast<double>(tokens_asked.value());
+        return asked > 0 ? static_cast<double>(tokens_resumed.value()) / asked : 0;
+    }
+    [[nodiscard]] double flops_saved_share() const {
+        return flops_asked > flop_count{} ? flops_saved / flops_asked : 0;
+    }
+
     [[nodiscard]] std::uint64_t evictions() const {
         std::uint64_t sum = 0;
         for (std::size_t i = 0; i < eviction_reasons; ++i)

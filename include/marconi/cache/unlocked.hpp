@@ -58,10 +58,14 @@ inline constexpr bool lets_others_in = !std::same_as<Unlocked, copy_at_once>;
 template <class Store>
 concept copies_unlocked = memory::copies_beside_calls<Store> && !memory::ordered_store<Store>;
 
+/// For the concept: a copy of a type that no parameter is written for.
+struct some_copy {
+    void operator()() const {}
+};
 /// What commit() takes.
 template <class Unlocked, class Store>
 concept unlocking = std::same_as<Unlocked, copy_at_once> ||
-    (copies_unlocked<Store>&& std::invocable<Unlocked const&, void (*)()>);
+    (copies_unlocked<Store>&& std::invocable<Unlocked const&, some_copy>);
 
 /// `unlocked`, but calls first() before it, and leaves `use` for as long as it runs.
 template <class Unlocked, class First>

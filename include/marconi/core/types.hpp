@@ -13,7 +13,7 @@
 namespace marconi {
 
 /// An amount of something: sums and differences of the same kind, multiples by a plain number,
-/// and the plain ratio of two.
+/// and the ratio of two (of counts, rounded down).
 template <class Kind, class Rep>
 class quantity {
 public:
@@ -101,6 +101,8 @@ inline constexpr std::uint64_t most_pages = (std::uint64_t{1} << 32) - 2;
 /// What can be a token: compared by its bytes, one per position (a token id, or a hash of an
 /// image patch, say).
 template <class T>
-concept token = std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T>;
+concept token =
+    std::is_object_v<T> && !std::is_array_v<T> && std::same_as<T, std::remove_cv_t<T>> &&
+    std::is_trivially_copyable_v<T> && std::has_unique_object_representations_v<T>;
 
 } // namespace marconi

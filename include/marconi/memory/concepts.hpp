@@ -8,6 +8,7 @@
 #include <concepts>
 #include <cstddef>
 #include <span>
+#include <type_traits>
 
 namespace marconi::memory {
 
@@ -46,7 +47,7 @@ concept resource = std::movable<R> && requires(R r, std::size_t bytes, void* mem
 template <class S>
 concept store = std::movable<S> && std::default_initializable<typename S::stream> &&
     requires(S s, S const& view, transfer const& t, page_id page, typename S::stream const& on) {
-    { S::holds_bytes } -> std::convertible_to<bool>;
+    typename std::bool_constant<S::holds_bytes>;
     { view.layout() } -> std::same_as<page_layout const&>;
     { s.pages() } -> std::same_as<page_pool&>;
     { view.pages() } -> std::same_as<page_pool const&>;

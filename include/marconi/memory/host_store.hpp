@@ -17,7 +17,8 @@
 namespace marconi::memory {
 
 /// Pages in the host's memory: the default where there is no GPU. Copies are done when their call
-/// returns, at memcpy's speed.
+/// returns, at memcpy's speed; but the first one to a page also waits until the system finds memory
+/// for it, and takes some six times as long.
 template <resource Resource = host_resource>
 class basic_host_store {
 public:

@@ -22,7 +22,7 @@
 using namespace marconi;
 using namespace marconi::literals;
 using device_store = gpu::basic_device_store<emulated::emulated_launcher>;
-using device_cache = cache::prefix_cache<device_store>;
+using refusing_cache = cache::prefix_cache<device_store>;
 
 namespace {
 
@@ -48,14 +48,14 @@ struct warm_cache {
     std::vector<std::byte> rows{(prompt_tokens + 8) * row_bytes};
     memory::kv_layer_view layer{.key = rows.data()};
     gpu::owned_stream usual;
-    device_cache cache{
+    refusing_cache cache{
         device_store{footprint{.kv_layers = {{row_bytes, 0}}}, 64_KiB, {.block_tokens = 4_tokens}}};
 };
 
 } // namespace
 
 TEST_CASE("a lease does not remember a stream that is refused for being captured") {
-    using call = std::function<void(warm_cache&, device_cache::lease&, gpu::stream_ref)>;
+    using call = std::function<void(warm_cache&, refusing_cache::lease&, gpu::stream_ref)>;
     std::vector<std::pair<char const*, call>> const calls{
         {"used_on", [](auto&, auto& lease, auto on) { lease.used_on(on); }},
         {"restore without KV",
