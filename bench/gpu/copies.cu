@@ -15,8 +15,9 @@
 // Times are the device's, between two events. GB/s counts bytes read and bytes written; host_us is
 // the median time that enqueueing took the host: with its caches warm, as one copy after the other
 // leaves them, except in enqueue_cold. If the host takes longer to enqueue a method than the device
-// to copy, the method's time is the host's. What the library restores and commits is compared, byte
-// for byte, with what the loop copies; KV in blocks and spilled pages, with what they were before.
+// to copy, the method's time is the host's. What the library restores and commits, with as many
+// multiprocessors as are timed next, is compared, byte for byte, with what the loop copies; KV in
+// blocks and spilled pages, with what they were before.
 
 #include <gpu/spilling.cuh>
 #include <gpu/stopwatch.cuh>
@@ -84,9 +85,9 @@ template <class Time>
 void report(benchmark::State& state, copy_case const& what, Time&& time) try {
     workload& work = shared.get(what.shape);
     gpu::owned_stream const on;
+    work.limit_multiprocessors(what.multiprocessors, on);
     if (unsigned long long const wrong = work.wrong(what.how, on))
         return state.SkipWithError((std::to_string(wrong) + " bytes are wrong").c_str());
-    work.store().limit_multiprocessors(what.multiprocessors);
     for (int i = 0; i < 3; ++i)
         work.copy(what.how, what.direction, on);
     gpu::owned_stream const other;
