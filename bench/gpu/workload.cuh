@@ -24,6 +24,7 @@
 #include <random>
 #include <span>
 #include <string>
+#include <utility>
 #include <vector>
 
 namespace gpu_bench {
@@ -96,7 +97,8 @@ struct workload_shape {
 /// library copies KV in blocks: the other methods know nothing of it.
 class workload {
 public:
-    explicit workload(workload_shape const& shape) : store_{make_store(shape, rotations_)} {
+    explicit workload(workload_shape const& shape)
+        : arranged_{shape.arranged}, store_{make_store(shape, rotations_)} {
         token_count const length{shape.tokens};
         std::vector<page_id> pages(store_.pages().capacity());
         store_.pages().allocate(pages);
@@ -113,15 +115,18 @@ public:
             std::make_unique<device_memory>(gpu::device_resource{}, 2 * requests_.size() * bytes_);
         gpu::owned_stream const on;
         fill_all(arena(), arena_bytes(), 7, on);
-        wrong_ = shape.arranged == arrangement::one_piece ? differences(method::marconi, on)
-                                                          : lost_on_the_way(on);
-        fill_all(arena(), arena_bytes(), 7, on);
+        check_library(on);
         fill_all(plain_->data(), plain_->bytes(), 8, on);
         for (request_copy const& r : requests_)
             fill_all(r.engine.data(), r.engine.bytes(), 9, on);
         on.synchronize();
     }
 
+    /// From now on the library's copies take at most `most` multiprocessors; 0: as many as serve.
+    void limit_multiprocessors(std::uint32_t most, gpu::stream_ref on) {
+        store_.limit_multiprocessors(most);
+        if (std::exchange(most_, most) != most) check_library(on); // fewer of them loop
+    }
     /// How many bytes a method gets wrong, for the library and bulk copies. The others are trusted.
     [[nodiscard]] unsigned long long wrong(method how, gpu::stream_ref on) {
         if (how == method::bulk && !bulk_wrong_) {
@@ -132,7 +137,6 @@ public:
     }
     [[nodiscard]] std::size_t bytes() const { return bytes_; }
     [[nodiscard]] std::size_t segments() const { return segments_[0].bytes.size(); }
-    [[nodiscard]] gpu::device_store& store() { return store_; }
 
     void copy(method how, way direction, gpu::stream_ref on) {
         std::size_t const i = turn_++ % requests_.size();
@@ -164,6 +168,12 @@ public:
     }
 
 private:
+    /// Finds out what the library gets wrong. Fills the pages anew.
+    void check_library(gpu::stream_ref on) {
+        wrong_ = arranged_ == arrangement::one_piece ? differences(method::marconi, on)
+                                                     : lost_on_the_way(on);
+        fill_all(arena(), arena_bytes(), 7, on);
+    }
     /// In how many bytes what a method restores, and then what it commits, differs from copies of
     /// each segment. Overwrites the pages.
     [[nodiscard]] unsigned long long differences(method how, gpu::stream_ref on) {
@@ -319,6 +329,7 @@ private:
                   static_cast<std::uint32_t>(multiprocessors_), on);
     }
 
+    arrangement arranged_;
     std::uint64_t rotations_ = 0;
     gpu::device_store store_;
     std::list<request_copy> requests_;
@@ -326,6 +337,7 @@ private:
     std::vector<device_lists> lists_, chunks_; ///< chunks: segments cut for bulk copies
     std::unique_ptr<device_memory> plain_, scratch_;
     std::size_t bytes_ = 0, turn_ = 0;
+    std::uint32_t most_ = 0; ///< multiprocessors for the library; 0: as many as serve
     int multiprocessors_ = 0;
     unsigned long long wrong_ = 0;
     std::optional<unsigned long long> bulk_wrong_; ///< once asked for
