@@ -100,10 +100,9 @@ public:
     }
 
     /// Copies the KV of tokens [from, resume_at) and the checkpoint there to the engine, in one
-    /// launch on the stream; `from` is for an engine that has rows already. With an empty kv view
-    /// the checkpoint alone; with kv_view::only some layers, or all, and no checkpoint if `state`
-    /// is empty. Throws invalid_argument if arguments do not fit, contract_violation for what was
-    /// let go.
+    /// launch; `from` is for an engine that has rows already. With an empty kv view the checkpoint
+    /// alone; with kv_view::only some layers (or all), and no checkpoint if `state` is empty.
+    /// Throws invalid_argument if arguments do not fit, contract_violation for what was let go.
     void restore(lease const& held, memory::kv_view kv, memory::state_view state,
                  stream const& on = base::unnamed(), token_count from = {}) const {
         auto const use = threads_.calling("restore", memory::ordered_store<Store>);
