@@ -46,6 +46,35 @@ TEST_CASE("a footprint has an entry per application, in the order of the layers"
     CHECK(costs.checkpoint_bytes(token_count{5}) == byte_count{20 + 84 + 42 + 84 + 42 + 13});
 }
 
+TEST_CASE("a state of no bytes is no piece of a checkpoint") {
+    auto const model = [](layer kind) {
+        return spec{.name = "one tap", .width = 64, .layers = {{3, std::move(kind)}}};
+    };
+    auto const convolved = model(short_convolution{.channels = 5, .convolution = 1}).footprint();
+    CHECK(convolved.state_pieces.empty());
+    // So that its tokens are resumed wherever their KV is: it needs no checkpoints.
+    CHECK_FALSE(convolved.has_checkpoints());
+
+    auto const recurrent =
+        model(mamba{.channels = 7, .state = 3, .step_rank = 1, .convolution = 1}).footprint();
+    CHECK(recurrent.state_pieces ==
+          std::vector<state_piece>(3, state_piece{.fixed_bytes = 7 * 3 * 4}));
+}
+
+TEST_CASE("a range without tokens costs no FLOPs, and none ends before it begins") {
+    spec const model = find_preset("jamba-1.5-mini");
+    for (token_count at : {token_count{0}, token_count{1}, token_count{1000}})
+        CHECK(flops_between(model, at, at) == flop_count{0});
+    CHECK(flops_between(model, token_count{0}, token_count{1}) ==
+          prefill_flops(model, token_count{1}));
+    try {
+        (void)flops_between(model, token_count{2}, token_count{1});
+        FAIL("a range that ends before it begins");
+    } catch (invalid_argument const& failure) {
+        CHECK(failure.what() == std::string{"from is 2; expected at most to"});
+    }
+}
+
 TEST_CASE("windows of one size share a term of the FLOP curve") {
     auto const local = [](std::uint64_t window) {
         return sliding_window_attention{.heads = 1, .kv_heads = 1, .head_dim = 8, .window = window};
@@ -159,7 +188,13 @@ TEST_CASE("a degree that does not fit is refused by name, value and expectation"
           "groups");
     CHECK(refusal(model, {.tensor_parallel = 12}) == "accepted");
     CHECK(refusal(spec{.name = "no width"}, {}) == "width is 0; expected at least 1");
-    CHECK(refusal(spec{.name = "deep", .width = 8, .layers = {{~std::uint64_t{0}, mlp{}}}}, {}) ==
+    auto const deep = [](std::uint64_t count) {
+        return refusal(spec{.name = "deep", .width = 8, .layers = {{count, mlp{}}}}, {});
+    };
+    CHECK(deep(1 << 20) == "accepted");
+    CHECK(deep((1 << 20) + 1) ==
+          "count is 1048577; expected at most 1048576 applications of a layer");
+    CHECK(deep(~std::uint64_t{0}) ==
           "count is 18446744073709551615; expected at most 1048576 applications of a layer");
 }
 
