@@ -109,12 +109,10 @@ class Bench:
             try:
                 binary = self.build(program, group)
             except DoesNotCompile as failed:
-                alone = [dataclasses.replace(p, alone=True) for p in failed.patches if not p.alone]
-                if self.lone_patches:
-                    groups += [[p] for p in alone]
-                    broken.update(p.number for p in failed.patches if p.alone)
-                else:
-                    broken.update(p.number for p in failed.patches)
+                lone = [p for p in failed.patches
+                        if not p.alone and (self.lone_patches or p.initialises)]
+                groups += [[dataclasses.replace(p, alone=True)] for p in lone]
+                broken.update(p.number for p in failed.patches if p not in lone)
                 rest = [p for p in group if p not in failed.patches]
                 if rest:
                     groups.insert(0, rest)
