@@ -69,6 +69,7 @@ TEST_CASE("a default identifier names nothing") {
 }
 
 TEST_CASE("scopes compare exactly") {
+    CHECK(scope{} == scope{.tenant = 0, .adapter = 0, .revision = 0});
     CHECK(scope{.tenant = 1} != scope{.adapter = 1});
     CHECK(scope{.tenant = 1, .revision = 2} == scope{.tenant = 1, .revision = 2});
 }
@@ -145,4 +146,14 @@ TEST_CASE("a footprint sums the bytes of all layers") {
     CHECK_FALSE(footprint{.kv_layers = {{3, 5}}}.has_checkpoints());
     CHECK_FALSE(footprint{.kv_layers = {{0, 0}}}.has_kv());
     CHECK(footprint{.kv_layers = {{0, 1}}}.has_kv());
+}
+
+TEST_CASE("what a record of costs does not name is nothing") {
+    CHECK(footprint{.kv_layers = {{.key_bytes = 3}}}.kv_bytes_per_token() == 3_B);
+    CHECK(footprint{.kv_layers = {{.value_bytes = 5}}}.kv_bytes_per_token() == 5_B);
+    CHECK(state_piece{} == state_piece{.fixed_bytes = 0, .window = 0, .bytes_per_window_token = 0});
+    CHECK(flop_curve{}.up_to(5_tokens).value() == 0);
+    CHECK(flop_curve{.windows = {{.window = 4}}}.up_to(5_tokens).value() == 0);
+    CHECK(flop_curve{.windows = {{.per_pair = 3}}}.up_to(5_tokens).value() == 0);
+    CHECK(node_ref{node_id{7}} == node_ref{node_id{7}, 0});
 }
