@@ -50,13 +50,16 @@ FAULTS = Program("histories with faults", ("tests/histories/faults.cpp", NO_MEMO
 SANITIZED = Program("histories under ASan and UBSan", ("tests/histories/main.cpp",),
                     arguments=("--steps", "40000"), sanitized=True,
                     flags=("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"))
-CONCURRENCY = suite("concurrency", "tests/concurrency/*.cpp", folders=("cache/",),
+CONCURRENCY = suite("concurrency", "tests/concurrency/*.cpp", folders=("cache/", "core/"),
                     flags=("-O0", "-DMARCONI_CHECK_THREADS=1"))
 STREAMS = suite("streams", "tests/gpu/emulated/*.cpp", NO_MEMORY,
                 folders=("cache/", "gpu/", "memory/"),
                 flags=("-O0", "-isystem", str(CUDA)), includes=("examples/c_interface", "bench"))
 # Each catches the most in the time it takes; a patch that one catches is spared the others.
 STAGES = [
+    suite("core", "tests/core/*.cpp", folders=("core/",)),
+    suite("fast math", "tests/fast_math/*.cpp", folders=("core/",), flags=("-O1", "-ffast-math")),
+    suite("model", "tests/model/*.cpp", folders=("core/", "model/")),
     HISTORIES,
     suite("policy", "tests/policy/*.cpp", folders=("policy/",)),
     suite("copies on tiles", "tests/gpu/*.cpp", folders=("gpu/", "memory/")),
