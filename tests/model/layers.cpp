@@ -253,7 +253,7 @@ std::string refusal(layer const& kind) {
 TEST_CASE("numbers that make no attention are refused by name") {
     full_attention const whole{.heads = 6, .kv_heads = 3, .head_dim = 8};
     CHECK(refusal(whole) == "accepted");
-    auto const without = [&](std::uint64_t full_attention::*number, std::uint64_t value = 0) {
+    auto const with = [&](std::uint64_t full_attention::*number, std::uint64_t value) {
         full_attention kind = whole;
         kind.*number = value;
         // A window changes nothing of this.
@@ -267,12 +267,12 @@ TEST_CASE("numbers that make no attention are refused by name") {
                                       .tokens = 5}) == refusal(kind));
         return refusal(kind);
     };
-    CHECK(without(&full_attention::heads) == "heads is 0; expected at least 1");
-    CHECK(without(&full_attention::head_dim) == "head_dim is 0; expected at least 1");
-    CHECK(without(&full_attention::kv_heads) == "kv_heads is 0; expected a divisor of heads");
-    CHECK(without(&full_attention::kv_heads, 4) == "kv_heads is 4; expected a divisor of heads");
-    CHECK(without(&full_attention::kv_heads, 6) == "accepted");
-    CHECK(without(&full_attention::kv_heads, 12) == "kv_heads is 12; expected a divisor of heads");
+    CHECK(with(&full_attention::heads, 0) == "heads is 0; expected at least 1");
+    CHECK(with(&full_attention::head_dim, 0) == "head_dim is 0; expected at least 1");
+    CHECK(with(&full_attention::kv_heads, 0) == "kv_heads is 0; expected a divisor of heads");
+    CHECK(with(&full_attention::kv_heads, 4) == "kv_heads is 4; expected a divisor of heads");
+    CHECK(with(&full_attention::kv_heads, 6) == "accepted");
+    CHECK(with(&full_attention::kv_heads, 12) == "kv_heads is 12; expected a divisor of heads");
 
     CHECK(refusal(sliding_window_attention{.heads = 1, .kv_heads = 1, .head_dim = 1}) ==
           "window is 0; expected at least 1");
@@ -293,7 +293,7 @@ TEST_CASE("numbers that make no latent attention are refused by name") {
     CHECK(refusal(whole) == "accepted");
     auto const without = [&](auto... numbers) {
         latent_attention kind = whole;
-        ((kind.*numbers = 0), ...);
+        ((kind.*numbers = latent_attention{}.*numbers), ...);
         return refusal(kind);
     };
     CHECK(without(&latent_attention::heads) == "heads is 0; expected at least 1");
@@ -335,23 +335,79 @@ TEST_CASE("numbers that make no recurrent layer are refused by name") {
 TEST_CASE("numbers that make no delta rule are refused by name") {
     gated_delta_net const gated{.key_heads = 3, .value_heads = 6, .key_dim = 8, .value_dim = 8};
     CHECK(refusal(gated) == "accepted");
-    auto const without = [&](std::uint64_t gated_delta_net::*number, std::uint64_t value = 0) {
+    auto const with = [&](std::uint64_t gated_delta_net::*number, std::uint64_t value) {
         gated_delta_net kind = gated;
         kind.*number = value;
         return refusal(kind);
+    };
+    auto const without = [&](std::uint64_t gated_delta_net::*number) {
+        return with(number, gated_delta_net{}.*number);
     };
     CHECK(without(&gated_delta_net::key_heads) == "key_heads is 0; expected at least 1");
     CHECK(without(&gated_delta_net::key_dim) == "key_dim is 0; expected at least 1");
     CHECK(without(&gated_delta_net::value_dim) == "value_dim is 0; expected at least 1");
     CHECK(without(&gated_delta_net::value_heads) ==
           "value_heads is 0; expected a multiple of key_heads");
-    CHECK(without(&gated_delta_net::value_heads, 4) ==
+    CHECK(with(&gated_delta_net::value_heads, 4) ==
           "value_heads is 4; expected a multiple of key_heads");
-    CHECK(without(&gated_delta_net::value_heads, 3) == "accepted");
+    CHECK(with(&gated_delta_net::value_heads, 3) == "accepted");
 
     CHECK(refusal(kimi_delta_attention{.heads = 3, .head_dim = 1}) == "accepted");
     CHECK(refusal(kimi_delta_attention{.head_dim = 8}) == "heads is 0; expected at least 1");
     CHECK(refusal(kimi_delta_attention{.heads = 3}) == "head_dim is 0; expected at least 1");
+}
+
+TEST_CASE("one of everything makes a layer, and what is left out does not count as one") {
+    CHECK(refusal(full_attention{.heads = 1, .kv_heads = 1, .head_dim = 1}) == "accepted");
+    CHECK(refusal(latent_attention{.heads = 1, .kv_rank = 1, .nope_dim = 1, .value_dim = 1}) ==
+          "accepted");
+    CHECK(refusal(latent_attention{.heads = 1, .kv_rank = 1, .rope_dim = 1, .value_dim = 1}) ==
+          "accepted");
+    CHECK(refusal(mamba{.channels = 1, .state = 1}) == "accepted");
+    CHECK(refusal(mamba2{.heads = 1, .head_dim = 1, .state = 1}) == "accepted");
+    CHECK(refusal(rg_lru{.channels = 1, .heads = 1}) == "accepted");
+    CHECK(refusal(gated_delta_net{
+              .key_heads = 1, .value_heads = 1, .key_dim = 1, .value_dim = 1}) == "accepted");
+    CHECK(refusal(kimi_delta_attention{.heads = 1, .head_dim = 1}) == "accepted");
+
+    CHECK(refusal(full_attention{.kv_heads = 1, .head_dim = 1}) != "accepted");
+    CHECK(refusal(full_attention{.heads = 1, .head_dim = 1}) != "accepted");
+    CHECK(refusal(full_attention{.heads = 1, .kv_heads = 1}) != "accepted");
+    CHECK(refusal(sliding_window_attention{.kv_heads = 1, .head_dim = 1, .window = 1}) !=
+          "accepted");
+    CHECK(refusal(sliding_window_attention{.heads = 1, .head_dim = 1, .window = 1}) != "accepted");
+    CHECK(refusal(sliding_window_attention{.heads = 1, .kv_heads = 1, .window = 1}) != "accepted");
+    CHECK(refusal(retained_tokens{.kv_heads = 1, .head_dim = 1, .tokens = 1}) != "accepted");
+    CHECK(refusal(retained_tokens{.heads = 1, .head_dim = 1, .tokens = 1}) != "accepted");
+    CHECK(refusal(retained_tokens{.heads = 1, .kv_heads = 1, .tokens = 1}) != "accepted");
+}
+
+TEST_CASE("layers of nothing cost nothing") {
+    auto const nothing = [](layer const& kind) {
+        layer_cost const costs = kind.cost_in(cost::shape, width_100);
+        CHECK(costs.kv.key_bytes + costs.kv.value_bytes == 0);
+        for (state_cost const& state : costs.states)
+            CHECK(state.bytes + state.grouped_bytes + state.grouped_bytes_per_window_token == 0);
+        CHECK(costs.flops_per_token == 0);
+        CHECK(costs.flops_per_pair == 0);
+    };
+    nothing(mlp{});
+    nothing(moe{});
+    nothing(moe{.expert_width = 5});
+    nothing(projection{.in = 5});
+    nothing(projection{.out = 5});
+    nothing(custom{});
+    nothing(retained_tokens{.heads = 1, .kv_heads = 1, .head_dim = 1});
+    // A router alone, of one expert, none of which is asked.
+    CHECK(moe{.experts = 1, .expert_width = 5}.shape_cost(width_100).flops_per_token == 2 * 100);
+    CHECK(moe{.experts = 1, .active_experts = 1}.shape_cost(width_100).flops_per_token == 2 * 100);
+    // A step that is not projected: what a rank of 3 adds are two projections.
+    mamba const plain{.channels = 4, .state = 2};
+    mamba ranked = plain;
+    ranked.step_rank = 3;
+    CHECK(ranked.shape_cost(width_100).flops_per_token -
+              plain.shape_cost(width_100).flops_per_token ==
+          2 * (2 * 4 * 3));
 }
 
 TEST_CASE("a token is sent to at most all experts") {

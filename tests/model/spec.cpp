@@ -13,6 +13,13 @@ using namespace marconi::model;
 
 namespace {
 
+/// A kind that costs what it is told.
+struct given {
+    layer_cost costs;
+    [[nodiscard]] layer_cost shape_cost(dimensions const&) const { return costs; }
+};
+static_assert(layer_kind<given>);
+
 std::string refusal(spec const& model, footprint_options const& options) {
     try {
         (void)model.footprint(options);
@@ -187,6 +194,12 @@ TEST_CASE("a degree that does not fit is refused by name, value and expectation"
           "tensor_parallel is 4; expected a divisor or a multiple of the layer's 6 KV heads or "
           "groups");
     CHECK(refusal(model, {.tensor_parallel = 12}) == "accepted");
+    spec const single{.name = "one head",
+                      .width = 1,
+                      .layers = {{1, full_attention{.heads = 1, .kv_heads = 1, .head_dim = 1}}}};
+    CHECK(refusal(single, {}) == "accepted");
+    CHECK(refusal(single, {.tensor_parallel = 2}) ==
+          "tensor_parallel is 2; expected a divisor of the layer's 1 heads or channels");
     CHECK(refusal(spec{.name = "no width"}, {}) == "width is 0; expected at least 1");
     auto const deep = [](std::uint64_t count) {
         return refusal(spec{.name = "deep", .width = 8, .layers = {{count, mlp{}}}}, {});
@@ -198,6 +211,32 @@ TEST_CASE("a degree that does not fit is refused by name, value and expectation"
           "count is 18446744073709551615; expected at most 1048576 applications of a layer");
 }
 
+TEST_CASE("a user's kind is split as its groups say, if it has anything to split") {
+    auto const on_two_ranks = [](layer_cost const& costs) {
+        return spec{.name = "own", .width = 8, .layers = {{.kind = given{costs}}}};
+    };
+    footprint_options const two{.tensor_parallel = 2};
+    CHECK(refusal(on_two_ranks({.kv = {.key_bytes = 3}, .kv_groups = 3}), two) ==
+          "tensor_parallel is 2; expected a divisor or a multiple of the layer's 3 KV heads or "
+          "groups");
+    CHECK(refusal(on_two_ranks({.kv_groups = 3}), two) == "accepted");
+    CHECK(refusal(on_two_ranks({.kv_groups = 0}), two) == "groups is 0; expected at least 1");
+    CHECK(refusal(on_two_ranks({.states = {{.grouped_bytes = 4, .groups = 0}}}), two) ==
+          "groups is 0; expected at least 1");
+    // A rank holds whole bytes.
+    CHECK(refusal(on_two_ranks({.states = {{.bytes = 3}}}), two) ==
+          "tensor_parallel is 2; expected a degree that splits 3 bytes evenly");
+}
+
+TEST_CASE("KV of a single byte is KV, and a layer is applied once unless it says how often") {
+    spec const model{.name = "small",
+                     .width = 8,
+                     .layers = {{.kind = given{{.kv = {.key_bytes = 1}}}},
+                                {.kind = given{{.kv = {.value_bytes = 1}}}}}};
+    CHECK(model.footprint().kv_layers.size() == 2);
+    CHECK(model.footprint().kv_bytes_per_token() == byte_count{2});
+}
+
 TEST_CASE("sums over layers and windows that exceed 64 bits are refused") {
     std::uint64_t const huge = std::uint64_t{1} << 60;
     auto const model = [](std::uint64_t count, layer kind) {
@@ -205,6 +244,8 @@ TEST_CASE("sums over layers and windows that exceed 64 bits are refused") {
     };
     CHECK_NOTHROW(model(15, custom{.bytes_per_token = huge}).footprint());
     CHECK_THROWS_AS(model(16, custom{.bytes_per_token = huge}).footprint(), size_overflow);
+    // All that 64 bits can say.
+    CHECK_NOTHROW(model(1, custom{.bytes_per_token = ~std::uint64_t{0}}).footprint());
     CHECK_THROWS_AS(model(16, custom{.bytes_per_checkpoint = huge}).footprint(), size_overflow);
     CHECK_THROWS_AS(model(1,
                           sliding_window_attention{
