@@ -217,6 +217,7 @@ TEST_CASE("custom: bytes and FLOPs as given, in either flavour") {
         CHECK(costs.flops_per_pair == 11);
     }
     CHECK(layer{custom{}}.cost_in(cost::shape, width_100).states.empty());
+    CHECK(custom{.bytes_per_checkpoint = 1}.shape_cost(width_100).states.size() == 1);
 }
 
 TEST_CASE("a kind of the user's own costs its shape in either flavour") {
@@ -392,6 +393,7 @@ TEST_CASE("layers of nothing cost nothing") {
         CHECK(costs.flops_per_pair == 0);
     };
     nothing(mlp{});
+    CHECK(mlp{.inner_width = 3}.shape_cost({}).flops_per_token == 0);
     nothing(moe{});
     nothing(moe{.expert_width = 5});
     nothing(projection{.in = 5});
