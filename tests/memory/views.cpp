@@ -395,6 +395,9 @@ TEST_CASE("views of windows that do not fit are refused") {
     CHECK_THROWS_WITH(memory::check_view({pieces, windows, too_short, 2}, position, layout),
                       "number of rows in a ring is 2; expected at least the window, 4");
 
+    std::vector<std::int32_t> const turns{-1, -1, -1, -1, -1, -1, 0, 1, 0, 1};
+    CHECK_THROWS_WITH(memory::check_view({pieces, windows, turns, 1}, position, layout),
+                      "number of rows in a ring is 2; expected at least the window, 4");
     std::vector<std::int32_t> const own{-1, -1, -1, 4, 5};
     windows[0] = {.blocks = own, .block_tokens = 2};
     CHECK_NOTHROW(memory::check_view({pieces, windows, {}, 0, 6}, position, layout));

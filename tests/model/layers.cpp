@@ -154,6 +154,18 @@ TEST_CASE("state-space layers: a state and a convolution of fixed size") {
     CHECK(convolved.flops_per_token == 2 * 100 * 300 + 2 * 100 + 2 * 3 * 100 + 2 * 100 * 100);
 }
 
+TEST_CASE("a convolution of one tap keeps no inputs") {
+    for (layer const& kind :
+         {layer{mamba{.channels = 8, .state = 2, .convolution = 1}},
+          layer{mamba2{.heads = 2, .head_dim = 4, .state = 2, .convolution = 1}},
+          layer{rg_lru{.channels = 8, .heads = 2, .convolution = 1}}}) {
+        layer_cost const costs = kind.cost_in(cost::shape, width_100);
+        REQUIRE(costs.states.size() == 2);
+        CHECK(costs.states[0].bytes > 0);
+        CHECK(costs.states[1].bytes + costs.states[1].grouped_bytes == 0);
+    }
+}
+
 TEST_CASE("delta-rule layers: a matrix per head") {
     layer_cost const gated =
         gated_delta_net{.key_heads = 2, .value_heads = 4, .key_dim = 8, .value_dim = 16}.shape_cost(
@@ -205,6 +217,7 @@ TEST_CASE("custom: bytes and FLOPs as given, in either flavour") {
         CHECK(costs.flops_per_pair == 11);
     }
     CHECK(layer{custom{}}.cost_in(cost::shape, width_100).states.empty());
+    CHECK(custom{.bytes_per_checkpoint = 1}.shape_cost(width_100).states.size() == 1);
 }
 
 TEST_CASE("a kind of the user's own costs its shape in either flavour") {
@@ -217,47 +230,195 @@ TEST_CASE("a kind of the user's own costs its shape in either flavour") {
     CHECK(copy.cost_in(cost::shape, width_100).kv.key_bytes == 9);
 }
 
-TEST_CASE("numbers that make no layer are refused by name") {
-    auto const refusal = [](layer const& kind, cost flavour = cost::shape) {
-        try {
-            (void)kind.cost_in(flavour, width_100);
-        } catch (invalid_argument const& failure) {
-            return std::string{failure.what()};
-        }
-        return std::string{"accepted"};
+namespace {
+
+std::string refusal_in(cost flavour, layer const& kind) {
+    try {
+        (void)kind.cost_in(flavour, width_100);
+    } catch (invalid_argument const& failure) {
+        return failure.what();
+    }
+    return "accepted";
+}
+
+/// What both flavours say: numbers that make no layer make none by the paper's formulas either,
+/// though these ask for fewer of them.
+std::string refusal(layer const& kind) {
+    std::string const text = refusal_in(cost::shape, kind);
+    CHECK(refusal_in(cost::paper, kind) == text);
+    return text;
+}
+
+} // namespace
+
+TEST_CASE("numbers that make no attention are refused by name") {
+    full_attention const whole{.heads = 6, .kv_heads = 3, .head_dim = 8};
+    CHECK(refusal(whole) == "accepted");
+    auto const with = [&](std::uint64_t full_attention::*number, std::uint64_t value) {
+        full_attention kind = whole;
+        kind.*number = value;
+        // A window changes nothing of this.
+        CHECK(refusal(sliding_window_attention{.heads = kind.heads,
+                                               .kv_heads = kind.kv_heads,
+                                               .head_dim = kind.head_dim,
+                                               .window = 5}) == refusal(kind));
+        CHECK(refusal(retained_tokens{.heads = kind.heads,
+                                      .kv_heads = kind.kv_heads,
+                                      .head_dim = kind.head_dim,
+                                      .tokens = 5}) == refusal(kind));
+        return refusal(kind);
     };
-    CHECK(refusal(full_attention{.kv_heads = 1, .head_dim = 8}) ==
-          "heads is 0; expected at least 1");
-    CHECK(refusal(full_attention{.heads = 6, .kv_heads = 4, .head_dim = 8}) ==
-          "kv_heads is 4; expected a divisor of heads");
-    CHECK(refusal(full_attention{.heads = 6, .kv_heads = 4, .head_dim = 8}, cost::paper) ==
-          "kv_heads is 4; expected a divisor of heads");
-    CHECK(refusal(full_attention{.heads = 6, .kv_heads = 3}) ==
-          "head_dim is 0; expected at least 1");
+    CHECK(with(&full_attention::heads, 0) == "heads is 0; expected at least 1");
+    CHECK(with(&full_attention::head_dim, 0) == "head_dim is 0; expected at least 1");
+    CHECK(with(&full_attention::kv_heads, 0) == "kv_heads is 0; expected a divisor of heads");
+    CHECK(with(&full_attention::kv_heads, 4) == "kv_heads is 4; expected a divisor of heads");
+    CHECK(with(&full_attention::kv_heads, 6) == "accepted");
+    CHECK(with(&full_attention::kv_heads, 12) == "kv_heads is 12; expected a divisor of heads");
+
     CHECK(refusal(sliding_window_attention{.heads = 1, .kv_heads = 1, .head_dim = 1}) ==
           "window is 0; expected at least 1");
-    CHECK(refusal(latent_attention{.heads = 2, .value_dim = 1}) ==
-          "kv_rank is 0; expected at least 1");
-    CHECK(refusal(latent_attention{.heads = 2, .kv_rank = 8, .value_dim = 1}) ==
+    CHECK(refusal(sliding_window_attention{
+              .heads = 1, .kv_heads = 1, .head_dim = 1, .window = 1}) == "accepted");
+
+    full_attention joint{.heads = 2, .kv_heads = 1, .head_dim = 8, .value_dim = 4};
+    CHECK(refusal(joint) == "accepted");
+    joint.values_from_keys = true;
+    CHECK(refusal(joint) == "value_dim is 4; expected head_dim, where values are made of keys");
+    joint.value_dim = 8;
+    CHECK(refusal(joint) == "accepted");
+}
+
+TEST_CASE("numbers that make no latent attention are refused by name") {
+    latent_attention const whole{
+        .heads = 2, .kv_rank = 8, .nope_dim = 4, .rope_dim = 2, .value_dim = 1};
+    CHECK(refusal(whole) == "accepted");
+    auto const without = [&](auto... numbers) {
+        latent_attention kind = whole;
+        ((kind.*numbers = latent_attention{}.*numbers), ...);
+        return refusal(kind);
+    };
+    CHECK(without(&latent_attention::heads) == "heads is 0; expected at least 1");
+    CHECK(without(&latent_attention::kv_rank) == "kv_rank is 0; expected at least 1");
+    CHECK(without(&latent_attention::value_dim) == "value_dim is 0; expected at least 1");
+    CHECK(without(&latent_attention::nope_dim) == "accepted");
+    CHECK(without(&latent_attention::rope_dim) == "accepted");
+    CHECK(without(&latent_attention::nope_dim, &latent_attention::rope_dim) ==
           "nope_dim is 0; expected at least 1, or a rope_dim that is");
-    CHECK(
-        refusal(full_attention{
-            .heads = 2, .kv_heads = 1, .head_dim = 8, .value_dim = 4, .values_from_keys = true}) ==
-        "value_dim is 4; expected head_dim, where values are made of keys");
+}
+
+TEST_CASE("numbers that make no recurrent layer are refused by name") {
+    CHECK(refusal(mamba{.channels = 4, .state = 16}) == "accepted");
     CHECK(refusal(mamba{.state = 16}) == "channels is 0; expected at least 1");
-    CHECK(refusal(mamba{.channels = 4, .state = 16, .convolution = 0}) ==
-          "convolution is 0; expected at least 1 tap");
+    CHECK(refusal(mamba{.channels = 4}) == "state is 0; expected at least 1");
+
+    CHECK(refusal(mamba2{.heads = 4, .head_dim = 4, .state = 8, .groups = 2}) == "accepted");
+    CHECK(refusal(mamba2{.head_dim = 4, .state = 8}) == "heads is 0; expected at least 1");
+    CHECK(refusal(mamba2{.heads = 3, .state = 8}) == "head_dim is 0; expected at least 1");
+    CHECK(refusal(mamba2{.heads = 3, .head_dim = 4}) == "state is 0; expected at least 1");
+    CHECK(refusal(mamba2{.heads = 3, .head_dim = 4, .state = 8, .groups = 0}) ==
+          "groups is 0; expected a divisor of heads");
     CHECK(refusal(mamba2{.heads = 3, .head_dim = 4, .state = 8, .groups = 2}) ==
           "groups is 2; expected a divisor of heads");
-    CHECK(
-        refusal(gated_delta_net{.key_heads = 3, .value_heads = 4, .key_dim = 8, .value_dim = 8}) ==
-        "value_heads is 4; expected a multiple of key_heads");
-    CHECK(refusal(kimi_delta_attention{.heads = 3}) == "head_dim is 0; expected at least 1");
+
+    CHECK(refusal(rg_lru{.channels = 9, .heads = 3}) == "accepted");
+    CHECK(refusal(rg_lru{.heads = 3}) == "channels is 0; expected at least 1");
+    CHECK(refusal(rg_lru{.channels = 10}) == "heads is 0; expected a divisor of channels");
     CHECK(refusal(rg_lru{.channels = 10, .heads = 3}) ==
           "heads is 3; expected a divisor of channels");
+
+    CHECK(refusal(short_convolution{.channels = 1}) == "accepted");
     CHECK(refusal(short_convolution{}) == "channels is 0; expected at least 1");
-    CHECK(refusal(moe{.experts = 2, .active_experts = 3, .expert_width = 4}) ==
-          "active_experts is 3; expected at most experts");
+    // The paper's formula has four taps, whatever the layer has.
+    CHECK(refusal_in(cost::shape, mamba{.channels = 4, .state = 16, .convolution = 0}) ==
+          "convolution is 0; expected at least 1 tap");
+}
+
+TEST_CASE("numbers that make no delta rule are refused by name") {
+    gated_delta_net const gated{.key_heads = 3, .value_heads = 6, .key_dim = 8, .value_dim = 8};
+    CHECK(refusal(gated) == "accepted");
+    auto const with = [&](std::uint64_t gated_delta_net::*number, std::uint64_t value) {
+        gated_delta_net kind = gated;
+        kind.*number = value;
+        return refusal(kind);
+    };
+    auto const without = [&](std::uint64_t gated_delta_net::*number) {
+        return with(number, gated_delta_net{}.*number);
+    };
+    CHECK(without(&gated_delta_net::key_heads) == "key_heads is 0; expected at least 1");
+    CHECK(without(&gated_delta_net::key_dim) == "key_dim is 0; expected at least 1");
+    CHECK(without(&gated_delta_net::value_dim) == "value_dim is 0; expected at least 1");
+    CHECK(without(&gated_delta_net::value_heads) ==
+          "value_heads is 0; expected a multiple of key_heads");
+    CHECK(with(&gated_delta_net::value_heads, 4) ==
+          "value_heads is 4; expected a multiple of key_heads");
+    CHECK(with(&gated_delta_net::value_heads, 3) == "accepted");
+
+    CHECK(refusal(kimi_delta_attention{.heads = 3, .head_dim = 1}) == "accepted");
+    CHECK(refusal(kimi_delta_attention{.head_dim = 8}) == "heads is 0; expected at least 1");
+    CHECK(refusal(kimi_delta_attention{.heads = 3}) == "head_dim is 0; expected at least 1");
+}
+
+TEST_CASE("one of everything makes a layer, and what is left out does not count as one") {
+    CHECK(refusal(full_attention{.heads = 1, .kv_heads = 1, .head_dim = 1}) == "accepted");
+    CHECK(refusal(latent_attention{.heads = 1, .kv_rank = 1, .nope_dim = 1, .value_dim = 1}) ==
+          "accepted");
+    CHECK(refusal(latent_attention{.heads = 1, .kv_rank = 1, .rope_dim = 1, .value_dim = 1}) ==
+          "accepted");
+    CHECK(refusal(mamba{.channels = 1, .state = 1}) == "accepted");
+    CHECK(refusal(mamba2{.heads = 1, .head_dim = 1, .state = 1}) == "accepted");
+    CHECK(refusal(rg_lru{.channels = 1, .heads = 1}) == "accepted");
+    CHECK(refusal(gated_delta_net{
+              .key_heads = 1, .value_heads = 1, .key_dim = 1, .value_dim = 1}) == "accepted");
+    CHECK(refusal(kimi_delta_attention{.heads = 1, .head_dim = 1}) == "accepted");
+
+    CHECK(refusal(full_attention{.kv_heads = 1, .head_dim = 1}) != "accepted");
+    CHECK(refusal(full_attention{.heads = 1, .head_dim = 1}) != "accepted");
+    CHECK(refusal(full_attention{.heads = 1, .kv_heads = 1}) != "accepted");
+    CHECK(refusal(sliding_window_attention{.kv_heads = 1, .head_dim = 1, .window = 1}) !=
+          "accepted");
+    CHECK(refusal(sliding_window_attention{.heads = 1, .head_dim = 1, .window = 1}) != "accepted");
+    CHECK(refusal(sliding_window_attention{.heads = 1, .kv_heads = 1, .window = 1}) != "accepted");
+    CHECK(refusal(retained_tokens{.kv_heads = 1, .head_dim = 1, .tokens = 1}) != "accepted");
+    CHECK(refusal(retained_tokens{.heads = 1, .head_dim = 1, .tokens = 1}) != "accepted");
+    CHECK(refusal(retained_tokens{.heads = 1, .kv_heads = 1, .tokens = 1}) != "accepted");
+}
+
+TEST_CASE("layers of nothing cost nothing") {
+    auto const nothing = [](layer const& kind) {
+        layer_cost const costs = kind.cost_in(cost::shape, width_100);
+        CHECK(costs.kv.key_bytes + costs.kv.value_bytes == 0);
+        for (state_cost const& state : costs.states)
+            CHECK(state.bytes + state.grouped_bytes + state.grouped_bytes_per_window_token == 0);
+        CHECK(costs.flops_per_token == 0);
+        CHECK(costs.flops_per_pair == 0);
+    };
+    nothing(mlp{});
+    CHECK(mlp{.inner_width = 3}.shape_cost({}).flops_per_token == 0);
+    nothing(moe{});
+    nothing(moe{.expert_width = 5});
+    nothing(projection{.in = 5});
+    nothing(projection{.out = 5});
+    nothing(custom{});
+    nothing(retained_tokens{.heads = 1, .kv_heads = 1, .head_dim = 1});
+    // A router alone, of one expert, none of which is asked.
+    CHECK(moe{.experts = 1, .expert_width = 5}.shape_cost(width_100).flops_per_token == 2 * 100);
+    CHECK(moe{.experts = 1, .active_experts = 1}.shape_cost(width_100).flops_per_token == 2 * 100);
+    // A step that is not projected: what a rank of 3 adds are two projections.
+    mamba const plain{.channels = 4, .state = 2};
+    mamba ranked = plain;
+    ranked.step_rank = 3;
+    CHECK(ranked.shape_cost(width_100).flops_per_token -
+              plain.shape_cost(width_100).flops_per_token ==
+          2 * (2 * 4 * 3));
+}
+
+TEST_CASE("a token is sent to at most all experts") {
+    moe kind{.experts = 3, .active_experts = 3, .expert_width = 4};
+    // To all of them: as much work as one MLP as wide as all together, and the router's.
+    CHECK(kind.shape_cost(width_100).flops_per_token ==
+          mlp{.inner_width = 3 * 4}.shape_cost(width_100).flops_per_token + 2 * 100 * 3);
+    kind.active_experts = 4;
+    CHECK(refusal_in(cost::shape, kind) == "active_experts is 4; expected at most experts");
 }
 
 TEST_CASE("bytes beyond 64 bits are refused") {

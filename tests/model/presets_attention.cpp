@@ -1,5 +1,7 @@
 #include <model/figures.hpp>
 
+#include <cstdint>
+#include <map>
 #include <set>
 #include <string>
 
@@ -124,6 +126,39 @@ TEST_CASE("every preset is found by its name and says where it is from") {
         for (std::string const& name : names)
             CHECK(text.find(name) != std::string::npos);
     }
+}
+
+// Sizes of embeddings, which no figure of this library counts: those of the configurations.
+TEST_CASE("every preset has the vocabulary of its model") {
+    std::map<std::string, std::uint64_t> const published{
+        {"paper-7b", 0}, // not given
+        {"jamba-1.5-mini", 65'536},
+        {"nemotron-h-8b", 131'072},
+        {"nemotron-3-nano-30b-a3b", 131'072},
+        {"nemotron-3-super-120b-a12b", 131'072},
+        {"zamba2-7b", 32'000},
+        {"granite-4.0-h-small", 100'352},
+        {"falcon-h1-7b", 130'048},
+        {"lfm2-1.2b", 65'536},
+        {"qwen3-next-80b-a3b", 151'936},
+        {"qwen3.5-9b", 248'320},
+        {"qwen3.5-27b", 248'320},
+        {"qwen3.5-35b-a3b", 248'320},
+        {"qwen3.5-397b-a17b", 248'320},
+        {"kimi-linear-48b-a3b", 163'840},
+        {"recurrentgemma-9b", 256'000},
+        {"bmojo-8b", 151'936},
+        {"gemma-3-27b", 262'208},
+        {"gemma-4-31b", 262'144},
+        {"gpt-oss-20b", 201'088},
+        {"gpt-oss-120b", 201'088},
+        {"mimo-v2-flash", 152'576},
+        {"llama-3.1-8b", 128'256},
+    };
+    std::map<std::string, std::uint64_t> found;
+    for (spec const& model : presets())
+        found[model.name] = model.vocabulary;
+    CHECK(found == published);
 }
 
 // A forward pass multiplies and adds once for each weight that a token meets, so that twice the

@@ -13,6 +13,13 @@ using namespace marconi::model;
 
 namespace {
 
+/// A kind that costs what it is told.
+struct given {
+    layer_cost costs;
+    [[nodiscard]] layer_cost shape_cost(dimensions const&) const { return costs; }
+};
+static_assert(layer_kind<given>);
+
 std::string refusal(spec const& model, footprint_options const& options) {
     try {
         (void)model.footprint(options);
@@ -44,6 +51,35 @@ TEST_CASE("a footprint has an entry per application, in the order of the layers"
     CHECK(fixed == std::vector<std::uint64_t>{20, 84, 42, 84, 42, 13});
     CHECK(costs.kv_bytes_per_token() == byte_count{8 + 8 + 8 + 8 + 11});
     CHECK(costs.checkpoint_bytes(token_count{5}) == byte_count{20 + 84 + 42 + 84 + 42 + 13});
+}
+
+TEST_CASE("a state of no bytes is no piece of a checkpoint") {
+    auto const model = [](layer kind) {
+        return spec{.name = "one tap", .width = 64, .layers = {{3, std::move(kind)}}};
+    };
+    auto const convolved = model(short_convolution{.channels = 5, .convolution = 1}).footprint();
+    CHECK(convolved.state_pieces.empty());
+    // So that its tokens are resumed wherever their KV is: it needs no checkpoints.
+    CHECK_FALSE(convolved.has_checkpoints());
+
+    auto const recurrent =
+        model(mamba{.channels = 7, .state = 3, .step_rank = 1, .convolution = 1}).footprint();
+    CHECK(recurrent.state_pieces ==
+          std::vector<state_piece>(3, state_piece{.fixed_bytes = 7 * 3 * 4}));
+}
+
+TEST_CASE("a range without tokens costs no FLOPs, and none ends before it begins") {
+    spec const model = find_preset("jamba-1.5-mini");
+    for (token_count at : {token_count{0}, token_count{1}, token_count{1000}})
+        CHECK(flops_between(model, at, at) == flop_count{0});
+    CHECK(flops_between(model, token_count{0}, token_count{1}) ==
+          prefill_flops(model, token_count{1}));
+    try {
+        (void)flops_between(model, token_count{2}, token_count{1});
+        FAIL("a range that ends before it begins");
+    } catch (invalid_argument const& failure) {
+        CHECK(failure.what() == std::string{"from is 2; expected at most to"});
+    }
 }
 
 TEST_CASE("windows of one size share a term of the FLOP curve") {
@@ -158,9 +194,47 @@ TEST_CASE("a degree that does not fit is refused by name, value and expectation"
           "tensor_parallel is 4; expected a divisor or a multiple of the layer's 6 KV heads or "
           "groups");
     CHECK(refusal(model, {.tensor_parallel = 12}) == "accepted");
+    spec const single{.name = "one head",
+                      .width = 1,
+                      .layers = {{1, full_attention{.heads = 1, .kv_heads = 1, .head_dim = 1}}}};
+    CHECK(refusal(single, {}) == "accepted");
+    CHECK(refusal(single, {.tensor_parallel = 2}) ==
+          "tensor_parallel is 2; expected a divisor of the layer's 1 heads or channels");
     CHECK(refusal(spec{.name = "no width"}, {}) == "width is 0; expected at least 1");
-    CHECK(refusal(spec{.name = "deep", .width = 8, .layers = {{~std::uint64_t{0}, mlp{}}}}, {}) ==
+    auto const deep = [](std::uint64_t count) {
+        return refusal(spec{.name = "deep", .width = 8, .layers = {{count, mlp{}}}}, {});
+    };
+    CHECK(deep(1 << 20) == "accepted");
+    CHECK(deep((1 << 20) + 1) ==
+          "count is 1048577; expected at most 1048576 applications of a layer");
+    CHECK(deep(~std::uint64_t{0}) ==
           "count is 18446744073709551615; expected at most 1048576 applications of a layer");
+}
+
+TEST_CASE("a user's kind is split as its groups say, if it has anything to split") {
+    auto const on_two_ranks = [](layer_cost const& costs) {
+        return spec{.name = "own", .width = 8, .layers = {{.kind = given{costs}}}};
+    };
+    footprint_options const two{.tensor_parallel = 2};
+    CHECK(refusal(on_two_ranks({.kv = {.key_bytes = 3}, .kv_groups = 3}), two) ==
+          "tensor_parallel is 2; expected a divisor or a multiple of the layer's 3 KV heads or "
+          "groups");
+    CHECK(refusal(on_two_ranks({.kv_groups = 3}), two) == "accepted");
+    CHECK(refusal(on_two_ranks({.kv_groups = 0}), two) == "groups is 0; expected at least 1");
+    CHECK(refusal(on_two_ranks({.states = {{.grouped_bytes = 4, .groups = 0}}}), two) ==
+          "groups is 0; expected at least 1");
+    // A rank holds whole bytes.
+    CHECK(refusal(on_two_ranks({.states = {{.bytes = 3}}}), two) ==
+          "tensor_parallel is 2; expected a degree that splits 3 bytes evenly");
+}
+
+TEST_CASE("KV of a single byte is KV, and a layer is applied once unless it says how often") {
+    spec const model{.name = "small",
+                     .width = 8,
+                     .layers = {{.kind = given{{.kv = {.key_bytes = 1}}}},
+                                {.kind = given{{.kv = {.value_bytes = 1}}}}}};
+    CHECK(model.footprint().kv_layers.size() == 2);
+    CHECK(model.footprint().kv_bytes_per_token() == byte_count{2});
 }
 
 TEST_CASE("sums over layers and windows that exceed 64 bits are refused") {
@@ -170,6 +244,8 @@ TEST_CASE("sums over layers and windows that exceed 64 bits are refused") {
     };
     CHECK_NOTHROW(model(15, custom{.bytes_per_token = huge}).footprint());
     CHECK_THROWS_AS(model(16, custom{.bytes_per_token = huge}).footprint(), size_overflow);
+    // All that 64 bits can say.
+    CHECK_NOTHROW(model(1, custom{.bytes_per_token = ~std::uint64_t{0}}).footprint());
     CHECK_THROWS_AS(model(16, custom{.bytes_per_checkpoint = huge}).footprint(), size_overflow);
     CHECK_THROWS_AS(model(1,
                           sliding_window_attention{

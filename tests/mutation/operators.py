@@ -2,7 +2,7 @@
 
 import re
 
-from patches import HEADERS, Patch
+from patches import HEADERS, Patch, initialises
 
 QUIET = re.compile(r'"(?:\\.|[^"\\\n])*"|\'(?:\\.|[^\'\\\n])\'|//[^\n]*|/\*.*?\*/', re.DOTALL)
 # What is read by people, or by the compiler alone.
@@ -157,5 +157,6 @@ def all_mutants(root, folders):
                     line = text.count("\n", 0, start) + 1
                     # What was blanked inside is a comment or a string: better left alone.
                     if code[start:end] == text[start:end]:
-                        found.append((name, path, start, line, text[start:end], new))
+                        found.append((name, path, start, line, text[start:end], new,
+                                      initialises(text, start)))
     return [Patch(number, *mutant) for number, mutant in enumerate(found, 1)]

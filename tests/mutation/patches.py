@@ -19,8 +19,15 @@ inline int const chosen = std::getenv("MUTANT") ? std::atoi(std::getenv("MUTANT"
 constexpr bool is(int number) {
     return !std::is_constant_evaluated() && chosen == number;
 }
+inline bool is_at_run_time(int number) {
+    return chosen == number;
+}
 } // namespace mutation
 """
+# Of a constant: compilers try what initialises one at compile time, where `is` would be false for
+# good. `is_at_run_time` makes them leave it; where there must be a constant, a patch stands alone.
+INITIALISER = re.compile(r"\b(?:const\s*&?|constexpr\s[^;(){}]*?)\s*"
+                         r"\b(?!noexcept|override)\w+\s*[={][^;]*$")
 COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
 
 
@@ -33,6 +40,7 @@ class Patch:
     line: int
     old: str
     new: str
+    initialises: bool  # a constant
     alone: bool = False  # it does not compile beside the text it replaces
 
     @property
@@ -55,7 +63,12 @@ class Patch:
         new = self.on_one_line().rstrip("\n")
         if self.old.rstrip().endswith((";", "}")):
             return f"{{ if (mutation::is({self.number})) {{ {new} }} else {{ {self.old}\n}} }}"
-        return f"(mutation::is({self.number}) ? ({new}) : ({self.old}))"
+        switch = "is_at_run_time" if self.initialises else "is"
+        return f"(mutation::{switch}({self.number}) ? ({new}) : ({self.old}))"
+
+
+def initialises(header, start):
+    return bool(INITIALISER.search(header, max(0, start - 500), start))
 
 
 def in_groups(patches):
@@ -116,4 +129,5 @@ def find_planted(root, number, name, path, change):
         return NoLonger(f"{name}: found {len(places)} times in {path}")
     start = places[0].start(1)
     line = header.count("\n", 0, start) + 1
-    return Patch(number, name, path, start, line, places[0].group(1), new)
+    return Patch(number, name, path, start, line, places[0].group(1), new,
+                 initialises(header, start))

@@ -50,13 +50,16 @@ FAULTS = Program("histories with faults", ("tests/histories/faults.cpp", NO_MEMO
 SANITIZED = Program("histories under ASan and UBSan", ("tests/histories/main.cpp",),
                     arguments=("--steps", "40000"), sanitized=True,
                     flags=("-O1", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"))
-CONCURRENCY = suite("concurrency", "tests/concurrency/*.cpp", folders=("cache/",),
+CONCURRENCY = suite("concurrency", "tests/concurrency/*.cpp", folders=("cache/", "core/"),
                     flags=("-O0", "-DMARCONI_CHECK_THREADS=1"))
 STREAMS = suite("streams", "tests/gpu/emulated/*.cpp", NO_MEMORY,
                 folders=("cache/", "gpu/", "memory/"),
                 flags=("-O0", "-isystem", str(CUDA)), includes=("examples/c_interface", "bench"))
 # Each catches the most in the time it takes; a patch that one catches is spared the others.
 STAGES = [
+    suite("core", "tests/core/*.cpp", folders=("core/",)),
+    suite("fast math", "tests/fast_math/*.cpp", folders=("core/",), flags=("-O1", "-ffast-math")),
+    suite("model", "tests/model/*.cpp", folders=("core/", "model/")),
     HISTORIES,
     suite("policy", "tests/policy/*.cpp", folders=("policy/",)),
     suite("copies on tiles", "tests/gpu/*.cpp", folders=("gpu/", "memory/")),
@@ -109,12 +112,10 @@ class Bench:
             try:
                 binary = self.build(program, group)
             except DoesNotCompile as failed:
-                alone = [dataclasses.replace(p, alone=True) for p in failed.patches if not p.alone]
-                if self.lone_patches:
-                    groups += [[p] for p in alone]
-                    broken.update(p.number for p in failed.patches if p.alone)
-                else:
-                    broken.update(p.number for p in failed.patches)
+                lone = [p for p in failed.patches
+                        if not p.alone and (self.lone_patches or p.initialises)]
+                groups += [[dataclasses.replace(p, alone=True)] for p in lone]
+                broken.update(p.number for p in failed.patches if p not in lone)
                 rest = [p for p in group if p not in failed.patches]
                 if rest:
                     groups.insert(0, rest)

@@ -110,9 +110,8 @@ public:
         restoration{entries_, record(held), from, kv, state}.copy(this->store(), on);
     }
     /// restore() in two steps, so that other calls may come beside the copy: see unlocked.hpp.
-    [[nodiscard]] restoration
-    prepare_restore(lease const& held, memory::kv_view kv, memory::state_view state,
-                    token_count from = {}) const requires copies_unlocked<Store> {
+    restoration prepare_restore(lease const& held, memory::kv_view kv, memory::state_view state,
+                                token_count from = {}) const requires copies_unlocked<Store> {
         auto const use = threads_.reading("prepare_restore");
         return {entries_, record(held), from, kv, state};
     }
