@@ -100,8 +100,8 @@ struct engine_memory {
 int commit(marconi_lease* lease, std::vector<std::int32_t> const& tokens, engine_memory const* from,
            std::vector<marconi_captured> const& captured = {}, marconi_outcome* outcome = nullptr,
            std::uint64_t kv_from = 0) {
-    return marconi_commit(lease, tokens.data(), tokens.size(), from ? &from->view : nullptr, kv_from,
-                          captured.data(), captured.size(), nullptr, outcome);
+    return marconi_commit(lease, tokens.data(), tokens.size(), from ? &from->view : nullptr,
+                          kv_from, captured.data(), captured.size(), nullptr, outcome);
 }
 int restore(marconi_lease const* lease, engine_memory& to, std::uint64_t from = 0) {
     marconi_state_view const states = to.states();

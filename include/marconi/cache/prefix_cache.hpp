@@ -35,8 +35,8 @@ namespace marconi::cache {
 /// One thread at a time may call anything (but what a lease was given). match() and the other const
 /// functions may run beside each other, but nothing beside a call that is not const (or, with
 /// streams, restore() and used_on()): debug builds end the program if calls do. concurrent_cache
-/// takes calls from any thread; for copies outside a lock of your own see unlocked.hpp. Does not
-/// move; must outlive its leases, or the program ends. stats(), evict() and more: parts.hpp.
+/// takes calls from any thread; for copies outside a lock of your own see unlocked.hpp. It must
+/// outlive its leases, or the program ends. stats(), evict() and more: parts.hpp.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           policy::eviction_policy Eviction = policy::gdsf, class Observer = no_observer,
           token Token = std::int32_t, class Attendant = no_attendant>
@@ -110,8 +110,9 @@ public:
         restoration{entries_, record(held), from, kv, state}.copy(this->store(), on);
     }
     /// restore() in two steps, so that other calls may come beside the copy: see unlocked.hpp.
-    restoration prepare_restore(lease const& held, memory::kv_view kv, memory::state_view state,
-                                token_count from = {}) const requires copies_unlocked<Store> {
+    [[nodiscard]] restoration
+    prepare_restore(lease const& held, memory::kv_view kv, memory::state_view state,
+                    token_count from = {}) const requires copies_unlocked<Store> {
         auto const use = threads_.reading("prepare_restore");
         return {entries_, record(held), from, kv, state};
     }
@@ -150,22 +151,21 @@ public:
         unreserve_pages(entries_, r, kept);
     }
 
-    /// Gives back the lease's own pages of whole blocks up to its position, so that what others
-    /// published first is held once. Returns how much came free. When no kernel reads the old block
-    /// table, take it again from its start: it names the others' pages (on a store with streams,
-    /// call used_on). O(nodes and pages of the path from its first own block on).
+    /// Gives back the lease's own pages of whole blocks that others published first. Returns how
+    /// much came free. When no kernel reads the old block table, take it again from its start: it
+    /// names the others' pages (with streams, call used_on). O(nodes and pages from its own on).
     byte_count deduplicate(lease const& held) {
         auto const use = threads_.writing("deduplicate");
         return drop_whole_blocks(entries_, streams_, record_of(held), held.id_);
     }
 
     /// Publishes what is new of the whole sequence so far: its KV, and the checkpoints captured
-    /// from the lease's position on. The lease then pins the KV of what it committed, not the
-    /// checkpoints. Call it any number of times a request. Lack of room is no error: the outcome
-    /// tells. Throws invalid_argument or contract_violation if the arguments contradict the lease
-    /// (the last 64 tokens before it are compared). Then, and if a copy throws, only the clock has
-    /// changed, victims have gone, and an edge may have been split and merged again. O(new tokens +
-    /// depth), O(log N) a victim, O(depth + pages held) a lease if room is short.
+    /// from the lease's position on, as often as one likes. The lease then pins the KV of what it
+    /// committed, not the checkpoints. Lack of room is no error: the outcome tells. Throws
+    /// invalid_argument or contract_violation if the arguments contradict the lease (the last 64
+    /// tokens before it are compared). Then, and if a copy throws, only the clock has changed,
+    /// victims have gone, and an edge may have been split and merged again. O(new tokens + depth),
+    /// O(log N) a victim, O(depth + pages held) a lease if room is short.
     template <unlocking<Store> Unlocked = copy_at_once>
     commit_outcome commit(lease const& held, std::span<Token const> tokens,
                           computed const& brought = {}, stream const& on = base::unnamed(),

@@ -25,8 +25,8 @@ struct page_options {
     /// Whether to zero a page when its last owner lets go, so that nothing it held stays in memory.
     /// It runs at memset's speed: 27 MB for a checkpoint of the paper's 7B model. host_store only:
     /// device_store, relay_store and rank_memory refuse it, ledger_store has no bytes to zero.
-    /// Pages still in use when the store is destroyed are not zeroed: clear() the cache first. Those
-    /// never used hold whatever their memory held before.
+    /// Pages still in use when the store is destroyed are not zeroed: clear() the cache first.
+    /// Pages never used hold whatever their memory held before.
     bool zero_freed_pages = false;
 };
 
