@@ -381,7 +381,7 @@ TEST_CASE("windows are read and written where the engine keeps their rows") {
     // another.
     std::array<unsigned char, 5 * 12> paged{};
     std::array<void*, 2> paged_pieces{brought.pieces[0], paged.data()};
-    std::array<marconi_window_view, 2> dense{{{0, 0}, {4, 12}}};
+    std::array<marconi_window_view, 2> dense{{{}, {.row_stride = 4, .block_stride = 12}}};
     std::array<std::int32_t, 14> table{};
     table[12] = 4;
     table[13] = 1;
@@ -405,7 +405,7 @@ TEST_CASE("windows are read and written where the engine keeps their rows") {
     // A ring of five rows, eight bytes apart: token t is in row t % 5.
     std::array<unsigned char, 40> ring{};
     std::array<void*, 2> ring_pieces{found.pieces[0], ring.data()};
-    std::array<marconi_window_view, 2> const apart{{{0, 0}, {8, 0}}};
+    std::array<marconi_window_view, 2> const apart{{{}, {.row_stride = 8}}};
     std::array<std::int32_t, 8> const round{};
     marconi_state_view to{.pieces = ring_pieces.data(),
                           .piece_count = 2,
