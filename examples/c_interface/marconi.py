@@ -636,7 +636,8 @@ class Lease(_Handle):
         copies = _records(Captured, states)
         outcome = Outcome()
         self._library.marconi_commit(self._opened(), first, count, self._view(kv),
-                                     _count(kv_from, "kv_from"), copies, len(copies), _stream(stream), byref(outcome))
+                                     _count(kv_from, "kv_from"), copies, len(copies),
+                                     _stream(stream), byref(outcome))
         return outcome
 
     def let_go_checkpoint(self):

@@ -233,8 +233,8 @@ typedef struct marconi_kv_layer_view {
 /* The engine's own KV of one request. Its blocks need not be as long as the cache's: blocks[i]
  * holds tokens [i * block_tokens, (i + 1) * block_tokens), and only those of tokens that are copied
  * are looked at. A commit reads rows from the start of the cache's block that marconi_position() is
- * in, or from its kv_from, up to its last token; after marconi_let_go_kv() possibly any row before
- * that, too. */
+ * in up to its last token, and after marconi_let_go_kv() possibly any row before that, too; but
+ * none before its kv_from. */
 typedef struct marconi_kv_view {
     marconi_kv_layer_view const* layers; /* one for each KV layer */
     size_t layer_count;
@@ -321,7 +321,9 @@ typedef struct marconi_outcome {
  * the tokens before that position the last 64 are compared with those committed. `kv` is null if
  * the engine works in place: rows in pages that it has reserved are taken to be written. No row
  * before `kv_from` is read: 0, unless the engine has lost those before, up to marconi_position() at
- * most. `outcome` may be null. What finds no room is declined, which is no failure. */
+ * most (and if what they hold was evicted after marconi_let_go_kv(), this is a
+ * MARCONI_CONTRACT_VIOLATION). `outcome` may be null. What finds no room is declined, which is no
+ * failure. */
 int marconi_commit(marconi_lease* lease, int32_t const* tokens, size_t count,
                    marconi_kv_view const* kv, uint64_t kv_from, marconi_captured const* captured,
                    size_t captured_count, void* stream, marconi_outcome* outcome);

@@ -132,10 +132,8 @@ class StateSlots:
                          for tensor in tensors] if windows else None
         self._block_tokens = [tensor.block_tokens if isinstance(tensor, Window) else None
                               for tensor in tensors]
-        pools = {window.pool_blocks for window in windows} or {0}
-        if len(pools) != 1:
-            _refuse(f"windows differ in the number of blocks: {sorted(pools)}")
-        self._pool_blocks = pools.pop()
+        pools = {window.pool_blocks for window in windows}
+        self._pool_blocks = pools.pop() if len(pools) == 1 else 0  # 0: numbers are not checked
 
     def __len__(self):
         return self._count or 0

@@ -67,6 +67,27 @@ TEST_CASE("rows that the engine has not are copied from the page that has them")
         }
 }
 
+TEST_CASE("a model without KV has no rows to lack") {
+    auto const model = support::recurrent_model();
+    stored_cache cache{memory::host_store{
+        model, 64_KiB, {.block_tokens = 16_tokens, .page_bytes = byte_count{256}}}};
+    memory::kv_layer_view const layer{};
+    auto const commit = [&](stored_cache::lease const& lease, std::size_t count) {
+        brought const all{model, ascending(count), {count}};
+        return cache.commit(
+            lease, ascending(count),
+            {.kv = {{&layer, 1}}, .checkpoints = all.captured, .kv_from = lease.position()});
+    };
+    CHECK(commit(cache.open({}, ascending(10)), 10).complete());
+    auto lease = cache.open({}, ascending(22));
+    REQUIRE(lease.resume_at() == 10_tokens);
+    CHECK(commit(lease, 22).complete());
+    lease.let_go_kv();
+    cache.clear();
+    CHECK(commit(lease, 30).complete());
+    CHECK(cache::audit(cache).empty());
+}
+
 TEST_CASE("what was evicted after it was let go cannot come from the cache") {
     auto const model = support::hybrid_model();
     stored_cache cache{memory::host_store{model, 64_KiB, {.block_tokens = 4_tokens}}};

@@ -408,6 +408,10 @@ TEST_CASE("views of windows that do not fit are refused") {
     CHECK_THROWS_WITH(memory::check_view({pieces, windows}, position, layout),
                       "block_tokens of the state_view is 0; expected at least 1, since it has "
                       "blocks");
+    windows[0] = {.row_stride = 8, .block_stride = 24, .block_tokens = 2};
+    CHECK_THROWS_WITH(memory::check_view(view, position, layout),
+                      "block_tokens of a window is 2; expected 0, since it has no blocks of its "
+                      "own");
     windows[0] = {.row_stride = 8, .block_stride = 24};
 
     view.block_tokens = 0;

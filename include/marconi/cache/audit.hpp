@@ -116,7 +116,6 @@ private:
         check_rank(id);
     }
 
-    /// Nodes may share a page only if one is above the other, for a block that both touch.
     void check_kv_pages(node_id id) {
         std::uint32_t block = tree_[id].start() / cache_.store().layout().block_tokens();
         for (page_id const page : entries_.pages(tree_[id])) {
@@ -124,6 +123,7 @@ private:
             pages_.add(page, {id, block++});
         }
     }
+
     /// What was forgotten stays only for pins, saves nothing, and is no candidate.
     void check_forgotten(node_id id) {
         auto const& payload = tree_[id].payload;
@@ -149,7 +149,7 @@ private:
         ++candidates_;
     }
 
-    /// Pages that have one owner, by the counts that check_pages() checks.
+    /// Pages that have one owner, by the counts that page_audit checks.
     [[nodiscard]] std::uint64_t pages_of_its_own(node_id id) const {
         auto const& pool = cache_.store().pages();
         std::uint64_t own = entries_.has_checkpoint(id) ? entries_.checkpoint(id).page_count : 0;

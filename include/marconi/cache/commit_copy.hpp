@@ -37,7 +37,8 @@ public:
     /// engine has not all of them. Throws contract_violation if the cache has not either.
     [[nodiscard]] page_id page_of_head() const {
         std::uint64_t const from = work_.brought.kv_from.value();
-        if (work_.brought.kv.layers.empty() || work_.known == work_.tokens.size()) return {};
+        if (!work_.entries.has_kv() || work_.brought.kv.layers.empty()) return {};
+        if (work_.known == work_.tokens.size()) return {};
         if (from > work_.known)
             throw contract_violation{"commit: KV before kv_from was evicted after let_go_kv()"};
         if (from <= block_of_new() * work_.block || work_.lease.owns_block(block_of_new()))

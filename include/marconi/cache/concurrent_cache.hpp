@@ -30,8 +30,9 @@ namespace marconi::cache {
 ///
 /// Calls mean what they mean there. Between match and acquire another thread may evict what was
 /// matched: then the lease is stale. open() does all three as one call: its lease never is. In
-/// place, reserve() copies the whole block that a request resumes inside, though another may be
-/// writing later rows of it: none of those are used, but on a host_store race detectors see it.
+/// place, reserve() copies the whole block that a request resumes inside, as a commit with kv_from
+/// may, though another may be writing later rows of it: none of those are used, but on a host_store
+/// race detectors see it.
 template <class Cache>
 class concurrent_cache {
 public:

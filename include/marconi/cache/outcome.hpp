@@ -24,7 +24,8 @@ struct captured_state {
 ///
 /// An engine that has rows from some token on alone, such as one that loads what it saved, says so:
 /// none before `kv_from`, which is at most the lease's position, are read. What a block lacks is
-/// copied from the cache, which costs a second copy where the new tokens begin inside a block.
+/// copied from the cache, which costs a second copy where the new tokens begin inside a block. (If
+/// that was evicted after let_go_kv(), the commit throws contract_violation.)
 struct computed {
     memory::kv_view kv = {};
     std::span<captured_state const> checkpoints = {};

@@ -32,12 +32,13 @@ public:
         add(page);
         auto const [had, is_new] = places_.emplace(page.value(), here);
         if (is_new) return;
-        place const& there = had->second;
+        place& there = had->second; // the deepest so far: what is on its path is on one with it
         bool const one_block = here.block && here.block == there.block;
         if (!one_block || !(is_above(here.node, there.node) || is_above(there.node, here.node)))
             faults_.push_back(name(page.value()) + ": of node " +
                               std::to_string(there.node.value()) + " and of node " +
                               std::to_string(here.node.value()));
+        if (tree_[here.node].depth > tree_[there.node].depth) there = here;
     }
     /// Whether the pool says the same. Once all are added.
     void check(memory::page_pool const& pool) {

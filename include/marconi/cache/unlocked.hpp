@@ -58,7 +58,7 @@ inline constexpr bool lets_others_in = !std::same_as<Unlocked, copy_at_once>;
 template <class Store>
 concept copies_unlocked = memory::copies_beside_calls<Store> && !memory::ordered_store<Store>;
 
-/// For the concept: a copy of a type that no parameter is written for.
+/// For the concept: stands for the copy, whose type nobody can name.
 struct some_copy {
     void operator()() const {}
 };

@@ -31,10 +31,10 @@ namespace marconi::gpu {
 /// Several streams may be used: a copy waits, on the device, for what it must not overtake on other
 /// streams (see stream_order). A stream must not be destroyed while a lease remembers it. Calls
 /// that have anything to do on a stream that is being captured into a graph throw invalid_argument,
-/// and leases do not remember it for them. A lease that works in place
-/// marks its streams when it commits or gives back pages; that cannot throw, and ends the program
-/// if such a stream is being captured (or, if it is the legacy default stream, any blocking
-/// stream). A lease that was given cudaStreamPerThread, or no stream in a build with
+/// and leases do not remember it for them. A lease that works in place marks its streams when it
+/// commits or gives back pages; that cannot throw, and ends the program if such a stream is being
+/// captured (or, if it is the legacy default stream, any blocking stream). A lease that was given
+/// cudaStreamPerThread, or no stream in a build with
 /// --default-stream per-thread, stays on its thread: on every thread that names another stream.
 ///
 /// Make the store's device current in threads that call. Otherwise each call switches to it and

@@ -32,8 +32,8 @@ concept resource = std::movable<R> && requires(R r, std::size_t bytes, void* mem
 ///   reads_views       optional, by default holds_bytes: false where views stand for memory
 ///                     elsewhere (relay_store); if true, a commit checks them as check() does
 ///                     before it evicts anything.
-///   copies_beside_calls  optional, by default false: true if save and load may run beside every
-///                     other call. None of those calls writes rows that they read or write
+///   copies_beside_calls  optional, by default false: true if save, load and copy_block may run
+///                     beside every other call. None of those writes rows that they read or write
 ///                     (copy_block may read what a save is writing: nobody uses that part of its
 ///                     copy). A concurrent_cache then copies with no lock held; otherwise it copies
 ///                     alone.

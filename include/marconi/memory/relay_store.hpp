@@ -77,7 +77,7 @@ public:
 
 private:
     struct outbox {
-        std::mutex mutex;                 ///< calls of load() may overlap
+        std::mutex mutex;                 ///< copies may overlap
         std::uint64_t made = 0, sent = 0; ///< numbers of the last orders
         std::function<void(copy_order)> send;
     };

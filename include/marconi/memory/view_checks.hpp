@@ -14,7 +14,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <string>
-#include <type_traits>
 #include <utility>
 
 namespace marconi::memory {
@@ -139,6 +138,7 @@ inline void check_window(state_view const& engine, token_count position, std::si
     bool several = false; // a ring of one block may lie at any distance from itself
     if (paged) {
         std::uint64_t const last = (position.value() - 1) / blocks.tokens;
+        // Blocks of a ring come again and again, so the last one is enough to look for.
         for (std::uint64_t b = (position.value() - rows) / blocks.tokens; b < last; ++b) {
             bool const again = blocks.numbers[b] == blocks.numbers[last];
             several = several || !again;
@@ -162,8 +162,13 @@ inline void check_view(state_view const& engine, token_count position, page_layo
     if (engine.windows.empty()) return;
     expect_count(engine.windows.size(), engine.pieces.size(),
                  "number of windows in the state_view");
-    for (std::size_t p = 0; p < engine.pieces.size(); ++p)
-        if (engine.windows[p].by_position()) check_window(engine, position, p, layout);
+    for (std::size_t p = 0; p < engine.pieces.size(); ++p) {
+        window_view const& window = engine.windows[p];
+        MARCONI_EXPECT(window.block_tokens == 0 || !window.blocks.empty(),
+                       "block_tokens of a window", window.block_tokens,
+                       "0, since it has no blocks of its own");
+        if (window.by_position()) check_window(engine, position, p, layout);
+    }
 }
 
 /// Throws invalid_argument unless the engine's views fit the layout and the pages fit the ranges,

@@ -64,7 +64,8 @@ struct kv_view {
     }
 };
 
-/// An engine's blocks: numbers[i] is the one that holds tokens [i * tokens, (i + 1) * tokens).
+/// An engine's blocks: numbers[i] is the one that holds tokens [i * tokens, (i + 1) * tokens). As
+/// in a kv_view, 0 tokens are no blocks, and a pool of 0 is unchecked.
 struct engine_blocks {
     std::span<std::int32_t const> numbers;
     std::uint32_t tokens = 0;
@@ -76,8 +77,8 @@ struct engine_blocks {
 ///     piece + block * block_stride + slot * row_stride
 ///
 /// in bytes, or without blocks at piece + t * row_stride. A stride of 0 means dense packing, of
-/// rows within blocks; a piece with nothing said here is in one run. (Where a row's heads lie
-/// apart, each head is a state piece of its own.)
+/// rows within blocks; a piece with nothing said here is in one run, whatever blocks the state_view
+/// has. (Where a row's heads lie apart, each head is a state piece of its own.)
 struct window_view {
     std::ptrdiff_t row_stride = 0;
     std::ptrdiff_t block_stride = 0;
