@@ -38,10 +38,8 @@ private:
     [[nodiscard]] static std::string name(node_id id) {
         return "node " + std::to_string(id.value());
     }
-    template <class Found, class Expected>
-    void expect(Found found, Expected expected, std::string const& what) {
-        if (found != static_cast<Found>(expected))
-            fault(what + " is " + std::to_string(found) + "; expected " + std::to_string(expected));
+    void expect(std::uint64_t found, std::uint64_t expected, std::string const& what) {
+        expect_equal(faults_, found, expected, what);
     }
 
     void count_leases() {

@@ -46,7 +46,8 @@ public:
         return work_.entries.page_of_block(work_.tree[work_.attachment], block_of_new());
     }
     /// Copies the KV of the new tokens, and of known ones, and the states that are taken. `head` is
-    /// the page_of_head().
+    /// the page_of_head(), which looks at the tree, as this does not: others may change it
+    /// meanwhile.
     void save(std::span<page_id const> blocks, std::span<page_id const> states, page_id head,
               typename store_type::stream const& stream) const {
         if constexpr (store_type::holds_bytes) {

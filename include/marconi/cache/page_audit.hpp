@@ -12,6 +12,14 @@
 
 namespace marconi::cache {
 
+/// Adds a fault unless a figure is what it should be.
+inline void expect_equal(std::vector<std::string>& faults, std::uint64_t found,
+                         std::uint64_t expected, std::string const& what) {
+    if (found != expected)
+        faults.push_back(what + " is " + std::to_string(found) + "; expected " +
+                         std::to_string(expected));
+}
+
 /// Who owns which page, by what nodes and leases name, for an audit.
 template <class Tree>
 class page_audit {
@@ -52,21 +60,17 @@ public:
         for (std::uint32_t p = 0; p < pool.touched(); ++p)
             if (!free.contains(p)) {
                 auto const it = owners_.find(p);
-                expect(pool.owners(page_id{p}), it == owners_.end() ? 0 : it->second,
-                       name(p) + ": owners");
+                expect_equal(faults_, pool.owners(page_id{p}), it == owners_.end() ? 0 : it->second,
+                             name(p) + ": owners");
             }
-        expect(pool.used(), pool.touched() - free.size(), "pages in use");
-        expect(pool.used() + pool.available(), pool.capacity(), "used and free pages");
+        expect_equal(faults_, pool.used(), pool.touched() - free.size(), "pages in use");
+        expect_equal(faults_, pool.used() + pool.available(), pool.capacity(),
+                     "used and free pages");
     }
 
 private:
     [[nodiscard]] static std::string name(std::uint32_t page) {
         return "page " + std::to_string(page);
-    }
-    void expect(std::uint64_t found, std::uint64_t expected, std::string const& what) {
-        if (found != expected)
-            faults_.push_back(what + " is " + std::to_string(found) + "; expected " +
-                              std::to_string(expected));
     }
     [[nodiscard]] bool is_above(node_id top, node_id id) const {
         while (id != top && tree_[id].depth > tree_[top].depth)

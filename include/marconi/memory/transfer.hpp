@@ -28,8 +28,8 @@ struct checkpoint_transfer {
 
 /// Everything that one restore, or one commit, copies, which a store does in one launch. (A commit
 /// that finds its KV reserved, and then stored by others, may come to two; one with kv_from may
-/// copy a block first.) Pages and the
-/// engine's memory do not overlap, and a transfer writes no byte twice.
+/// copy a block first.) Pages and the engine's memory do not overlap, and a transfer writes no byte
+/// twice.
 struct transfer {
     kv_transfer kv = {};
     std::span<checkpoint_transfer const> checkpoints = {};
