@@ -74,6 +74,8 @@ class Engine:
         self.pool = (ctypes.c_uint64 * (capacity // 8))()  # pages for KV and checkpoints
         self.cache = marconi.Cache(library, **Model.FOOTPRINT, block_tokens=BLOCK,
                                    memory=self.pool)
+        pages = self.cache.pages
+        self.two_states = 2 * pages.checkpoint_pages * pages.page_bytes
         self.waiting, self.running = collections.deque(), []
         self.most_in_flight, self.preemptions = most_in_flight, 0
         self.admits = True  # False after a lack of room, until a request has ended
@@ -113,7 +115,9 @@ class Engine:
     def step(self, request):
         wanted = [at for at in request.lease.capture_at() if at > request.computed]
         end = min([(request.computed // CHUNK + 1) * CHUNK, len(request.tokens), *wanted[:1]])
-        if request.lease.reserve(end) < end:
+        # Room for the state of a request that makes way, and for one where two requests part.
+        spare = self.two_states if len(self.running) > 1 else 0
+        if request.lease.reserve(end, spare=spare) < end:
             return self.preempt()
         # Blocks that were whole when published stay; a partly filled one may have become a copy.
         request.pages[request.settled:] = request.lease.block_table(request.settled)

@@ -23,7 +23,7 @@ import typing
 from ctypes import POINTER, byref, c_char_p, c_double, c_int, c_int32, c_size_t, c_ssize_t
 from ctypes import c_uint32, c_uint64, c_void_p
 
-VERSION = 3  # MARCONI_C_VERSION of the header that the records below repeat
+VERSION = 4  # MARCONI_C_VERSION of the header that the records below repeat
 FAILURES = {1: "invalid argument", 2: "contract violation", 3: "out of memory", 4: "failure"}
 INVALID_ARGUMENT = 1
 EVENT_KINDS = ("kv_published", "checkpoint_published", "checkpoint_removed", "removed", "split",
@@ -133,7 +133,8 @@ Outcome = _record("Outcome", _counts(
     " declined_checkpoints evicted_entries evicted_bytes forgotten"))
 Holdings = _record("Holdings", _counts("tokens kv_bytes checkpoint_bytes nodes checkpoints"))
 Stats = _record("Stats", [
-    *_counts("requests hits abandoned tokens_asked tokens_matched tokens_resumed"),
+    *_counts("requests hits abandoned tokens_asked tokens_matched tokens_resumed"
+             " lost_past_limit lost_without_checkpoint"),
     ("flops_asked", c_double), ("flops_saved", c_double),
     *_counts("commits declined_commits short_reserves evictions cleared evicted_bytes"
              " capacity_bytes used_bytes kv_bytes checkpoint_bytes peak_bytes metadata_bytes"
@@ -162,7 +163,7 @@ _CAN_FAIL = {
     "match": [_CACHE, *_ASKED, POINTER(MatchResult)],
     "open": [_CACHE, *_ASKED, POINTER(_LEASE)],
     "restore": [_LEASE, POINTER(KvView), POINTER(StateView), c_uint64, _STREAM],
-    "reserve": [_LEASE, c_uint64, _STREAM, POINTER(c_uint64)],
+    "reserve": [_LEASE, c_uint64, c_uint64, _STREAM, POINTER(c_uint64)],
     "unreserve": [_LEASE, c_uint64],
     "block_table": [_LEASE, c_size_t, POINTER(c_uint32), c_size_t, POINTER(c_size_t)],
     "used_on": [_LEASE, _STREAM],
@@ -597,10 +598,12 @@ class Lease(_Handle):
                                       self._state(state), _count(from_token, "from_token"),
                                       _stream(stream))
 
-    def reserve(self, tokens, stream=None):
+    def reserve(self, tokens, stream=None, *, spare=0):
+        """For how many of the first `tokens` tokens there are pages now; `spare`: bytes that others
+        must be able to have then."""
         covered = c_uint64()
-        self._library.marconi_reserve(self._opened(), _count(tokens, "tokens"), _stream(stream),
-                                      byref(covered))
+        self._library.marconi_reserve(self._opened(), _count(tokens, "tokens"),
+                                      _count(spare, "spare"), _stream(stream), byref(covered))
         return covered.value
 
     def unreserve(self, tokens):

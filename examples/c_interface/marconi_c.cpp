@@ -350,12 +350,14 @@ int marconi_restore(marconi_lease const* lease, marconi_kv_view const* kv,
     });
 }
 
-int marconi_reserve(marconi_lease* lease, uint64_t tokens, void* stream, uint64_t* covered) {
+int marconi_reserve(marconi_lease* lease, uint64_t tokens, uint64_t spare, void* stream,
+                    uint64_t* covered) {
     return guarded([&] {
         marconi_lease& held = needed(lease, "lease");
         std::uint64_t& answer = needed(covered, "covered");
         answer = held.cache()
-                     .reserve(held.inner, token_count{tokens}, pages_place::stream_of(stream))
+                     .reserve(held.inner, token_count{tokens}, pages_place::stream_of(stream),
+                              byte_count{spare})
                      .value();
     });
 }
@@ -504,30 +506,33 @@ int marconi_read_stats(marconi_cache const* cache, marconi_stats* found) {
         marconi_cache const& of = needed(cache, "cache");
         counters const did = of.cache.stats();
         occupancy const has = of.cache.holds();
-        needed(found, "found") = marconi_stats{.requests = did.requests,
-                                               .hits = did.hits,
-                                               .abandoned = did.abandoned,
-                                               .tokens_asked = did.tokens_asked.value(),
-                                               .tokens_matched = did.tokens_matched.value(),
-                                               .tokens_resumed = did.tokens_resumed.value(),
-                                               .flops_asked = did.flops_asked.value(),
-                                               .flops_saved = did.flops_saved.value(),
-                                               .commits = did.commits,
-                                               .declined_commits = did.declined_commits,
-                                               .short_reserves = did.short_reserves,
-                                               .evictions = did.evictions(),
-                                               .cleared = did.evictions(eviction_reason::clear),
-                                               .evicted_bytes = did.bytes_evicted.value(),
-                                               .capacity_bytes = has.capacity.value(),
-                                               .used_bytes = has.used.value(),
-                                               .kv_bytes = has.kv_and_leased.value(),
-                                               .checkpoint_bytes = has.checkpoints.value(),
-                                               .peak_bytes = has.peak.value(),
-                                               .metadata_bytes = has.metadata.value(),
-                                               .nodes = has.nodes,
-                                               .checkpoints = has.checkpoint_count,
-                                               .leases = has.leases,
-                                               .now = of.cache.now().value()};
+        needed(found, "found") =
+            marconi_stats{.requests = did.requests,
+                          .hits = did.hits,
+                          .abandoned = did.abandoned,
+                          .tokens_asked = did.tokens_asked.value(),
+                          .tokens_matched = did.tokens_matched.value(),
+                          .tokens_resumed = did.tokens_resumed.value(),
+                          .lost_past_limit = did.tokens_lost_past_limit.value(),
+                          .lost_without_checkpoint = did.tokens_lost_without_checkpoint.value(),
+                          .flops_asked = did.flops_asked.value(),
+                          .flops_saved = did.flops_saved.value(),
+                          .commits = did.commits,
+                          .declined_commits = did.declined_commits,
+                          .short_reserves = did.short_reserves,
+                          .evictions = did.evictions(),
+                          .cleared = did.evictions(eviction_reason::clear),
+                          .evicted_bytes = did.bytes_evicted.value(),
+                          .capacity_bytes = has.capacity.value(),
+                          .used_bytes = has.used.value(),
+                          .kv_bytes = has.kv_and_leased.value(),
+                          .checkpoint_bytes = has.checkpoints.value(),
+                          .peak_bytes = has.peak.value(),
+                          .metadata_bytes = has.metadata.value(),
+                          .nodes = has.nodes,
+                          .checkpoints = has.checkpoint_count,
+                          .leases = has.leases,
+                          .now = of.cache.now().value()};
     });
 }
 

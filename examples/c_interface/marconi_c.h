@@ -59,7 +59,7 @@ char const* marconi_last_error(void);
  * of before would read and write garbage; a function that comes new breaks nobody. Who links gets
  * the library that fits, by its name. Who loads it at run time calls marconi_interface_version()
  * before all else, and goes on only if that is the number of the header that was read. */
-#define MARCONI_C_VERSION 3
+#define MARCONI_C_VERSION 4
 uint64_t marconi_interface_version(void);
 
 /* ---- The model, and its cache ---- */
@@ -281,10 +281,12 @@ typedef struct marconi_state_view {
 int marconi_restore(marconi_lease const* lease, marconi_kv_view const* kv,
                     marconi_state_view const* state, uint64_t from, void* stream);
 
-/* In place: gets pages for the request's first `tokens` tokens; `covered` says for how many. If
- * there is no room for all, nothing is evicted. Rows from marconi_position() up to there may be
- * written, and no others, however long the block table is. */
-int marconi_reserve(marconi_lease* lease, uint64_t tokens, void* stream, uint64_t* covered);
+/* In place: gets pages for the request's first `tokens` tokens; `covered` says for how many. Where
+ * there is no room for all, or then none for `spare` bytes more (for the state of a request that is
+ * preempted, say; or 0), these are fewer, and nothing is evicted. Rows from marconi_position() up
+ * to there may be written, and no others, however long the block table is. */
+int marconi_reserve(marconi_lease* lease, uint64_t tokens, uint64_t spare, void* stream,
+                    uint64_t* covered);
 /* Gives back reserved pages past `tokens`. */
 int marconi_unreserve(marconi_lease* lease, uint64_t tokens);
 /* The pages of blocks `first` and on: writes at most `room`; `count` says how many there are. Page
@@ -375,6 +377,7 @@ typedef struct marconi_stats {
     uint64_t requests, hits;
     uint64_t abandoned; /* requests that ended, and brought no token to any commit */
     uint64_t tokens_asked, tokens_matched, tokens_resumed;
+    uint64_t lost_past_limit, lost_without_checkpoint; /* matched and not resumed, by the reason */
     double flops_asked, flops_saved;
     uint64_t commits, declined_commits, short_reserves; /* the last two for want of room */
     uint64_t evictions, cleared;                        /* of these, MARCONI_NOT_WANTED */

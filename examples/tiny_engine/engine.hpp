@@ -149,11 +149,14 @@ protected:
             r.kv.blocks.push_back(cache_->store().page(page).data());
         r.settled_blocks = r.lease.position().value() / geometry_.block_tokens;
     }
-    /// Whether there are pages for the tokens up to `until`. If there are too few, they are given
-    /// back: a request that makes way can use them for the state it commits.
+    /// Whether there are pages for the tokens up to `until`, and room for the state of a request
+    /// that makes way, and for one where two requests part. If not, they are given back.
     virtual bool reserve(running_request& r, std::size_t until) {
         if (!in_place()) return true;
-        auto const covered = cache_->reserve(r.lease, marconi::token_count{until});
+        auto const end = marconi::token_count{until};
+        auto const state = cache_->store().layout().checkpoint_bytes(end);
+        auto const spare = running_.size() > 1 ? state * 2 : marconi::byte_count{};
+        auto const covered = cache_->reserve(r.lease, end, {}, spare);
         if (covered.value() < until) give_back_unwritten(r);
         take_table(r);
         return covered.value() >= until;

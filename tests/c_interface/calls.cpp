@@ -484,13 +484,15 @@ TEST_CASE("KV in place is in the engine's own memory") {
     auto const tokens = counting(10);
     marconi_lease* lease = with.open(tokens);
     std::uint64_t covered = 0;
-    REQUIRE(marconi_reserve(lease, 20, nullptr, &covered) == MARCONI_OK);
+    REQUIRE(marconi_reserve(lease, 20, 0, nullptr, &covered) == MARCONI_OK);
     CHECK(covered == 20);
-    REQUIRE(marconi_reserve(lease, 100'000, nullptr, &covered) == MARCONI_OK);
+    REQUIRE(marconi_reserve(lease, 32, 1u << 31, nullptr, &covered) == MARCONI_OK);
+    CHECK(covered < 32);
+    REQUIRE(marconi_reserve(lease, 100'000, 0, nullptr, &covered) == MARCONI_OK);
     CHECK(covered < 100'000);
     marconi_stats stats{};
     REQUIRE(marconi_read_stats(with.cache, &stats) == MARCONI_OK);
-    CHECK(stats.short_reserves == 1);
+    CHECK(stats.short_reserves == 2);
     REQUIRE(marconi_unreserve(lease, 10) == MARCONI_OK);
     std::array<std::uint32_t, 8> table{};
     std::size_t count = 0;
@@ -722,7 +724,7 @@ TEST_CASE("what does not fit is answered, in words") {
     worthless.weight = -1;
     not_opened(with.cache, tokens.data(), worthless);
     CHECK(lease == nullptr);
-    CHECK(marconi_reserve(nullptr, 1, nullptr, nullptr) == MARCONI_INVALID_ARGUMENT);
+    CHECK(marconi_reserve(nullptr, 1, 0, nullptr, nullptr) == MARCONI_INVALID_ARGUMENT);
     marconi_layer_place place{};
     CHECK(marconi_describe_layer(with.cache, 2, &place) == MARCONI_INVALID_ARGUMENT);
     CHECK(last_error() == "layer is 2; expected less than 2");

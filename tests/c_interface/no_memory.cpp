@@ -44,7 +44,7 @@ public:
         int answer = marconi_open(cache_, &in, tokens_.data(), tokens_.size(), nullptr, &lease);
         std::uint64_t covered = 0;
         if (answer == MARCONI_OK)
-            answer = marconi_reserve(lease, tokens_.size(), nullptr, &covered);
+            answer = marconi_reserve(lease, tokens_.size(), 0, nullptr, &covered);
         std::array<void*, 1> const state{state_.data()};
         marconi_captured const end{covered, {.pieces = state.data(), .piece_count = 1}};
         if (answer == MARCONI_OK)

@@ -265,6 +265,43 @@ TEST_CASE("a reservation that cannot be met evicts nothing, and covers what was 
     CHECK_SOUND(cache);
 }
 
+TEST_CASE("a reservation leaves others what it is asked to spare") {
+    small_cache cache{room_for(hybrid(), 10, 4)}; // a checkpoint is a page here
+    byte_count const page = cache.store().layout().page_bytes();
+    auto const lease = acquire(cache, numbered(1, 40));
+    auto const reserve = [&](std::uint64_t tokens, byte_count spare) {
+        return cache.reserve(lease, token_count{tokens}, {}, spare);
+    };
+    SECTION("free pages") {
+        CHECK(reserve(28, page * 3) == 28_tokens);
+        CHECK(reserve(29, page * 3) == 28_tokens);
+        CHECK(reserve(40, page * 2 + byte_count{1}) == 28_tokens);
+        CHECK(reserve(40, page) == 36_tokens);
+        CHECK(reserve(34, page * 100) == 34_tokens); // there are pages for these
+        CHECK(reserve(40, byte_count{} - byte_count{1}) == 36_tokens);
+        CHECK(cache.stats().short_reserves == 4);
+        CHECK(pages_used(cache) == 9);
+    }
+    SECTION("what can be evicted") {
+        serve(cache, numbered(2, 12)); // three pages, and one of states
+        CHECK(reserve(40, page) == 24_tokens);
+        CHECK(cache.stats().evictions() == 0);
+        CHECK(reserve(36, page) == 36_tokens);
+        CHECK(cache.stats().evictions() > 0);
+        CHECK(cache.obtainable(page) == page);
+    }
+    SECTION("so that a request that makes way can leave its state") {
+        auto const late = acquire(cache, numbered(2, 40));
+        std::array const end{cache::captured_state{16_tokens}};
+        CHECK(reserve(20, page) == 20_tokens);
+        CHECK(cache.reserve(late, 16_tokens, {}, page) == 16_tokens);
+        CHECK(reserve(24, page) == 20_tokens);
+        CHECK(cache.commit(late, numbered(2, 16), {.checkpoints = end}).complete());
+        CHECK(look(cache, numbered(2, 40)).resumable == 16);
+    }
+    CHECK_SOUND(cache);
+}
+
 TEST_CASE("KV in the lease's own pages is published even if no state finds room") {
     footprint model = hybrid();
     model.state_pieces = {{.fixed_bytes = 4096}}; // four pages

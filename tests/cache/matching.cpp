@@ -189,6 +189,8 @@ TEST_CASE("the figures of requests add up") {
     CHECK(s.tokens_asked == 74_tokens);
     CHECK(s.tokens_matched == 39_tokens);
     CHECK(s.tokens_resumed == 29_tokens);
+    CHECK(s.tokens_lost_past_limit == 0_tokens);
+    CHECK(s.tokens_lost_without_checkpoint == 10_tokens);
     CHECK(s.flops_asked.value() == 19 * 19 + 17 * 17 + 13 * 13 + 25 * 25);
     CHECK(s.flops_saved.value() == 10 * 10 + 19 * 19);
     CHECK(s.commits == 4);

@@ -68,6 +68,7 @@ struct engine_of_the_page {
     cache_in_the_snippets cache{marconi::host_store{
         support::hybrid_model(), 100_KiB, marconi::page_options{.block_tokens = 4_tokens}}};
     std::size_t chunk = 7;
+    std::size_t running = 1;
 
     void forward(request_in_the_snippets& request, std::size_t until) const {
         request.memory.compute(request.tokens, request.computed, until);
@@ -166,7 +167,10 @@ TEST_CASE("the page's lines for KV in place reserve, write and give way") {
     CHECK(request.computed == 20);
     CHECK(request.pages.size() == 5);
     CHECK(engine.cache.commit(request.lease, request.tokens).stored_tokens == 20_tokens);
-    engine.step_in_place(request, 100'000); // more than there is
+    engine.running = 2; // there are pages, but none to spare then
+    auto const all = engine.cache.holds().capacity - engine.cache.holds().used;
+    std::size_t const more = all / layout.page_bytes() * layout.block_tokens();
+    engine.step_in_place(request, 20 + more);
     CHECK(request.lease.stale());
     CHECK(marconi::audit(engine.cache).empty());
 }

@@ -79,8 +79,9 @@ public:
     [[nodiscard]] std::vector<page_id> block_table(lease const& l, std::size_t first = 0) const {
         return beside_readers([&](Cache const& c) { return c.block_table(l.inner_, first); });
     }
-    token_count reserve(lease const& l, token_count tokens, stream const& on = Cache::unnamed()) {
-        return alone([&](Cache& c) { return c.reserve(l.inner_, tokens, on); });
+    token_count reserve(lease const& l, token_count tokens, stream const& on = Cache::unnamed(),
+                        byte_count spare = {}) {
+        return alone([&](Cache& c) { return c.reserve(l.inner_, tokens, on, spare); });
     }
     void unreserve(lease const& l, token_count tokens) {
         alone([&](Cache& c) { c.unreserve(l.inner_, tokens); });

@@ -73,16 +73,19 @@ template <class Entries>
     return static_cast<std::uint32_t>(tokens.value());
 }
 
-/// Makes room for `wanted` pages if that is possible, and else evicts nothing (unless a policy
-/// keeps something for good). Returns how many of them are free then.
+/// Makes room for `wanted` pages if `spare` bytes more can be had after that, and else evicts
+/// nothing (unless a policy keeps something for good). Returns how many may be taken then.
 template <class Entries>
 [[nodiscard]] std::uint64_t room_for_reserve(Entries& entries, lease_table const& leases,
-                                             std::uint64_t wanted) {
+                                             std::uint64_t wanted, byte_count spare) {
     auto const& pool = entries.store().pages();
-    bool const possible =
-        wanted <= pool.available() || wanted <= obtainable_pages(entries, leases, wanted);
-    if (possible && make_room(entries, wanted, eviction_reason::reserve)) return wanted;
-    return std::min(wanted, pool.available());
+    std::uint64_t const page = entries.store().layout().page_bytes().value();
+    std::uint64_t const left = std::min(divide_up(spare.value(), page), pool.capacity());
+    std::uint64_t const all = wanted + left;
+    std::uint64_t const possible =
+        all <= pool.available() ? all : obtainable_pages(entries, leases, all);
+    if (possible >= all && make_room(entries, wanted, eviction_reason::reserve)) return wanted;
+    return std::min({wanted, pool.available(), possible - std::min(possible, left)});
 }
 
 /// Gives a lease writable pages for the first `until` tokens, or, where there is no room for all of
@@ -91,12 +94,13 @@ template <class Entries>
 ///     block           own pages  | from: published since | fresh: new pages
 ///     lease.pages     has them   | shares the path's     | gets them
 ///
-/// The lease shares what other requests, or a copying commit, published past its own pages, so that
-/// these have no gap. If it stands inside the first fresh block, it copies that one first, and
-/// keeps the old page until it is released or deduplicated.
+/// `spare` bytes are left for others, in pages that are free or may be evicted. The lease shares
+/// what other requests, or a copying commit, published past its own pages, so that these have no
+/// gap. If it stands inside the first fresh block, it copies that one first, and keeps the old page
+/// until it is released or deduplicated.
 template <class Entries, class Stream>
 std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_record& lease,
-                            std::uint32_t until, Stream const& stream) {
+                            std::uint32_t until, byte_count spare, Stream const& stream) {
     if (!entries.has_kv()) return until;
     auto& pool = entries.store().pages();
     std::uint32_t const block = entries.store().layout().block_tokens();
@@ -104,7 +108,7 @@ std::uint32_t reserve_pages(Entries& entries, lease_table const& leases, lease_r
     std::uint32_t const from = lease.pages.empty() ? standing : lease.end_block();
     std::uint32_t const fresh = std::max(standing, from);
     std::uint64_t const end = std::max<std::uint64_t>(divide_up(until, block), fresh);
-    std::uint64_t const count = room_for_reserve(entries, leases, end - fresh);
+    std::uint64_t const count = room_for_reserve(entries, leases, end - fresh, spare);
     bool const inside_fresh = count > 0 && std::uint64_t{fresh} * block < lease.position;
 
     std::vector<page_id> path; // of blocks `from` and on

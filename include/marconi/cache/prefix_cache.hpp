@@ -48,8 +48,7 @@ class prefix_cache : public parts<Store, Admission, Eviction, Observer, Token, A
 
 public:
     using lease = basic_lease<prefix_cache>;
-    using typename base::entries_type;
-    using typename base::stream;
+    using typename base::entries_type, typename base::stream;
 
     /// Throws invalid_argument for options out of range, and for a store or a policy in use.
     explicit prefix_cache(Store store, cache_options options = {},
@@ -126,17 +125,19 @@ public:
     }
 
     /// Adds writable pages for the first `tokens` tokens of the sequence, evicting if need be.
-    /// Returns how many of these have pages: if there is no room for all, fewer, and nothing was
-    /// evicted unless a policy keeps something for good. Take the block table again, write KV from
-    /// the lease's position on, and commit with an empty kv view: all tokens committed are taken to
-    /// be in the pages. O(new pages), and room as for commit(). Throws invalid_argument outside
-    /// [position, 2^31), contract_violation after let_go_kv().
-    token_count reserve(lease const& held, token_count tokens, stream const& on = base::unnamed()) {
+    /// Returns how many of these have pages: fewer, and nothing evicted unless a policy keeps
+    /// something for good, where there is no room for all, or then none for `spare` bytes more (the
+    /// state to preempt with, say). Take the block table again, write KV from the lease's position
+    /// on, and commit with an empty kv view: all tokens committed are taken to be in the pages.
+    /// O(new pages), and room as for commit(). Throws invalid_argument outside [position, 2^31),
+    /// contract_violation after let_go_kv().
+    token_count reserve(lease const& held, token_count tokens, stream const& on = base::unnamed(),
+                        byte_count spare = {}) {
         auto const use = threads_.writing("reserve");
         lease_record& r = record_of(held);
         std::uint32_t const until = check_reserve(r, tokens);
         streams_.note_reserve(entries_, r, held.id_, on);
-        token_count const covered{reserve_pages(entries_, leases_, r, until, on)};
+        token_count const covered{reserve_pages(entries_, leases_, r, until, spare, on)};
         this->note_peak();
         return covered;
     }
@@ -192,9 +193,7 @@ protected:
     }
 
 private:
-    [[nodiscard]] lease_record& record_of(lease const& l) {
-        return idle(const_cast<lease_record&>(record(l)));
-    }
+    lease_record& record_of(lease const& l) { return idle(const_cast<lease_record&>(record(l))); }
 
     void let_go_checkpoint(lease_id id) noexcept {
         auto const use = threads_.writing("let_go_checkpoint");

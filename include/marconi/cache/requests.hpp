@@ -195,6 +195,8 @@ void count_request(Entries& entries, match_result const& match) {
     c.tokens_asked += match.tokens;
     c.tokens_matched += match.matched;
     c.tokens_resumed += match.resumable;
+    c.tokens_lost_past_limit += match.lost_past_limit();
+    c.tokens_lost_without_checkpoint += match.lost_without_checkpoint();
     c.flops_asked += flops.up_to(match.tokens);
     c.flops_saved += flops.up_to(match.resumable);
 }

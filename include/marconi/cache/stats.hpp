@@ -21,11 +21,13 @@ struct counters {
     std::uint64_t abandoned = 0; ///< of the requests, ended with no token brought to any commit
     std::uint64_t stale = 0;     ///< acquisitions refused: match again
 
-    token_count tokens_asked;   ///< prompt tokens of the requests
-    token_count tokens_matched; ///< whose KV was in the cache
-    token_count tokens_resumed; ///< that need not be processed again
-    flop_count flops_asked;     ///< to process the prompts from nothing
-    flop_count flops_saved;     ///< of these, by resuming
+    token_count tokens_asked;                   ///< prompt tokens of the requests
+    token_count tokens_matched;                 ///< whose KV was in the cache; of these:
+    token_count tokens_resumed;                 ///< that need not be processed again
+    token_count tokens_lost_past_limit;         ///< match_result::lost_past_limit() of the requests
+    token_count tokens_lost_without_checkpoint; ///< its lost_without_checkpoint()
+    flop_count flops_asked;                     ///< to process the prompts from nothing
+    flop_count flops_saved;                     ///< of these, by resuming
 
     std::uint64_t commits = 0;
     std::uint64_t declined_commits = 0; ///< that could not store all they brought, for lack of room
@@ -69,6 +71,8 @@ struct counters {
         tokens_asked -= earlier.tokens_asked;
         tokens_matched -= earlier.tokens_matched;
         tokens_resumed -= earlier.tokens_resumed;
+        tokens_lost_past_limit -= earlier.tokens_lost_past_limit;
+        tokens_lost_without_checkpoint -= earlier.tokens_lost_without_checkpoint;
         flops_asked -= earlier.flops_asked;
         flops_saved -= earlier.flops_saved;
         commits -= earlier.commits;

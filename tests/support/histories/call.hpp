@@ -19,7 +19,7 @@ struct call {
         restore,         ///< and, in place, read what the block table names
         commit,          ///< copied from the engine's memory
         commit_in_place, ///< reserved, written and committed
-        reserve,         ///< `amount` tokens
+        reserve,         ///< `amount` tokens, leaving `spare` pages
         unreserve,       ///< what is past `amount` tokens
         deduplicate,
         let_go_checkpoint,
@@ -40,6 +40,7 @@ struct call {
     std::optional<std::uint32_t> limit = {};
     std::vector<std::uint32_t> checkpoints = {};
     std::uint32_t amount = 0;
+    std::uint32_t spare = 0;
     double weight = 1;
 };
 
@@ -71,6 +72,7 @@ inline std::string to_code(call const& c) {
     if (is(call::reserve, call::unreserve, call::evict, call::evict_of, call::forget,
            call::forget_unused))
         text += ", .amount = " + std::to_string(c.amount);
+    if (is(call::reserve)) text += ", .spare = " + std::to_string(c.spare);
     return text + "}";
 }
 

@@ -247,6 +247,10 @@ private:
         agree("tokens asked", c.tokens_asked.value(), r.tokens_asked.value());
         agree("tokens matched", c.tokens_matched.value(), r.tokens_matched.value());
         agree("tokens resumed", c.tokens_resumed.value(), r.tokens_resumed.value());
+        agree("tokens lost past the limit", c.tokens_lost_past_limit.value(),
+              r.tokens_lost_past_limit.value());
+        agree("tokens lost without a checkpoint", c.tokens_lost_without_checkpoint.value(),
+              r.tokens_lost_without_checkpoint.value());
         agree("FLOPs asked", c.flops_asked.value(), r.flops_asked.value());
         agree("FLOPs saved in all", c.flops_saved.value(), r.flops_saved.value());
         agree("commits", c.commits, r.commits);

@@ -367,8 +367,9 @@ private:
         reference_lease const& l = right_.leases.at(c.lease);
         bool const let_go = !l.stands && l.position != 0;
         token_count covered;
-        bool const no =
-            refused(c.what, [&] { covered = cache_.reserve(o.lease, token_count{c.amount}); });
+        byte_count const spare = right_.layout->page_bytes() * c.spare;
+        bool const no = refused(
+            c.what, [&] { covered = cache_.reserve(o.lease, token_count{c.amount}, {}, spare); });
         agree("reserve refused", no, let_go);
         tally_.note_if(no, place::reserve_refused);
         if (!no) reserved(c, covered);
@@ -379,10 +380,11 @@ private:
         auto const end = l.end_block();
         bool const gap = !l.pages.empty() && end < l.position / right_.block();
         auto const evictions = right_.counts.evictions();
-        agree("covered", covered.value(), right_.reserve(c.lease, c.amount));
+        agree("covered", covered.value(), right_.reserve(c.lease, c.amount, c.spare));
         tally_.note(place::reserve);
         tally_.note_if(right_.counts.evictions() != evictions, place::reserve_evicts);
         tally_.note_if(covered.value() < c.amount, place::reserve_in_part);
+        tally_.note_if(covered.value() < c.amount && right_.available() > 0, place::reserve_spares);
         tally_.note_if(l.replaced.size() > replaced, place::reserve_copies_block);
         tally_.note_if(gap, place::reserve_closes_gap);
     }

@@ -191,7 +191,8 @@ private:
         auto const most = static_cast<std::uint32_t>(follow(slot, l).size());
         return {.what = call::reserve,
                 .lease = slot,
-                .amount = decide_(4) ? std::max(most, l.position) : l.position + decide_(40)};
+                .amount = decide_(4) ? std::max(most, l.position) : l.position + decide_(40),
+                .spare = decide_(3) ? 0 : decide_(12)};
     }
     call release(int slot) {
         reference::lease const& l = right_.leases.at(slot);

@@ -135,6 +135,9 @@ public:
         counts.tokens_asked += token_count{depth_of(m.prompt)};
         counts.tokens_matched += token_count{m.matched};
         counts.tokens_resumed += token_count{m.resumable};
+        std::uint32_t const usable = std::min(m.matched, m.limit);
+        counts.tokens_lost_past_limit += token_count{m.matched - usable};
+        counts.tokens_lost_without_checkpoint += token_count{usable - m.resumable};
         counts.flops_asked += flops.up_to(token_count{depth_of(m.prompt)});
         counts.flops_saved += flops.up_to(token_count{m.resumable});
         return true;
@@ -152,11 +155,12 @@ public:
         return table;
     }
 
-    /// How many of the first `tokens` tokens the lease has pages for.
-    std::uint32_t reserve(int slot, std::uint32_t tokens) {
+    /// How many of the first `tokens` tokens the lease has pages for; others could have `spare`
+    /// pages then.
+    std::uint32_t reserve(int slot, std::uint32_t tokens, std::uint64_t spare) {
         lease& l = leases.at(slot);
         std::uint32_t covered = tokens;
-        if (has_kv()) covered = reserve_pages(l, tokens);
+        if (has_kv()) covered = reserve_pages(l, tokens, spare);
         counts.short_reserves += covered < tokens;
         peak = std::max(peak, used());
         return covered;
@@ -310,13 +314,14 @@ private:
         return oldest;
     }
 
-    std::uint32_t reserve_pages(lease& l, std::uint32_t until) {
+    std::uint32_t reserve_pages(lease& l, std::uint32_t until, std::uint64_t spare) {
         std::uint32_t const standing = l.position / block();
         std::uint32_t const own_end = l.pages.empty() ? standing : l.end_block();
         std::uint32_t const first = std::max(standing, own_end);
         std::uint32_t const last = (until + block() - 1) / block();
         std::uint64_t wanted = last > first ? last - first : 0;
-        if (wanted > available() && wanted > obtainable()) wanted = available();
+        if (std::uint64_t const most = obtainable(); wanted + spare > most)
+            wanted = std::min({wanted, available(), most - std::min(most, spare)});
         make_room(wanted, eviction_reason::reserve);
 
         auto const fresh = unowned(wanted);
