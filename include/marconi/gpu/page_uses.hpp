@@ -28,7 +28,9 @@ class page_uses {
 public:
     /// Makes room for notes on pages below `count`: notes do not throw. Throws std::bad_alloc.
     void reserve(std::uint64_t count) {
-        if (pages_.size() < count) pages_.resize(count);
+        if (count > pages_.capacity())
+            pages_.reserve(std::max<std::size_t>(count + count, uses_at_first));
+        if (count > pages_.size()) pages_.resize(count);
     }
 
     /// The pages were read by that operation.
@@ -69,6 +71,9 @@ private:
         std::uint32_t writer = 0;
     };
     static constexpr std::uint32_t last_bit = 63;
+    /// There is room for so many from the start, of which nothing is written to: a copy of more
+    /// takes long.
+    static constexpr std::size_t uses_at_first = std::size_t{1} << 20;
 
     static std::uint64_t reader_bit(std::uint32_t line) {
         return std::uint64_t{1} << std::min(line, last_bit);

@@ -25,7 +25,7 @@ namespace marconi::memory {
 /// A KV block and a piece of a checkpoint are each one page, so a free page serves either and the
 /// arena cannot fragment. Which ids come out depends on the sequence of calls alone. Neither taking
 /// a page nor release_unshared() touches a counter: in a large arena each would be a cache miss.
-/// Metadata grows with the pages touched, not with the capacity.
+/// The memory that is written to grows with the pages touched, not with the capacity.
 class page_pool {
 public:
     /// Bytes for each page ever handed out: a count of its owners, a place in the free list.
@@ -42,9 +42,11 @@ public:
     [[nodiscard]] std::uint64_t available() const { return capacity_ - used(); }
     /// Pages ever handed out: every valid page_id is below.
     [[nodiscard]] std::uint64_t touched() const { return touched_; }
-    /// Bytes of memory held: metadata_per_page for each page touched, or up to twice that.
+    /// Bytes of memory written to: metadata_per_page for each page touched. (The room behind them,
+    /// which the system need not hand out yet, is no more than that of all pages, or 32 MiB, or
+    /// where more than half of these are touched, as much again.)
     [[nodiscard]] std::size_t bytes() const {
-        return shares_.capacity() * sizeof(std::uint32_t) + free_.capacity() * sizeof(page_id);
+        return shares_.size() * sizeof(std::uint32_t) + free_.size() * sizeof(page_id);
     }
 
     /// Number of owners of a page in use. Meaningless for a free page: see free().
@@ -119,15 +121,22 @@ private:
     }
 
     /// Makes room for `more` new pages, and in the free list for all pages and one more, so that
-    /// release cannot throw and need not check.
+    /// release cannot throw and need not check. Of the room for pages to come no byte is touched:
+    /// the system would hand out all of it at once.
     void grow(std::size_t more) {
         std::size_t const needed = touched_ + more;
         if (needed < free_.size()) return;
-        std::size_t const room =
-            std::min<std::size_t>(std::max(needed, 2 * free_.size()), capacity_);
-        shares_.resize(room);
-        free_.resize(room + 1);
+        if (needed >= free_.capacity()) {
+            std::size_t const room = std::max(2 * needed, pages_at_first);
+            shares_.reserve(std::min<std::size_t>(room, capacity_));
+            free_.reserve(std::min<std::size_t>(room, capacity_) + 1);
+        }
+        shares_.resize(needed);
+        free_.resize(needed + 1);
     }
+
+    /// Tables have room for so many, or all, from the start: a copy of larger ones takes long.
+    static constexpr std::size_t pages_at_first = std::size_t{1} << 22;
 
     std::uint64_t capacity_;
     std::uint32_t touched_ = 0;
