@@ -175,6 +175,7 @@ _CAN_FAIL = {
     "evict": [_CACHE, POINTER(Scope), c_uint64, POINTER(c_uint64)],
     "forget_unused": [_CACHE, c_uint64, POINTER(c_uint64)],
     "clear": [_CACHE, POINTER(Scope)],
+    "forget_scope": [_CACHE, POINTER(Scope), POINTER(c_uint64)],
     "forget": [_CACHE, POINTER(Scope), _TOKENS, c_size_t, c_uint64, POINTER(c_uint64)],
     "holds": [_CACHE, POINTER(Scope), POINTER(Holdings)],
     "scopes": [_CACHE, POINTER(Scope), c_size_t, POINTER(c_size_t)],
@@ -490,6 +491,10 @@ class Cache(_Handle):
         first, count = _int32s(tokens, "tokens")
         return self._read("forget", c_uint64, byref(Scope(tenant, adapter, revision)), first,
                           count, _count(from_token, "from_token")).value
+
+    def forget_scope(self, scope):
+        """All of a scope, also what leases hold; how many bytes came free."""
+        return self._read("forget_scope", c_uint64, _scope(scope)).value
 
     def holds(self, scope):
         return self._read("holds", Holdings, _scope(scope))

@@ -480,6 +480,14 @@ int marconi_forget(marconi_cache* cache, marconi_scope const* in, int32_t const*
     });
 }
 
+int marconi_forget_scope(marconi_cache* cache, marconi_scope const* in, uint64_t* freed) {
+    return guarded([&] {
+        marconi_cache& of = needed(cache, "cache");
+        byte_count const bytes = of.cache.forget(scope_of(needed(in, "in")));
+        if (freed) *freed = bytes.value();
+    });
+}
+
 int marconi_holds(marconi_cache const* cache, marconi_scope const* in, marconi_holdings* found) {
     return guarded([&] {
         scope_occupancy const has = needed(cache, "cache").cache.holds(scope_of(needed(in, "in")));

@@ -362,6 +362,8 @@ int marconi_clear(marconi_cache* cache, marconi_scope const* only);
  * `freed`, at once and in bytes, may be null. */
 int marconi_forget(marconi_cache* cache, marconi_scope const* in, int32_t const* tokens,
                    size_t count, uint64_t from, uint64_t* freed);
+/* The same for all of a scope; more than marconi_clear(), nobody finds what leases hold, either. */
+int marconi_forget_scope(marconi_cache* cache, marconi_scope const* in, uint64_t* freed);
 
 typedef struct marconi_holdings {
     uint64_t tokens, kv_bytes, checkpoint_bytes, nodes, checkpoints;

@@ -668,6 +668,9 @@ class Binding(unittest.TestCase):
         self.assertEqual(self.cache.match(range(50)).matched, 10)
         self.assertEqual(self.cache.forget(range(40), 10, tenant=1), 0)
         self.refuses(lambda: self.cache.forget(range(40), 40), "from is 40")
+        self.store(40, tenant=1)
+        self.assertGreater(self.cache.forget_scope((1, 0, 0)), 0)
+        self.assertEqual(self.cache.holds((1, 0, 0)).tokens, 0)
         self.assertEqual(self.cache.audit(), None)
 
     def test_what_the_body_raises_is_not_hidden(self):

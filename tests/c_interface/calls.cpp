@@ -669,6 +669,14 @@ TEST_CASE("what turned out wrong is forgotten") {
     marconi_stats stats{};
     REQUIRE(marconi_read_stats(with.cache, &stats) == MARCONI_OK);
     CHECK(stats.used_bytes == 0);
+    store(with, brought, 40, 40);
+    lease = with.open(counting(50));
+    REQUIRE(marconi_forget_scope(with.cache, &nobody, &freed) == MARCONI_OK);
+    CHECK(freed == 0); // a lease holds all of it
+    REQUIRE(marconi_match(with.cache, &nobody, tokens.data(), 40, nullptr, &found) == MARCONI_OK);
+    CHECK(found.matched == 0);
+    marconi_close(lease);
+    CHECK(marconi_forget_scope(with.cache, nullptr, nullptr) == MARCONI_INVALID_ARGUMENT);
     CHECK(forget({}, 40) == MARCONI_INVALID_ARGUMENT);
     CHECK(std::string{marconi_last_error()} ==
           "from is 40; expected less than the number of tokens, 40");

@@ -310,17 +310,17 @@ TEST_CASE("KV in a view or in reserved pages") {
     CHECK(
         refusal<invalid_argument>(cache, [&] { (void)cache.commit(lease, text("0123456789")); }) ==
         "commit: tokens [0, 10) are neither in the kv view nor all in pages that the lease "
-        "reserved");
+        "reserved; it has reserved none");
     (void)cache.reserve(lease, 8_tokens);
     CHECK(
         refusal<invalid_argument>(cache, [&] { (void)cache.commit(lease, text("0123456789")); }) ==
         "commit: tokens [0, 10) are neither in the kv view nor all in pages that the lease "
-        "reserved");
+        "reserved; these end at token 8");
     CHECK(cache.commit(lease, text("01234567")).stored_tokens == 8_tokens);
     CHECK(
         refusal<invalid_argument>(cache, [&] { (void)cache.commit(lease, text("0123456789")); }) ==
         "commit: tokens [8, 10) are neither in the kv view nor all in pages that the lease "
-        "reserved");
+        "reserved; these end at token 8");
 }
 
 TEST_CASE("views that fit the model, in a commit") {

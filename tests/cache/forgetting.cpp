@@ -76,6 +76,32 @@ TEST_CASE("what goes on past a position is forgotten, and nothing else") {
     CHECK_SOUND(cache);
 }
 
+TEST_CASE("all of a scope is forgotten, whoever holds some of it") {
+    small_cache cache{room_for(hybrid(), 100)};
+    scope const alice{.tenant = 1}, bob{.tenant = 2};
+    for (char const* const prompt : {"0123456789", "01234xyz", "abcdef", "abcxyz", "q"})
+        serve(cache, prompt, alice);
+    serve(cache, "0123456789", bob);
+    auto const held = acquire(cache, text("0123456789abc"), alice);
+    auto const table = cache.block_table(held);
+    byte_count const used = cache.holds().used;
+    CHECK(cache.forget({.tenant = 3}) == 0_B);
+    byte_count const freed = cache.forget(alice);
+    CHECK(freed == used - cache.holds().used);
+    CHECK(pages_used(cache) == 10 + 2 + 10 + 2); // held, and bob's
+    CHECK(cache.holds(alice).tokens == 0_tokens);
+    for (char const* const prompt : {"0123456789a", "abcdefg", "q", "0"})
+        CHECK(look(cache, prompt, {}, alice) == depths{});
+    CHECK(look(cache, "0123456789a", {}, bob) == depths{10, 10, 0, 0});
+    CHECK(cache.block_table(held) == table);
+    CHECK(commit(cache, held, text("0123456789abc"), {13}).forgotten);
+    CHECK_SOUND(cache);
+    CHECK(cache.forget(alice) == 0_B);
+    serve(cache, "0123456789", alice);
+    CHECK(look(cache, "0123456789a", {}, alice) == depths{10, 10, 0, 0});
+    CHECK_SOUND(cache);
+}
+
 TEST_CASE("a lease goes on with what was forgotten, which goes with the last one") {
     small_cache cache{room_for(hybrid(), 100)};
     serve(cache, "0123456789");

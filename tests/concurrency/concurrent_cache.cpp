@@ -137,6 +137,7 @@ TEST_CASE("readers, writers and droppers of leases on one cache: all that is res
             auto const wrong_after_all = some_prompt(random);
             if (random() % 8 == 0)
                 (void)cache.forget({}, wrong_after_all, token_count{wrong_after_all.size() / 2});
+            if (random() % 64 == 0) (void)cache.forget({});
         } while (working > 0);
     });
     for (std::thread& t : threads)

@@ -507,6 +507,8 @@ TEST_CASE("what is cleared is forgotten by the shadow, too") {
     CHECK(cache.learning().shadow.hits == 0);
     (void)ask(cache, numbered(2, 30), stays);
     CHECK(cache.learning().shadow.hits == 1);
+    cache.forget(stays);
+    CHECK(cache.learning().shadow_now.nodes == 1);
     cache.clear();
     CHECK(cache.learning().shadow_now.nodes == 0);
     CHECK(cache.holds().nodes == 0);

@@ -103,7 +103,13 @@ private:
                 throw invalid_argument{"commit: tokens [" + std::to_string(work_.known) + ", " +
                                        std::to_string(work_.end) +
                                        ") are neither in the kv view nor all in pages that the "
-                                       "lease reserved"};
+                                       "lease reserved; " +
+                                       what_is_reserved()};
+    }
+    [[nodiscard]] std::string what_is_reserved() const {
+        if (!work_.lease.in_place) return "it has reserved none";
+        std::uint64_t const end = std::uint64_t{work_.lease.end_block()} * work_.block;
+        return "these end at token " + std::to_string(end);
     }
 
     Work& work_;

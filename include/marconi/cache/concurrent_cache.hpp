@@ -119,6 +119,9 @@ public:
     byte_count forget(scope const& in, std::span<token_type const> tokens, token_count from) {
         return alone([&](Cache& c) { return c.forget(in, tokens, from); });
     }
+    byte_count forget(scope const& in) {
+        return alone([&](Cache& c) { return c.forget(in); });
+    }
 
     [[nodiscard]] counters stats() const {
         return beside_readers([](Cache const& c) -> counters { return c.stats(); });

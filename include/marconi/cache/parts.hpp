@@ -142,6 +142,15 @@ public:
         return forget_past(entries_, in, tokens, from);
     }
 
+    /// As clear(), and nobody finds what leases hold of the scope, either. (A request that began
+    /// before may still publish what it computes from now on.) Returns what came free at once.
+    byte_count forget(scope const& in) {
+        auto const use = threads_.writing("forget");
+        byte_count const freed = forget_scope(entries_, in);
+        attendant_.cleared(in);
+        return freed;
+    }
+
     /// Tells a listener, which may be any observer, of all that is here, as if it were published
     /// now: for a router that comes late, or has lost an event and forgets what it knew. Returns
     /// the number of the event that comes next; all events told here have that number, too. O(nodes

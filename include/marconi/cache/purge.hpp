@@ -124,4 +124,21 @@ byte_count forget_past(Entries& entries, scope const& in, std::span<Token const>
     return entries.counts().bytes_evicted - before;
 }
 
+/// Forgets all of a scope. Returns what came free.
+template <class Entries>
+byte_count forget_scope(Entries& entries, scope const& in) {
+    auto const& tree = entries.tree();
+    node_id const root = tree.find_root(in);
+    if (!root) return {};
+    std::vector<std::vector<node_ref>> tops; // each with all below it
+    tree.each_below(root, [&](node_id top) {
+        tops.push_back(entries.subtree(top));
+        return false;
+    });
+    byte_count const before = entries.counts().bytes_evicted;
+    for (auto const& found : tops)
+        entries.forget(found.back().id, 0, found);
+    return entries.counts().bytes_evicted - before;
+}
+
 } // namespace marconi::cache

@@ -30,8 +30,8 @@ namespace marconi::tune {
 /// each (admission_trial), which show what these checkpoints save. Each takes O(tokens), about as
 /// much as a whole request's commit; see learning_options for the memory. Requests are seen in the
 /// order in which their prompts complete. A request whose prompt no commit completes is not seen,
-/// nor one that is not counted, nor evict(), forget() or forget_unused(). What a commit taught
-/// takes effect with the next one.
+/// nor one that is not counted, nor evict(), forget() of tokens or forget_unused(). What a commit
+/// taught takes effect with the next one.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           class Observer = cache::no_observer, token Token = std::int32_t>
 class learning_cache : public cache::prefix_cache<Store, Admission, learned_or_gdsf, Observer,

@@ -23,9 +23,9 @@ namespace marconi::tune {
 /// nothing is left of the tuning but its report.
 ///
 /// Requests with overlapping lives are replayed one after the other, in the order of their first
-/// commits; requests that are not counted, and explicit evict() and forget() (also of what is
-/// unused) within the window, are not replayed. clear() takes requests out of the window, and of
-/// what was there when it began.
+/// commits; requests that are not counted, and explicit evict() and forget() (of tokens, or of what
+/// is unused) within the window, are not replayed. clear(), and forget() of a scope, take requests
+/// out of the window, and of what was there when it began.
 template <memory::store Store, policy::admission_policy Admission = policy::branch_and_tail,
           tunable Eviction = policy::flop_aware, class Observer = cache::no_observer,
           token Token = std::int32_t>
