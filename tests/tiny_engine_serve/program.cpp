@@ -141,9 +141,11 @@ TEST_CASE("options that would do nothing are refused, and so is no trace") {
 }
 
 TEST_CASE("a cache that memory does not hold is named") {
-    run_result const r = run(served({"--policy", "lru", "--capacity", "64TB"}));
+    // More than a process can address, wherever memory is promised and not yet there.
+    run_result const r =
+        run(served({"--policy", "lru", "--capacity", "500TB", "--block-tokens", "256"}));
     CHECK(r.code == exit_code::failed);
-    CHECK(r.first_line() == "tiny_engine: no memory for lru with 64.0 TB, beside 0 other policies; "
+    CHECK(r.first_line() == "tiny_engine: no memory for lru with 500 TB, beside 0 other policies; "
                             "try a smaller --capacity, or fewer of them");
 }
 
