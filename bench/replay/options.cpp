@@ -1,15 +1,14 @@
 #include "options.hpp"
 
 #include "help_epilogue.hpp"
+#include "option_values.hpp"
 
 #include <marconi/core/error.hpp>
 
 #include <CLI/CLI.hpp>
 
 #include <algorithm>
-#include <charconv>
 #include <ostream>
-#include <sstream>
 #include <thread>
 #include <utility>
 
@@ -48,39 +47,6 @@ std::string name_in(choices<Value> const& from, Value value) {
     return std::ranges::find(from, value, &std::pair<std::string, Value>::second)->first;
 }
 
-/// What commas separate in an option's values, without the blanks around each. Throws if one of
-/// them is empty.
-std::vector<std::string> listed(std::vector<std::string> const& values, char const* option) {
-    std::vector<std::string> items;
-    for (std::string const& value : values) {
-        std::istringstream rest{value + ','};
-        for (std::string item; std::getline(rest, item, ',');) {
-            std::size_t const begin = item.find_first_not_of(' ');
-            if (begin == std::string::npos)
-                throw_invalid(option, value.empty() ? "empty" : "'" + value + "'",
-                              "a list separated by single commas");
-            items.push_back(item.substr(begin, item.find_last_not_of(' ') + 1 - begin));
-        }
-    }
-    return items;
-}
-
-/// CLI11 reads "-1" into an unsigned number without complaint, and "010" as eight; and it describes
-/// its own checks at length in the help. So numbers are read, and their ranges described, here.
-CLI::Validator whole_number(std::uint64_t least, std::uint64_t most) {
-    auto const read = [least, most](std::string& text) -> std::string {
-        std::uint64_t value = 0;
-        auto const [end, problem] = std::from_chars(text.data(), text.data() + text.size(), value);
-        if (problem != std::errc{} || end != text.data() + text.size() || value < least ||
-            value > most)
-            return "is '" + text + "'; expected a whole number from " + std::to_string(least) +
-                   " to " + std::to_string(most);
-        text = std::to_string(value);
-        return {};
-    };
-    return CLI::Validator{read, ""};
-}
-
 template <class Value>
 CLI::Validator one_of(choices<Value> const& from) {
     auto const check = [&from](std::string const& text) -> std::string {
@@ -93,8 +59,6 @@ CLI::Validator one_of(choices<Value> const& from) {
     };
     return CLI::Validator{check, ""};
 }
-
-constexpr std::uint64_t any = std::numeric_limits<std::uint64_t>::max();
 
 void define_traces(CLI::App& app, options& to, raw_values& raw) {
     app.add_option("--trace", to.traces,

@@ -33,20 +33,20 @@ std::string policy_name::text() const {
     return kind + ":" + std::string{digits.data(), written.ptr};
 }
 
-policy_name parse_policy(std::string_view text) {
+policy_name parse_policy(std::string_view text, std::span<known_policy const> known) {
     std::size_t const colon = text.find(':');
     std::string_view const kind = text.substr(0, colon);
-    auto const* const known = std::ranges::find(known_policies, kind, &known_policy::kind);
-    if (known == known_policies.end()) {
+    auto const found = std::ranges::find(known, kind, &known_policy::kind);
+    if (found == known.end()) {
         std::string names;
-        for (known_policy const& policy : known_policies)
+        for (known_policy const& policy : known)
             names.append(names.empty() ? "" : ", ").append(policy.kind);
         throw_invalid("policy", quoted(text), "one of " + names);
     }
     policy_name named{.kind = std::string{kind}};
     if (colon == std::string_view::npos) return named;
     std::string_view const argument = text.substr(colon + 1);
-    switch (known->takes) {
+    switch (found->takes) {
     case policy_argument::none:
         throw_invalid("policy", quoted(text), std::string{kind}.append(" without an argument"));
     case policy_argument::alpha:

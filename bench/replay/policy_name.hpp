@@ -5,6 +5,7 @@
 #include <array>
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 
@@ -54,8 +55,10 @@ inline constexpr std::array<known_policy, 10> known_policies = {{
      policy_argument::spacing},
 }};
 
-/// Throws invalid_argument if the kind is unknown, or does not take what follows the colon.
-[[nodiscard]] policy_name parse_policy(std::string_view text);
+/// Throws invalid_argument if the kind is none of those known, or does not take what follows the
+/// colon.
+[[nodiscard]] policy_name parse_policy(std::string_view text,
+                                       std::span<known_policy const> known = known_policies);
 
 /// A number that is finite and at least 0. Throws invalid_argument.
 [[nodiscard]] double parse_alpha(std::string_view text);

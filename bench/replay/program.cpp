@@ -2,6 +2,7 @@
 
 #include "describe.hpp"
 #include "each_trace.hpp"
+#include "exit_code.hpp"
 #include "model_file.hpp"
 #include "options.hpp"
 #include "progress.hpp"
@@ -11,13 +12,10 @@
 #include "run_all.hpp"
 #include "sizes.hpp"
 
-#include <marconi/core/error.hpp>
 #include <marconi/model/presets.hpp>
 
 #include <algorithm>
-#include <exception>
 #include <iterator>
-#include <new>
 #include <ostream>
 #include <string>
 #include <vector>
@@ -105,19 +103,11 @@ int carry_out(int argc, char const* const* argv, streams to) {
 } // namespace
 
 int run_program(int argc, char const* const* argv, std::ostream& out, std::ostream& err) {
-    auto const ends = [&](int code, char const* why) {
-        err << "marconi_replay: " << why << '\n';
-        return code;
-    };
-    try {
-        return carry_out(argc, argv, {out, err});
-    } catch (std::bad_alloc const&) {
-        return ends(exit_code::incomplete, "out of memory");
-    } catch (invalid_argument const& e) { // ends like what the parser refuses
-        return ends(exit_code::refused, e.what());
-    } catch (std::exception const& e) {
-        return ends(exit_code::incomplete, e.what());
-    }
+    return exit_code_of(
+        [&] {
+            return carry_out(argc, argv, {out, err});
+        },
+        "marconi_replay", exit_code::incomplete, err);
 }
 
 } // namespace marconi::replay

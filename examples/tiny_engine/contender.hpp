@@ -102,10 +102,9 @@ private:
 };
 
 /// The engine as marconi_replay sets up a policy of that name.
-[[nodiscard]] inline std::unique_ptr<contender> make_contender(std::string const& name, model& runs,
-                                                               marconi::byte_count capacity,
-                                                               marconi::page_options cut,
-                                                               engine_options options) {
+[[nodiscard]] inline std::unique_ptr<contender>
+make_contender(marconi::replay::policy_name const& chosen, model& runs,
+               marconi::byte_count capacity, marconi::page_options cut, engine_options options) {
     using namespace marconi;
     auto const with = [&]<class Admission, class Eviction>(Admission admission, Eviction eviction,
                                                            bool empties_when_full = false) {
@@ -116,7 +115,6 @@ private:
                                          cache_options{}, admission, eviction),
             options, empties_when_full)};
     };
-    auto const chosen = replay::parse_policy(name);
     if (chosen.kind == "vllm+") return with(always{token_count{32}}, replay::leaf_lru{});
     if (chosen.kind == "sglang+") return with(branch_and_tail{}, replay::leaf_lru{}, true);
     spaced const admission{token_count{chosen.checkpoint_every}};
@@ -140,8 +138,7 @@ private:
                                          cache_options{}, learning_options{}, admission),
             options);
     }
-    if (chosen.kind != "none")
-        throw_invalid("policy", name, "none, vllm+, sglang+, lru, gdsf, learned or marconi");
+    MARCONI_EXPECT(chosen.kind == "none", "policy", chosen.text(), "one that is served");
     options.memory = kv_memory::copy; // in slots of its own
     using cache_type = prefix_cache<host_store>;
     return std::make_unique<contender_with<cache_type>>(runs, nullptr, options);

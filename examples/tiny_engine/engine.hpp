@@ -42,7 +42,7 @@ public:
                                : block_geometry::of_slots(runs.footprint(), options.block_tokens)} {
         if (in_place()) return;
         std::size_t const slot = options.longest * geometry_.token_bytes;
-        slots_.resize(slot * options.batch);
+        slots_.resize(slot * options.batch + 1); // no slot is null, though a model may have no KV
         for (std::size_t i = 0; i < options.batch; ++i)
             free_slots_.push_back(slots_.data() + i * slot);
     }

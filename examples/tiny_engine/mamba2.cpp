@@ -32,7 +32,6 @@ void mamba2::convolve(mamba2_weights const& w, float* inputs, float const* now) 
     }
     for (float& x : convolved_)
         x = silu(x);
-    if (before == 0) return;
     std::copy(inputs + channels, inputs + before * channels, inputs);
     std::copy_n(now, channels, inputs + (before - 1) * channels);
 }

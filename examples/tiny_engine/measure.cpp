@@ -7,6 +7,8 @@
 #include <replay/ttft.hpp>
 
 #include <algorithm>
+#include <iterator>
+#include <new>
 #include <numeric>
 
 namespace tiny {
@@ -62,6 +64,8 @@ percentiles of(std::vector<double> samples) {
             .p99 = replay::percentile(samples, 99)};
 }
 
+replay::policy_name const none{.kind = "none"};
+
 /// All passes of all policies over one trace.
 class measurement {
 public:
@@ -76,16 +80,15 @@ public:
         for (replay::request const& r : requests_)
             longest_ = std::max(longest_, r.tokens.size() + 1);
         chosen_.block_tokens = options.block_tokens;
-        for (std::string const& name : policies_)
-            (void)replay::parse_policy(name);
-        without_ =
-            static_cast<std::size_t>(std::ranges::find(policies_, "none") - policies_.begin());
-        if (without_ == policies_.size()) policies_.push_back("none");
+        without_ = static_cast<std::size_t>(
+            std::ranges::find(policies_, none.kind, &replay::policy_name::kind) -
+            policies_.begin());
+        if (without_ == policies_.size()) policies_.push_back(none);
     }
 
     std::vector<measured_policy> run() {
-        capacity_ = options_.capacity.of(
-            marconi::byte_count{replayed("infinite", replay::ttft_curve::h100).peak_bytes});
+        capacity_ = options_.capacity.of(marconi::byte_count{
+            replayed({.kind = "infinite"}, replay::ttft_curve::h100).peak_bytes});
         taken_.assign(policies_.size(), std::vector<std::vector<first_token>>(requests_.size()));
         for (std::uint32_t pass = 0; pass < options_.passes; ++pass)
             run_pass();
@@ -97,16 +100,12 @@ public:
 
 private:
     void run_pass() {
-        std::vector<std::unique_ptr<contender>> all;
         engine_options const set_up{.memory = options_.memory,
                                     .chunk = options_.chunk,
                                     .batch = 1,
                                     .longest = longest_,
                                     .block_tokens = options_.block_tokens};
-        for (std::string const& name : policies_)
-            all.push_back(make_contender(name, runs_, capacity_,
-                                         {.block_tokens = token_count{options_.block_tokens}},
-                                         set_up));
+        auto const all = contenders(set_up);
         for (std::size_t i = 0; i < requests_.size(); ++i) {
             for (std::size_t p = 0; p < all.size(); ++p) {
                 std::size_t const turn = (p + i) % all.size();
@@ -114,6 +113,22 @@ private:
             }
             shown_.advance(1);
         }
+    }
+
+    [[nodiscard]] std::vector<std::unique_ptr<contender>> contenders(engine_options const& set_up) {
+        std::vector<std::unique_ptr<contender>> all;
+        for (replay::policy_name const& policy : policies_)
+            try {
+                all.push_back(make_contender(policy, runs_, capacity_,
+                                             {.block_tokens = token_count{options_.block_tokens}},
+                                             set_up));
+            } catch (std::bad_alloc const&) {
+                throw marconi::error{"no memory for " + policy.text() + " with " +
+                                     replay::format_bytes(capacity_.value()) + ", beside " +
+                                     std::to_string(all.size()) +
+                                     " other policies; try a smaller --capacity, or fewer of them"};
+            }
+        return all;
     }
 
     /// A request's median over the passes.
@@ -131,8 +146,8 @@ private:
 
     measured_policy sum_up(std::size_t p) {
         marconi::flop_curve const& flops = runs_.footprint().flops;
-        measured_policy m{.trace = trace_.name, .policy = policies_[p]};
-        if (m.policy != "none") m.capacity_bytes = capacity_.value();
+        measured_policy m{.trace = trace_.name, .policy = policies_[p].text()};
+        if (policies_[p].has_limit()) m.capacity_bytes = capacity_.value();
         m.requests = requests_.size();
         for (std::size_t i = 0; i < requests_.size(); ++i) {
             std::size_t const resumed = taken_[p][i].front().resumed;
@@ -144,13 +159,13 @@ private:
         m.ttft_ms = medians(p, &first_token::wall);
         m.wall.measured = of(m.ttft_ms);
         m.cpu.measured = of(medians(p, &first_token::cpu));
-        estimate(m);
+        estimate(m, policies_[p]);
         return m;
     }
 
-    void estimate(measured_policy& m) const {
-        replay::result const by_tokens = replayed(m.policy, replay::ttft_curve::a100x4);
-        replay::result const by_flops = replayed(m.policy, replay::ttft_curve::h100);
+    void estimate(measured_policy& m, replay::policy_name const& policy) const {
+        replay::result const by_tokens = replayed(policy, replay::ttft_curve::a100x4);
+        replay::result const by_flops = replayed(policy, replay::ttft_curve::h100);
         m.replay_resumed_tokens = by_tokens.resumed_tokens;
         put_on_line(m.wall, &first_token::point::wall, by_tokens, by_flops);
         put_on_line(m.cpu, &first_token::point::cpu, by_tokens, by_flops);
@@ -188,12 +203,11 @@ private:
                        .p95 = flops_at(by_flops.ttft_p95_ms)};
     }
 
-    [[nodiscard]] replay::result replayed(std::string const& policy,
+    [[nodiscard]] replay::result replayed(replay::policy_name const& policy,
                                           replay::ttft_curve curve) const {
         replay::options chosen = chosen_;
         chosen.ttft = curve;
-        return replay::run_one(trace_, replay::parse_policy(policy), capacity_, runs_.footprint(),
-                               chosen);
+        return replay::run_one(trace_, policy, capacity_, runs_.footprint(), chosen);
     }
 
     replay::trace const& trace_;
@@ -201,8 +215,8 @@ private:
     measure_options const& options_;
     replay::progress& shown_;
     model runs_;
-    std::vector<std::string> policies_; ///< those asked for, and "none"
-    std::size_t without_ = 0;           ///< where "none" is
+    std::vector<replay::policy_name> policies_; ///< those asked for, and "none"
+    std::size_t without_ = 0;                   ///< where "none" is
     std::size_t longest_ = 0;
     replay::options chosen_;
     marconi::byte_count capacity_;
@@ -211,6 +225,19 @@ private:
 };
 
 } // namespace
+
+std::vector<replay::known_policy> served_policies() {
+    std::vector<replay::known_policy> served;
+    std::ranges::copy_if(
+        replay::known_policies, std::back_inserter(served), [](replay::known_policy const& p) {
+            return p.kind != "oracle" && p.kind != "infinite" && p.kind != "marconi-artifact";
+        });
+    return served;
+}
+
+replay::policy_name parse_served_policy(std::string_view text) {
+    return replay::parse_policy(text, served_policies());
+}
 
 std::vector<measured_policy> measure(replay::trace const& requests, measure_options const& options,
                                      replay::progress& shown) {

@@ -8,6 +8,7 @@
 #include "engine_options.hpp"
 #include "shape.hpp"
 
+#include <replay/policy_name.hpp>
 #include <replay/progress.hpp>
 #include <replay/request.hpp>
 #include <replay/sizes.hpp>
@@ -15,6 +16,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace tiny {
@@ -22,7 +24,7 @@ namespace tiny {
 struct measure_options {
     model_shape shape;
     kv_memory memory = kv_memory::in_place;
-    std::vector<std::string> policies;
+    std::vector<marconi::replay::policy_name> policies; ///< of served_policies(), each once
     marconi::replay::capacity capacity;
     std::uint32_t block_tokens = 16;
     std::size_t chunk = 128;
@@ -57,9 +59,16 @@ struct measured_policy {
 [[nodiscard]] marconi::replay::trace shrunk(marconi::replay::trace const& whole,
                                             std::uint32_t shrink, std::size_t vocabulary);
 
-/// Policies are marconi_replay's by name: none, vllm+, sglang+, lru, gdsf, learned,
-/// marconi, marconi:alpha.
-/// Throws marconi::invalid_argument for others.
+/// Those of marconi_replay's policies that the engine has a cache for: neither those that no engine
+/// can run, since they know the future or have no limit, nor the artifact's, whose figures are
+/// those of another model.
+[[nodiscard]] std::vector<marconi::replay::known_policy> served_policies();
+
+/// One of them by its name. Throws marconi::invalid_argument for others.
+[[nodiscard]] marconi::replay::policy_name parse_served_policy(std::string_view text);
+
+/// Throws marconi::invalid_argument for policies that are not served, and marconi::error if there
+/// is no memory for the caches.
 [[nodiscard]] std::vector<measured_policy> measure(marconi::replay::trace const& requests,
                                                    measure_options const& options,
                                                    marconi::replay::progress& shown);

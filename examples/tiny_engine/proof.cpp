@@ -62,7 +62,7 @@ private:
                                     .block_tokens = block,
                                     .record = true};
         cache_type cache{marconi::host_store{model_.footprint(),
-                                             some_capacity(set_up.longest),
+                                             some_capacity(set_up),
                                              {.block_tokens = marconi::token_count{block}}},
                          {.checkpoint_grid = marconi::token_count{random_.chance(70) ? 1u : 8u}},
                          admission,
@@ -80,12 +80,16 @@ private:
         check_soundness(cache);
     }
 
-    /// Room for two to twenty long requests.
-    marconi::byte_count some_capacity(std::size_t longest) {
+    /// Room for two to twenty long requests, or for four pages: those of a model without KV are
+    /// large.
+    marconi::byte_count some_capacity(engine_options const& set_up) {
         auto const& of = model_.footprint();
-        auto const request = of.kv_bytes_per_token() * longest +
-                             of.checkpoint_bytes(marconi::token_count{longest}) * 2;
-        return marconi::byte_count{request.value() * random_.between(20, 200) / 10};
+        auto const request = of.kv_bytes_per_token() * set_up.longest +
+                             of.checkpoint_bytes(marconi::token_count{set_up.longest}) * 2;
+        marconi::memory::page_layout const pages{
+            of, {.block_tokens = marconi::token_count{set_up.block_tokens}}};
+        return std::max(marconi::byte_count{request.value() * random_.between(20, 200) / 10},
+                        pages.page_bytes() * 4);
     }
 
     template <class Engine, class Cache>

@@ -1,15 +1,22 @@
 #include "commands.hpp"
+#include "program.hpp"
 #include "proof.hpp"
 
-#include <replay/progress.hpp>
+#include <marconi/core/error.hpp>
 
-#include <cstdio>
-#include <iostream>
+#include <replay/progress.hpp>
+#include <replay/report_file.hpp>
+#include <replay/sizes.hpp>
+
 #include <memory>
+#include <optional>
+#include <ostream>
 #include <utility>
 
 namespace tiny {
 namespace {
+
+namespace replay = marconi::replay;
 
 std::map<std::string, kv_memory> const memories{{"copy", kv_memory::copy},
                                                 {"in-place", kv_memory::in_place}};
@@ -24,10 +31,9 @@ struct prove_command {
             "prove", "Runs random requests through a cache that is short of room and compares "
                      "every logit with the same request from scratch. Exits with 0 if no bit "
                      "differs, 1 if one does or the cache is found inconsistent, 2 if nothing was "
-                     "put to the test");
-        sub->add_option("--requests", options.requests, "Number of requests")
-            ->capture_default_str();
-        sub->add_option("--seed", options.seed, "Seed of the requests")->capture_default_str();
+                     "put to the test or an option is refused, 3 if it came to no report");
+        add_number(*sub, "--requests", options.requests, "Number of requests", 1, replay::any);
+        add_number(*sub, "--seed", options.seed, "Seed of the requests", 0, replay::any);
         sub->add_option("--mode", memory, "Where KV is while a request runs: " + names(memories))
             ->check(CLI::IsMember(memories))
             ->capture_default_str();
@@ -38,44 +44,49 @@ struct prove_command {
             ->check(CLI::IsMember(bugs))
             ->capture_default_str();
         define_model(*sub, options.shape);
-        return {sub, [self] { return self->run(); }};
+        return {sub, [self](std::ostream& out, std::ostream& err) {
+                    replay::report_file file{std::nullopt, out};
+                    int const code = self->report(self->run(err), file.stream());
+                    file.finish();
+                    return code;
+                }};
     }
 
-    int run() {
+    proof_result run(std::ostream& err) {
         options.memory = memories.at(memory);
         for (auto const& [name, which] : bug_names)
             if (name == planted) options.planted = which;
-        proof_result r;
-        {
-            using marconi::replay::progress;
-            progress shown{std::cerr, progress::is_terminal()};
-            shown.begin("requests", options.requests);
-            std::uint64_t before = 0;
-            options.progress = [&](std::uint64_t done) {
-                shown.advance(done - std::exchange(before, done));
-            };
-            r = prove(options);
+        (void)options.shape.spec().footprint(); // if that is refused, so is an option
+        replay::progress shown{err, replay::progress::is_terminal()};
+        shown.begin("requests", options.requests);
+        std::uint64_t before = 0;
+        options.progress = [&](std::uint64_t done) {
+            shown.advance(done - std::exchange(before, done));
+        };
+        try {
+            return prove(options);
+        } catch (marconi::invalid_argument const& e) { // of the engine's, not of an option
+            throw marconi::error{e.what()};
         }
-        return report(r);
     }
 
-    [[nodiscard]] int report(proof_result const& r) const {
+    [[nodiscard]] int report(proof_result const& r, std::ostream& to) const {
         double const share = 100 * static_cast<double>(r.resumed_tokens) /
                              static_cast<double>(std::max<std::uint64_t>(1, r.asked_tokens));
-        std::printf("%lu requests, %s, seed %lu: %lu answered, %lu aborted, %lu without room, %lu "
-                    "preemptions\n%lu resumed from the cache (%.1f %% of all prompt tokens), %lu "
-                    "evictions\n",
-                    r.requests, memory.c_str(), options.seed, r.answered, r.aborted, r.no_room,
-                    r.preemptions, r.resumed, share, r.evictions);
+        to << r.requests << " requests, " << memory << ", seed " << options.seed << ": "
+           << r.answered << " answered, " << r.aborted << " aborted, " << r.no_room
+           << " without room, " << r.preemptions << " preemptions\n"
+           << r.resumed << " resumed from the cache (" << replay::format_fixed(share, 1)
+           << " % of all prompt tokens), " << r.evictions << " evictions\n";
         for (std::string const& fault : r.faults)
-            std::printf("audit: %s\n", fault.c_str());
-        std::printf("%lu logits compared with the same requests from scratch, %lu differ\n",
-                    r.compared, r.differing);
-        if (r.first_wrong) std::printf("first difference after %lu requests\n", *r.first_wrong);
-        if (r.differing != 0 || !r.faults.empty()) return 1;
-        if (r.resumed_tokens != 0 && r.evictions != 0) return 0;
-        std::printf("nothing was resumed, or nothing evicted: this proves nothing\n");
-        return 2;
+            to << "audit: " << fault << '\n';
+        to << r.compared << " logits compared with the same requests from scratch, " << r.differing
+           << " differ\n";
+        if (r.first_wrong) to << "first difference after " << *r.first_wrong << " requests\n";
+        if (r.differing != 0 || !r.faults.empty()) return exit_code::differs;
+        if (r.resumed_tokens != 0 && r.evictions != 0) return exit_code::good;
+        to << "nothing was resumed, or nothing evicted: this proves nothing\n";
+        return exit_code::refused;
     }
 };
 

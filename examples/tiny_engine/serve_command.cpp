@@ -1,5 +1,6 @@
 #include "commands.hpp"
 #include "measure.hpp"
+#include "program.hpp"
 
 #include <marconi/core/error.hpp>
 
@@ -10,8 +11,10 @@
 
 #include <nlohmann/json.hpp>
 
-#include <iostream>
+#include <algorithm>
 #include <memory>
+#include <optional>
+#include <ostream>
 #include <utility>
 
 namespace tiny {
@@ -94,11 +97,10 @@ void print_json(std::vector<measured_policy> const& results, std::ostream& to) {
 }
 
 struct serve_command {
-    measure_options options{
-        .shape = serving_shape,
-        .policies = {"none", "vllm+", "sglang+", "lru", "marconi", "gdsf", "learned"},
-        .capacity = {}};
+    measure_options options{.shape = serving_shape, .policies = {}, .capacity = {}};
     std::string trace_file, synthetic, capacity = "10%", memory = "in-place", format = "table", out;
+    std::vector<std::string> policies{"none",    "vllm+", "sglang+", "lru",
+                                      "marconi", "gdsf",  "learned"};
     std::uint64_t requests = 300, seed = 1;
     std::uint32_t shrink = 8, sessions = 100;
 
@@ -106,68 +108,89 @@ struct serve_command {
         CLI::App* const sub = app.add_subcommand(
             "serve", "Replays a trace, one request at a time, and reports the time to first token "
                      "by the clock, policy by policy");
-        sub->add_option("--trace", trace_file,
-                        "Trace file in any form that marconi_replay reads, - for standard input")
-            ->type_name("FILE");
-        sub->add_option("--synthetic", synthetic, "Synthetic trace: chat, agent, fewshot or mixed")
-            ->type_name("KIND");
-        sub->add_option("--seed", seed, "Seed of the synthetic trace")->capture_default_str();
-        sub->add_option("--sessions", sessions, "Sessions in the synthetic trace")
-            ->capture_default_str();
-        sub->add_option("--requests", requests, "At most this many, from the first on")
-            ->check(CLI::PositiveNumber)
-            ->capture_default_str();
-        sub->add_option("--shrink", shrink, "Keep one token in this many, so that the CPU keeps up")
-            ->check(CLI::Range(1u, 1u << 20))
-            ->capture_default_str();
-        sub->add_option("--policy", options.policies,
-                        "none, vllm+, sglang+, lru, marconi, marconi:ALPHA, gdsf (the library's "
-                        "default), learned; separated by commas")
-            ->delimiter(',');
-        sub->add_option("--capacity", capacity,
-                        "Capacity of each: a size, or a share of what an infinite cache would hold")
-            ->capture_default_str();
-        sub->add_option("--mode", memory, "Where KV is while a request runs: copy, in-place")
-            ->check(CLI::IsMember({"copy", "in-place"}))
-            ->capture_default_str();
-        sub->add_option("--block-tokens", options.block_tokens, "Tokens per KV block")
-            ->check(CLI::Range(1u, 256u))
-            ->capture_default_str();
-        sub->add_option("--chunk", options.chunk, "Most prompt tokens in one step")
-            ->check(CLI::PositiveNumber)
-            ->capture_default_str();
-        sub->add_option("--passes", options.passes,
-                        "Passes over the whole trace; a request's time is the median")
-            ->check(CLI::PositiveNumber)
-            ->capture_default_str();
+        define_trace(*sub);
+        define_caches(*sub);
+        add_number(*sub, "--passes", options.passes,
+                   "Passes over the whole trace; a request's time is the median", 1, 1000);
         sub->add_option("--format", format, "table, or json for the plot script")
             ->check(CLI::IsMember({"table", "json"}))
             ->capture_default_str();
         sub->add_option("--out", out, "Write to FILE, not to standard output")->type_name("FILE");
         define_model(*sub, options.shape);
-        return {sub, [self] { return self->run(); }};
+        return {sub, [self](std::ostream& to, std::ostream& err) { return self->run(to, err); }};
     }
 
-    [[nodiscard]] replay::trace read() const {
-        if (trace_file.empty() == synthetic.empty())
-            throw marconi::error{"give either --trace or --synthetic"};
-        if (!trace_file.empty()) return replay::read_trace(trace_file, requests);
+    void define_trace(CLI::App& sub) {
+        auto* const file = sub.add_option("--trace", trace_file,
+                                          "Trace file in any form that marconi_replay reads, - for "
+                                          "standard input")
+                               ->type_name("FILE");
+        auto* const made = sub.add_option("--synthetic", synthetic,
+                                          "Synthetic trace: chat, agent, fewshot or mixed")
+                               ->type_name("KIND")
+                               ->excludes(file);
+        add_number(sub, "--seed", seed, "Seed of the synthetic trace", 0, replay::any)->needs(made);
+        add_number(sub, "--sessions", sessions, "Sessions in the synthetic trace", 1,
+                   replay::most_sessions)
+            ->needs(made);
+        add_number(sub, "--requests", requests, "At most this many, from the first on", 1,
+                   replay::any);
+        add_number(sub, "--shrink", shrink, "Keep one token in this many, so that the CPU keeps up",
+                   1, 1 << 20);
+    }
+
+    void define_caches(CLI::App& sub) {
+        // The default is in the text, since CLI11 would print its separators too.
+        sub.add_option("--policy", policies,
+                       "none, vllm+, sglang+, lru, marconi, marconi:ALPHA, gdsf (the library's "
+                       "default), learned; separated by commas "
+                       "[none,vllm+,sglang+,lru,marconi,gdsf,learned]")
+            ->type_name("NAME");
+        sub.add_option("--capacity", capacity,
+                       "Capacity of each: a size, or a share of what an infinite cache would hold")
+            ->type_name("SIZE")
+            ->capture_default_str();
+        sub.add_option("--mode", memory, "Where KV is while a request runs: copy, in-place")
+            ->check(CLI::IsMember({"copy", "in-place"}))
+            ->capture_default_str();
+        add_number(sub, "--block-tokens", options.block_tokens, "Tokens per KV block", 1, 256);
+        add_number(sub, "--chunk", options.chunk, "Most prompt tokens in one step", 1,
+                   replay::trace_reader::longest_request);
+    }
+
+    void interpret() {
+        options.memory = memory == "copy" ? kv_memory::copy : kv_memory::in_place;
+        options.capacity = replay::parse_capacity(capacity);
+        for (std::string const& name : replay::listed(policies, "policy")) {
+            replay::policy_name const policy = parse_served_policy(name);
+            if (std::ranges::find(options.policies, policy) == options.policies.end())
+                options.policies.push_back(policy); // once, however often it is named
+        }
+        // What is wrong with the shape is said before a trace is read.
+        (void)options.shape.spec().footprint();
+        if (trace_file.empty() && synthetic.empty())
+            throw marconi::invalid_argument{"no trace; expected --trace FILE or --synthetic KIND"};
+    }
+
+    [[nodiscard]] replay::trace read(replay::progress& shown) const {
+        if (!trace_file.empty())
+            return replay::read_trace(trace_file, requests, replay::most_trace_tokens, shown);
         return replay::make_synthetic({.kind = replay::parse_workload(synthetic),
                                        .seed = seed,
                                        .sessions = sessions,
-                                       .limit = requests});
+                                       .limit = requests},
+                                      replay::most_trace_tokens, shown);
     }
 
-    int run() {
-        options.memory = memory == "copy" ? kv_memory::copy : kv_memory::in_place;
-        options.capacity = replay::parse_capacity(capacity);
+    int run(std::ostream& standard, std::ostream& err) {
+        interpret();
         auto const target = out.empty() ? std::nullopt : std::optional{out};
         if (!trace_file.empty()) replay::expect_out_is_no_input(target, {trace_file});
-        replay::trace const trace = shrunk(read(), shrink, options.shape.vocabulary);
-        replay::report_file file{target, std::cout};
+        replay::report_file file{target, standard};
         std::vector<measured_policy> results;
         {
-            replay::progress shown{std::cerr, replay::progress::is_terminal()};
+            replay::progress shown{err, replay::progress::is_terminal()};
+            replay::trace const trace = shrunk(read(shown), shrink, options.shape.vocabulary);
             shown.begin("requests", trace.requests.size() * options.passes);
             results = measure(trace, options, shown);
         }
@@ -176,7 +199,7 @@ struct serve_command {
         else
             print_table(results, file.stream());
         file.finish();
-        return 0;
+        return exit_code::good;
     }
 };
 

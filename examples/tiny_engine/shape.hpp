@@ -24,7 +24,7 @@ struct model_shape {
     std::size_t mamba_heads = 4;
     std::size_t mamba_head_dim = 16;
     std::size_t mamba_state = 16;
-    std::size_t taps = 4; ///< of the causal convolution
+    std::size_t taps = 4; ///< of the causal convolution, at least 2
 
     [[nodiscard]] std::size_t queries() const { return heads * head_dim; }
     [[nodiscard]] std::size_t keys() const { return kv_heads * head_dim; }
@@ -38,6 +38,8 @@ struct model_shape {
     [[nodiscard]] marconi::model::spec spec() const {
         MARCONI_EXPECT(head_dim % 2 == 0, "head_dim", head_dim, "even, for rotary positions");
         MARCONI_EXPECT(vocabulary > 0, "vocabulary", vocabulary, "at least 1");
+        MARCONI_EXPECT(mlp_width > 0, "mlp_width", mlp_width, "at least 1");
+        MARCONI_EXPECT(!layers.empty(), "layers", "empty", "a letter at least: M, A or S");
         marconi::model::spec made{.name = "tiny",
                                   .width = width,
                                   .vocabulary = vocabulary,
@@ -52,11 +54,14 @@ struct model_shape {
 private:
     [[nodiscard]] marconi::model::layer mixer(char letter) const {
         namespace model = marconi::model;
-        if (letter == 'M')
+        if (letter == 'M') {
+            // The cache leaves out a piece without bytes, and the engine counts two for each M.
+            MARCONI_EXPECT(taps >= 2, "taps", taps, "at least 2, the current token's included");
             return model::mamba2{.heads = mamba_heads,
                                  .head_dim = mamba_head_dim,
                                  .state = mamba_state,
                                  .convolution = taps};
+        }
         if (letter == 'A')
             return model::full_attention{
                 .heads = heads, .kv_heads = kv_heads, .head_dim = head_dim};

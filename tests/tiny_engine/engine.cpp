@@ -237,6 +237,19 @@ TEST_CASE("requests that the engine was not made for are refused") {
     CHECK_FALSE(on.serves.step());
 }
 
+TEST_CASE("a model of any layers can be put to the test") {
+    for (std::string const layers : {"A", "M", "S", "SS", "AMS"})
+        for (kv_memory const memory : {kv_memory::copy, kv_memory::in_place}) {
+            CAPTURE(layers);
+            proof_result const r =
+                prove({.requests = 100, .seed = 3, .memory = memory, .shape = {.layers = layers}});
+            CHECK(r.resumed > 0);
+            CHECK(r.evictions > 0);
+            CHECK(r.differing == 0);
+            CHECK(r.faults.empty());
+        }
+}
+
 TEST_CASE("a proof says what it put to the test") {
     for (kv_memory const memory : {kv_memory::copy, kv_memory::in_place}) {
         proof_result const r = prove({.requests = 60, .seed = 3, .memory = memory});

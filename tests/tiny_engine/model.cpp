@@ -112,8 +112,19 @@ TEST_CASE("every kind of layer alone makes a model") {
         CHECK(model::most_likely(rows.last(shape.vocabulary)) <
               static_cast<token>(shape.vocabulary));
     }
-    CHECK_THROWS_AS(model({.layers = "MX"}, seed), marconi::invalid_argument);
-    CHECK_THROWS_AS(model({.head_dim = 3}, seed), marconi::invalid_argument);
+}
+
+TEST_CASE("sizes that make no model, or a state without bytes, are refused") {
+    for (model_shape const& wrong :
+         {model_shape{.layers = "MX"}, model_shape{.layers = ""}, model_shape{.head_dim = 3},
+          model_shape{.head_dim = 0}, model_shape{.taps = 1}, model_shape{.taps = 0},
+          model_shape{.window = 0}, model_shape{.kv_heads = 0}, model_shape{.kv_heads = 3},
+          model_shape{.heads = 0}, model_shape{.mamba_heads = 0}, model_shape{.mamba_head_dim = 0},
+          model_shape{.mamba_state = 0}, model_shape{.width = 0}, model_shape{.mlp_width = 0},
+          model_shape{.vocabulary = 0}})
+        CHECK_THROWS_AS(model(wrong, seed), marconi::invalid_argument);
+    CHECK_NOTHROW(model({.taps = 2}, seed));
+    CHECK_NOTHROW(model({.layers = "A", .taps = 1}, seed)); // nothing that the taps are of
 }
 
 TEST_CASE("a state goes on from its checkpoint, before and after its window is full") {

@@ -16,11 +16,13 @@ replay::trace agents() {
 }
 
 std::vector<measured_policy> measured(replay::trace const& trace, kv_memory memory,
-                                      std::vector<std::string> policies, char const* capacity) {
+                                      std::vector<std::string> const& policies,
+                                      char const* capacity) {
     measure_options options;
     options.shape.layers = "MSA";
     options.memory = memory;
-    options.policies = std::move(policies);
+    for (std::string const& name : policies)
+        options.policies.push_back(parse_served_policy(name));
     options.capacity = replay::parse_capacity(capacity);
     options.chunk = 32;
     options.passes = 2;
@@ -66,6 +68,7 @@ TEST_CASE("every policy serves the trace, and skips what marconi_replay says it 
 
 TEST_CASE("what cannot be measured is said") {
     auto const trace = agents();
-    CHECK_THROWS_AS(measured(trace, kv_memory::copy, {"fifo"}, "10%"), marconi::invalid_argument);
+    for (char const* const policy : {"fifo", "oracle", "infinite", "marconi-artifact"})
+        CHECK_THROWS_AS(parse_served_policy(policy), marconi::invalid_argument);
     CHECK_THROWS_AS(measured(trace, kv_memory::in_place, {"lru"}, "10KB"), marconi::error);
 }
