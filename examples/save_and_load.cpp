@@ -66,9 +66,20 @@ private:
 
 // ---- The file: a line that says what it is for, then a record for each resumable position. ----
 
+constexpr std::string_view kind_of_file = "marconi example 2, ";
+
 /// What has to be equal where the file is read. The size of blocks may differ.
 std::string title_of(cache_type const& cache) {
-    return "marconi example 2, " + cache.store().layout().model().model;
+    return std::string{kind_of_file} + cache.store().layout().model().model;
+}
+
+/// Whether saving to this name would replace a file that something else has made.
+bool is_taken(std::string const& name) {
+    if (!std::filesystem::exists(name)) return false;
+    std::string begin(kind_of_file.size(), '\0');
+    std::ifstream{name, std::ios::binary}.read(begin.data(),
+                                               static_cast<std::streamsize>(begin.size()));
+    return begin != kind_of_file;
 }
 
 /// Its tokens follow, then the KV of those from `from` on, then the state.
@@ -96,10 +107,13 @@ bool get(std::istream& file, std::span<T> values) {
     return true;
 }
 
-/// Returns how many positions were written. Nothing else may use the cache meanwhile.
+/// Returns how many positions were written. Nothing else may use the cache meanwhile. What was
+/// saved before stays until all is written: a process that ends half-way loses nothing.
 std::size_t save(cache_type& cache, std::string const& name) {
-    std::ofstream file{name, std::ios::binary};
-    if (!file) throw std::runtime_error{name + " cannot be made"};
+    if (is_taken(name)) throw std::runtime_error{name + " is there already, and no saved cache"};
+    std::string const unfinished = name + ".new";
+    std::ofstream file{unfinished, std::ios::binary};
+    if (!file) throw std::runtime_error{unfinished + " cannot be made"};
     file << title_of(cache) << '\n';
     inventory all;
     cache.snapshot(all);
@@ -114,7 +128,9 @@ std::size_t save(cache_type& cache, std::string const& name) {
         put(file, memory.rows_from(one.from));
         put(file, memory.state_bytes());
     }
-    if (!file.flush()) throw std::runtime_error{disk_full};
+    file.close();
+    if (!file) throw std::runtime_error{disk_full};
+    std::filesystem::rename(unfinished, name);
     return all.found().size();
 }
 

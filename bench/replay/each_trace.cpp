@@ -14,6 +14,13 @@
 namespace marconi::replay {
 namespace {
 
+/// File names may hold what moves a terminal's cursor, or ends a line of the report.
+std::string printable(std::string text) {
+    for (char& c : text)
+        if (static_cast<unsigned char>(c) < ' ' || c == '\x7f') c = '?';
+    return text;
+}
+
 /// A trace that is not yet read or made, and its name in the report.
 struct source {
     std::string name;
@@ -24,7 +31,7 @@ std::vector<source> sources_of(options const& chosen, progress& shown) {
     std::vector<source> all;
     std::vector<std::string> const names = trace_names(chosen.traces);
     for (std::size_t i = 0; i < names.size(); ++i)
-        all.push_back({names[i], [&, i] {
+        all.push_back({printable(names[i]), [&, i] {
                            return read_trace(chosen.traces[i], chosen.limit, most_trace_tokens,
                                              shown);
                        }});
@@ -59,7 +66,8 @@ trace_tally for_each_trace(options const& chosen, std::ostream& err, progress& s
         auto const fails = [&](std::string const& why) {
             ++tally.failed;
             shown.wipe();
-            err << "marconi_replay: " << why << std::endl; // hours may pass until the next one
+            err << "marconi_replay: " << printable(why)
+                << std::endl; // hours may pass until the next one
         };
         try {
             trace taken = from.take();

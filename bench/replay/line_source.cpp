@@ -13,7 +13,8 @@ std::string name_of(std::string const& path) { return path == "-" ? "standard in
 byte_source open(std::string const& path) try {
     return byte_source{path};
 } catch (error const& why) {
-    throw trace_error{name_of(path) + ": cannot be opened: " + why.what()};
+    throw trace_error{(path == "-" ? name_of(path) : "'" + path + "'") +
+                      " cannot be opened: " + why.what()};
 }
 
 } // namespace

@@ -76,7 +76,7 @@ json parsed(std::string const& path) {
     errno = 0;
     std::ifstream file{path, std::ios::binary};
     if (!file)
-        throw invalid_argument{"model " + path + ": cannot be opened: " + std::strerror(errno)};
+        throw invalid_argument{"model '" + path + "' cannot be opened: " + std::strerror(errno)};
     std::string text(most_text + 1, ' ');
     file.read(text.data(), static_cast<std::streamsize>(text.size()));
     text.resize(static_cast<std::size_t>(file.gcount()));

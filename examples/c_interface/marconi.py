@@ -365,12 +365,14 @@ class Cache(_Handle):
         _expect_loaded(library)
         if not isinstance(preset, (str, type(None))):
             raise TypeError(f"preset is {preset!r}; expected a name")
+        if "\0" in (preset or ""):  # where it would end for C
+            raise Error(INVALID_ARGUMENT, f"preset is {preset!r}; expected a name without NUL")
         self._library, self._leases, self._handle = library, set(), _CACHE()
         address, capacity, self._memory = _pages_in(memory, capacity)
         layers, pieces = _records(KvLayer, kv_layers), _records(StatePiece, state_pieces)
         windows = _records(WindowFlops, window_flops)
         library.marconi_create(byref(Options(
-            preset=preset.encode() if preset else None, tensor_parallel=tensor_parallel,
+            preset=None if preset is None else preset.encode(), tensor_parallel=tensor_parallel,
             kv_layers=layers, kv_layer_count=len(layers),
             state_pieces=pieces, state_piece_count=len(pieces),
             flops_per_token=flops_per_token, flops_per_pair=flops_per_pair,

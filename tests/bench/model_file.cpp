@@ -81,6 +81,6 @@ TEST_CASE("a model file that says nothing, or too much, is refused") {
                           "}") ==
           ": 'state_bytes' is an array; expected a whole number from 0 to 281474976710656");
     CHECK_THROWS_WITH(read_model("/no/such.json"),
-                      "model /no/such.json: cannot be opened: No such file or directory");
+                      "model '/no/such.json' cannot be opened: No such file or directory");
     CHECK_THROWS_WITH(read_model("/tmp"), "model /tmp: cannot be read");
 }

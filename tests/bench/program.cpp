@@ -98,7 +98,7 @@ TEST_CASE("of several traces those that work are reported, and the others named"
     std::string line;
     CHECK(
         (std::getline(told, line) && line.starts_with("marconi_replay: " + broken.path() + ":2")));
-    CHECK((std::getline(told, line) && line.starts_with("marconi_replay: /no/such: cannot be")));
+    CHECK((std::getline(told, line) && line.starts_with("marconi_replay: '/no/such' cannot be")));
     CHECK((std::getline(told, line) &&
            line == "marconi_replay: 2 of 5 traces failed; the report has the others"));
     CHECK_FALSE(std::getline(told, line));
@@ -186,6 +186,29 @@ TEST_CASE("what is wrong for all traces is refused before one is read") {
     CHECK(o.code == exit_code::refused);
     CHECK(o.err.starts_with(message));
     CHECK(o.err.find("/no/such") == std::string::npos);
+}
+
+TEST_CASE("a capacity that no policy takes is none that could be too small") {
+    temporary_file const trace{good_trace};
+    std::vector<std::string> arguments{"--trace", trace.path(), "--capacity",
+                                       "1KB",     "--policy",   "infinite,none"};
+    CHECK(run(arguments).code == exit_code::good);
+    arguments.back() += ",lru";
+    CHECK(run(arguments).code == exit_code::refused);
+}
+
+TEST_CASE("names of files cannot disturb a report, nor messages") {
+    std::string const odd =
+        (std::filesystem::temp_directory_path() / "odd\n\x1b[2Jname.jsonl").string();
+    auto const missing = run({"--trace", odd, "--trace", ""});
+    CHECK(missing.err.find("odd??[2Jname.jsonl' cannot be opened") != std::string::npos);
+    CHECK(missing.err.find("'' cannot be opened") != std::string::npos);
+    temporary_file const trace{good_trace};
+    std::filesystem::copy_file(trace.path(), odd,
+                               std::filesystem::copy_options::overwrite_existing);
+    auto const o = run({"--trace", odd, "--policy", "infinite"});
+    std::filesystem::remove(odd);
+    CHECK(o.out.find("odd??[2Jname, no limit") != std::string::npos);
 }
 
 TEST_CASE("a whole report is a good end") {

@@ -154,7 +154,7 @@ TEST_CASE("errors name file, line and field") {
           "T:1: is of no known form; expected a field 'input_tokens' (the artifact's traces), "
           "'keep' (compact ones) or 'hash_ids' (Mooncake's)");
     CHECK_THROWS_WITH(read_trace("/no/such/file"),
-                      "/no/such/file: cannot be opened: No such file or directory");
+                      "'/no/such/file' cannot be opened: No such file or directory");
     CHECK_THROWS_WITH(read_trace("/"), "/:1: cannot be read: Is a directory");
 }
 

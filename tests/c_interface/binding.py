@@ -573,6 +573,10 @@ class Binding(unittest.TestCase):
         sys.unraisablehook = before
         self.assertEqual(unraised, [])
 
+    def test_names_of_presets(self):
+        for name, words in (("", "expected one of"), ("paper-7b\0zzz", "without NUL")):
+            self.refuses(lambda: marconi.Cache(LOADED, capacity=1 << 30, preset=name), words)
+
     def test_a_lease_ends_once(self):
         self.store(40)
         lease = self.cache.open(range(50))

@@ -22,7 +22,10 @@ BINARY = re.compile(r"(?<=\s)(<<|>>|[<>=!+\-*/|]=|&&|\|\||[<>+\-*/%=?:&|^])(?=\s
 STATEMENT = re.compile(r"^([ \t]+)([^\s/#][^\n]*;)[ \t]*$", re.MULTILINE)
 DECLARATION = re.compile(
     r"^(?:auto|friend|static|typename|using|mutable|inline|explicit|else|case|default|return|~)\b"
-    r"|^\[\[|^[\w:]+(?:<[^;]*>)?(?: const)?[ &*]+(?:const )?(?!operator)\w+(?: =|[({;]|\[)"
+    r"|^(?:class|enum|struct|union|noexcept)\b|^\{ .* \} ->"
+    r"|^.*\) (?:noexcept )?= (?:default|delete);"
+    r"|^\[\[|^(?:MARCONI_\w+ )?(?:mutable )?[\w:]+(?:<[^;]*>)?(?: const)?[ &*]+(?:const )?"
+    r"(?!operator)\w+(?: =| :|[({;,]|\[)"
 )
 CALL = re.compile(r"[\w.:>\-]*\b(\w+)\((\w+), (\w+)\)")
 

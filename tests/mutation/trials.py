@@ -148,7 +148,8 @@ class Bench:
         sources = [s for pattern in program.sources for s in sorted(self.root.glob(pattern))]
         if program.catch:
             sources.append(self.root / "tests/support/main.cpp")
-        flags = [*FLAGS, *program.flags, *(f"-I{self.root / folder}" for folder in program.includes)]
+        includes = [f"-I{self.root / folder}" for folder in program.includes]
+        flags = [*FLAGS, *program.flags, *includes]
         jobs = [self.pool.submit(self.compile, s, tree, flags, program.catch) for s in sources]
         objects, errors = [], ""
         for job in jobs:
@@ -159,7 +160,7 @@ class Bench:
             shutil.rmtree(tree)
             raise DoesNotCompile(culprits(errors, tree, group), errors[:2000])
         binary = self.scratch / f"program{self.trees}"
-        linked = subprocess.run([self.compiler, *flags, *objects, "-o", binary],
+        linked = subprocess.run([*self.compiler, *flags, *objects, "-o", binary],
                                 capture_output=True, text=True)
         if linked.returncode != 0:
             raise Broken(f"{program.name} does not link:\n{linked.stderr[-2000:]}")
@@ -174,9 +175,9 @@ class Bench:
         if lasting and result in self.objects:
             return result, ""
         done = subprocess.run(
-            ["nice", "-n", "5", self.compiler, *flags, "-include", tree / "include/mutation.hpp",
+            ["nice", "-n", "5", *self.compiler, *flags, "-include", tree / "include/mutation.hpp",
              "-I", tree / "include", "-I", self.root / "tests", "-c", source, "-o", result,
-             *(["-ferror-limit=0"] if "clang" in self.compiler else [])],
+             *(["-ferror-limit=0"] if any("clang" in word for word in self.compiler) else [])],
             capture_output=True, text=True)
         if lasting and done.returncode == 0:
             self.objects.add(result)

@@ -11,6 +11,7 @@
 #include <replay/synthetic.hpp>
 #include <replay/trace_reader.hpp>
 #include <support/sanitizers.hpp>
+#include <support/whole_number.hpp>
 
 #include <marconi/cache/audit.hpp>
 #include <marconi/cache/prefix_cache.hpp>
@@ -37,6 +38,8 @@ namespace {
 
 using namespace marconi;
 using cache_type = cache::prefix_cache<memory::host_store>;
+
+constexpr double most_minutes = 1e6; // two years
 
 struct arguments {
     double minutes = 0.1;
@@ -172,22 +175,35 @@ private:
     std::uint64_t served_ = 0;
 };
 
+[[noreturn]] void refuse(std::string const& why) {
+    std::fprintf(stderr, "%s\n", why.c_str());
+    std::exit(2);
+}
+
+double minutes(char const* text) {
+    char* end = nullptr;
+    double const value = std::strtod(text, &end);
+    if (end == text || *end != '\0' || !(value >= 0 && value <= most_minutes))
+        refuse("--minutes is '" + std::string{text} + "'; expected a number from 0 to a million");
+    return value;
+}
+
 arguments parse(int argc, char** argv) {
     arguments a;
     for (int i = 1; i < argc; i += 2) {
         std::string const name = argv[i];
         char const* const value = i + 1 < argc ? argv[i + 1] : nullptr;
         if (value && name == "--minutes")
-            a.minutes = std::atof(value);
+            a.minutes = minutes(value);
         else if (value && name == "--seed")
-            a.seed = std::strtoull(value, nullptr, 10);
+            a.seed = tests::whole_number("--seed", value);
         else if (value && name == "--sessions")
-            a.sessions = static_cast<std::uint32_t>(std::strtoul(value, nullptr, 10));
+            a.sessions = static_cast<std::uint32_t>(
+                tests::whole_number("--sessions", value, 1, replay::most_sessions));
         else if (value && name == "--trace")
             a.trace = value;
         else
-            throw std::runtime_error{
-                "usage: marconi_soak [--minutes M] [--seed S] [--sessions N] [--trace FILE]"};
+            refuse("usage: marconi_soak [--minutes M] [--seed S] [--sessions N] [--trace FILE]");
     }
     return a;
 }

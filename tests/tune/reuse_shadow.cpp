@@ -2,6 +2,7 @@
 
 #include <marconi/policy/admission/always.hpp>
 #include <marconi/policy/admission/branch_and_tail.hpp>
+#include <marconi/policy/eviction/expected_savings.hpp>
 #include <marconi/tune/reuse_shadow.hpp>
 
 #include <support/catch.hpp>
@@ -207,6 +208,57 @@ TEST_CASE("an entry that another merged into was used when either last was") {
     CHECK(uses(reuse_kind::resuming, 0, 4) == 1);
     CHECK(uses(reuse_kind::resuming, 0, 39) == 1); // before, at `upper`
     CHECK(uses(reuse_kind::passing, 1, 4) == 1);
+}
+
+namespace {
+
+/// How often requests have resumed at a node and no further, by a recorder's count: that is the
+/// class into which the next one would fall.
+std::uint64_t resumes_counted(tune::reuse_recorder<std::int32_t> const& recorder, node_id node) {
+    auto after = recorder;
+    after.resumed(node);
+    auto const counted_in = [&](std::uint64_t before) {
+        reuse_class const of{reuse_kind::resuming, before};
+        double more = 0;
+        for (std::size_t b = 0; b < age_bucket::count; ++b)
+            more += after.statistics().seen(of, b).uses - recorder.statistics().seen(of, b).uses;
+        return more == 1;
+    };
+    for (std::uint64_t before = 0; before <= reuse_class::most_uses; ++before)
+        if (counted_in(before)) return before;
+    FAIL("no class counts it");
+    return 0;
+}
+
+} // namespace
+
+TEST_CASE("at a branch point the policy is one use ahead of the recorder") {
+    using recorder = tune::reuse_recorder<std::int32_t>;
+    cache::prefix_cache<memory::ledger_store, policy::branch_and_tail, policy::expected_savings,
+                        recorder>
+        watched{tiny_store(100'000), {}, {}, policy::expected_savings{}, recorder{true}};
+    auto const& tree = watched.internals().tree();
+    auto const branch_point = [&] {
+        for (node_id id{1}; id.value() < tree.slots(); id = node_id{id.value() + 1})
+            if (tree.live(id) && tree[id].depth == 1000) return id;
+        return node_id{};
+    };
+    for (std::int32_t nth = 1; nth <= 4; ++nth) {
+        tokens t = numbered(1, 1000);
+        tokens const own = numbered(1 + nth, 500);
+        t.insert(t.end(), own.begin(), own.end());
+        auto const ready = tune::prepare(watched, whole(t));
+        watched.observer().set_time(watched.internals().now());
+        if (ready.plan.resume_at() == 1000_tokens) watched.observer().resumed(branch_point());
+        tune::play(watched, whole(t), ready, [](auto const&) {});
+        if (nth == 1) continue; // nothing parts yet
+        REQUIRE(branch_point());
+        auto const& seen = tree[branch_point()].payload.history;
+        auto const uses = static_cast<std::uint64_t>(nth - 1);
+        CHECK(seen.uses == uses);
+        CHECK(seen.turns == uses);
+        CHECK(resumes_counted(watched.observer(), branch_point()) == uses - 1);
+    }
 }
 
 TEST_CASE("a shadow stays within its memory, whatever was asked before") {

@@ -114,7 +114,8 @@ private:
     }
 
     /// KV that was there already and got a checkpoint has found a second use. Counted once for each
-    /// node, after the last split: a split would copy the use to both halves.
+    /// node, after the last split: a split would copy the use to both halves. (The learner does not
+    /// count it, so that the policy is one use ahead there: see tune/reuse_recorder.hpp.)
     void touch_known() noexcept {
         node_id below = work_.attachment;
         auto const taken = work_.arrivals.taken();

@@ -59,7 +59,8 @@ public:
         node_type const& n = tree_[*victim];
         bool const whole = this->goes_whole(n);
         if (!whole && !n.payload.checkpoint) tree_.reserve_merge(*victim);
-        // Otherwise the eviction before has asked for it.
+        // Otherwise the eviction before has asked for it, if it was told a likely victim: not in
+        // the first one, and not while a part of policy::either rules that names none.
         if constexpr (!policy::names_likely_victim<Eviction>) prefetch_around(n);
         std::span<page_id const> const own = whole ? this->pages(n) : std::span<page_id const>{};
         if (!own.empty()) marconi::prefetch(own.data());

@@ -1,7 +1,8 @@
 #pragma once
 
 // The two extension points for policies. Both are values: each cache owns a copy. An eviction
-// policy is copied while it ranks nothing.
+// policy is copied while it ranks nothing. One that was moved from may only be destroyed or
+// assigned to: its index may be gone while it still counts what was in it.
 
 #include <marconi/core/types.hpp>
 #include <marconi/policy/facts.hpp>

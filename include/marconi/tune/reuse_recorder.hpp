@@ -71,6 +71,9 @@ public:
         case checkpoint_published:
             n.resumable = true;
             n.in_answer = e.in_answer;
+            // To the policy, KV that was there has with this found a use; here it only comes to be
+            // resumable. So at a branch point this counts one use less than the policy does. To
+            // count alike, either way, gains nothing.
             n.passed = n.resumed = tally{now_, now_};
             break;
         case checkpoint_removed:

@@ -4,6 +4,7 @@
 // NAME], the steps being spread over the configurations whose names begin with NAME.
 
 #include <support/histories/setup.hpp>
+#include <support/whole_number.hpp>
 
 #include <cstdint>
 #include <cstdio>
@@ -29,8 +30,9 @@ inline arguments parse(int argc, char** argv, std::uint64_t steps) {
             std::fprintf(stderr, "usage: %s [--steps N] [--seed S] [--config NAME]\n", argv[0]);
             std::exit(2);
         }
-        if (name == "--steps") steps = std::strtoull(argv[i + 1], nullptr, 10);
-        if (name == "--seed") a.seed = std::strtoull(argv[i + 1], nullptr, 10);
+        using marconi::tests::whole_number;
+        if (name == "--steps") steps = whole_number("--steps", argv[i + 1], 1);
+        if (name == "--seed") a.seed = whole_number("--seed", argv[i + 1]);
         if (name == "--config") a.config = argv[i + 1];
     }
     for (setup& s : setups())

@@ -80,6 +80,9 @@ public:
     [[nodiscard]] std::optional<node_id> victim(tick now) const {
         return charge_ == rival::first ? first_.victim(now) : second_.victim(now);
     }
+    /// Nothing while the policy in charge names none. The cache takes `either` for a policy that
+    /// does, whatever its parts do: then nothing asks early for the memory that an eviction looks
+    /// at.
     [[nodiscard]] std::optional<node_id> likely_victim() const noexcept {
         return charge_ == rival::first ? policy::likely_victim(first_)
                                        : policy::likely_victim(second_);

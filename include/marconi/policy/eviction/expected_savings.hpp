@@ -21,7 +21,8 @@ namespace marconi::policy {
 /// age(n) = now - last use, at least one tick
 /// ```
 /// n's weight multiplies FLOPs saved. The odds of a reuse are set from outside, at any time:
-/// learning_cache measures them. Until then they are 1 / age, which makes S(n) compute saved per
+/// learning_cache measures them. Until then they are reuse_odds' defaults, 1 / the first age of the
+/// bucket that the age falls into (no less than 1e-9), which makes S(n) about compute saved per
 /// byte over idle time. Ties: oldest last use, then smaller efficiency, then lowest id. Changes
 /// O(log N). The victim is exact; finding it is O(log N) for each class and bucket of ages that
 /// comes near the smallest score, and O(N) where nearly all scores are equal. Memory: 41 bytes for

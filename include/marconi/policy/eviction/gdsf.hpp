@@ -17,7 +17,7 @@ namespace marconi::policy {
 ///
 /// ```
 /// H(n) = clock at n's last use + frequency * FLOPs saved / bytes freed    evict the smallest
-/// clock := H(the last victim)                                             frequency = uses + 1
+/// clock := max(clock, H(the last victim))                                 frequency = uses + 1
 /// ```
 /// n's weight multiplies FLOPs saved. The clock ages what is not used: each eviction raises what a
 /// new entry starts from. Ties: oldest last use, then lowest id. Changes O(log N), victim O(1).

@@ -66,7 +66,7 @@ struct age_bucket {
 
 /// How likely an entry is to be used soon, by its class and by how long it has gone unused, in any
 /// unit that is the same for all. By default, with nothing known but that what has gone unused for
-/// long will do so for as long again, 1 / age.
+/// long will do so for as long again, 1 / the first age of the bucket, or `least` if that is more.
 class reuse_odds {
 public:
     using by_age = std::array<double, age_bucket::count>;
