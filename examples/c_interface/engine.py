@@ -105,11 +105,12 @@ class Engine:
         self.running.append(self.waiting.popleft())
 
     def has_room_for(self, request):
-        """For its prompt past what it resumes from, and a block for each request's answer."""
+        """For its prompt past what it resumes from, a block for each request's answer, and what
+        each step leaves to spare."""
         tokens, tenant = request.tokens, request.tenant
         known = self.cache.match(tokens, tenant=tenant).resumable
         blocks = len(tokens) // BLOCK - known // BLOCK + 1 + len(self.running)
-        wanted = blocks * self.cache.pages.page_bytes
+        wanted = blocks * self.cache.pages.page_bytes + self.two_states
         return self.cache.obtainable(wanted, tokens, tenant=tenant) >= wanted
 
     def step(self, request):

@@ -282,8 +282,9 @@ int marconi_restore(marconi_lease const* lease, marconi_kv_view const* kv,
                     marconi_state_view const* state, uint64_t from, void* stream);
 
 /* In place: gets pages for the request's first `tokens` tokens; `covered` says for how many. Where
- * there is no room for all, or then none for `spare` bytes more (for the state of a request that is
- * preempted, say; or 0), these are fewer, and nothing is evicted. Rows from marconi_position() up
+ * new pages are needed, and there is no room for all, or marconi_obtainable() would not be `spare`
+ * after (for the state of a request that is preempted, say; or 0), these are fewer, and nothing is
+ * evicted. Rows from marconi_position() up
  * to there may be written, and no others, however long the block table is. */
 int marconi_reserve(marconi_lease* lease, uint64_t tokens, uint64_t spare, void* stream,
                     uint64_t* covered);
@@ -352,7 +353,7 @@ int marconi_evict(marconi_cache* cache, marconi_scope const* only, uint64_t byte
 /* Forgets what no request that is counted has resumed from or committed after `since`, which
  * marconi_stats.now was once, except what leases hold and what leads to entries used later. (A
  * beginning with a single continuation here is one entry with it, as old as its end. What the cache
- * learns from keeps tokens until marconi_clear() is called.) `freed` may be null. */
+ * learns from keeps tokens until they are cleared, or their scope is forgotten.) `freed` may be null. */
 int marconi_forget_unused(marconi_cache* cache, uint64_t since, uint64_t* freed);
 /* Forgets a scope, or all scopes (null), except what leases hold. */
 int marconi_clear(marconi_cache* cache, marconi_scope const* only);

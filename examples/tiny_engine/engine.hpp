@@ -154,7 +154,7 @@ protected:
     virtual bool reserve(running_request& r, std::size_t until) {
         if (!in_place()) return true;
         auto const end = marconi::token_count{until};
-        auto const state = cache_->store().layout().checkpoint_bytes(end);
+        auto const state = cache_->store().layout().largest_checkpoint();
         auto const spare = running_.size() > 1 ? state * 2 : marconi::byte_count{};
         auto const covered = cache_->reserve(r.lease, end, {}, spare);
         if (covered.value() < until) give_back_unwritten(r);

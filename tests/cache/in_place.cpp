@@ -268,6 +268,7 @@ TEST_CASE("a reservation that cannot be met evicts nothing, and covers what was 
 TEST_CASE("a reservation leaves others what it is asked to spare") {
     small_cache cache{room_for(hybrid(), 10, 4)}; // a checkpoint is a page here
     byte_count const page = cache.store().layout().page_bytes();
+    CHECK(cache.store().layout().largest_checkpoint() == page);
     auto const lease = acquire(cache, numbered(1, 40));
     auto const reserve = [&](std::uint64_t tokens, byte_count spare) {
         return cache.reserve(lease, token_count{tokens}, {}, spare);

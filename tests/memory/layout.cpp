@@ -92,6 +92,7 @@ TEST_CASE("page_layout: a model with no KV takes its page size from the options"
     page_layout const small{state_model({{.fixed_bytes = 1000}}), {.page_bytes = 256_B}};
     CHECK(small.page_bytes() == 256_B);
     CHECK(small.checkpoint_pages(5_tokens) == 4);
+    CHECK(small.largest_checkpoint() == small.page_bytes() * small.checkpoint_pages(1000_tokens));
     // With KV the option plays no part.
     CHECK(page_layout{kv_model({{2, 2}}), {.page_bytes = 1_B}}.page_bytes() == 256_B);
 }

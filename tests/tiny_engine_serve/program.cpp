@@ -153,7 +153,7 @@ TEST_CASE("where a trace cannot be read, an earlier report stays") {
     temporary_file const results{"earlier results"};
     run_result const r = run({"serve", "--trace", "/no/such", "--out", results.path()});
     CHECK(r.code == exit_code::failed);
-    CHECK(r.first_line().starts_with("tiny_engine: /no/such: cannot be"));
+    CHECK(r.first_line().starts_with("tiny_engine: '/no/such' cannot be"));
     CHECK(results.contents() == "earlier results");
 }
 

@@ -89,7 +89,7 @@ template <class Entries>
 }
 
 /// Gives a lease writable pages for the first `until` tokens, or, where there is no room for all of
-/// them, for as many as are free; returns how many of these tokens have pages:
+/// them, for fewer; returns how many of these tokens have pages:
 ///
 ///     block           own pages  | from: published since | fresh: new pages
 ///     lease.pages     has them   | shares the path's     | gets them

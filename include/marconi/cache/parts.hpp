@@ -109,7 +109,7 @@ public:
     /// that now() told, except what leases hold and what leads to entries used later; also what a
     /// policy keeps for good. (Entries that have merged are as old as their end.) An engine that
     /// notes now() once a minute can so keep nothing unused for longer than an hour. Returns the
-    /// bytes freed. O(nodes). What a cache learns from keeps tokens until clear() is called.
+    /// bytes freed. O(nodes). What a cache learns from keeps tokens until clear().
     byte_count forget_unused(tick since) {
         auto const use = threads_.writing("forget_unused");
         return cache::forget_unused(entries_, since);
@@ -142,8 +142,8 @@ public:
         return forget_past(entries_, in, tokens, from);
     }
 
-    /// As clear(), and nobody finds what leases hold of the scope, either. (A request that began
-    /// before may still publish what it computes from now on.) Returns what came free at once.
+    /// As clear(), and nobody finds what leases hold of the scope, either. (Those that hold nothing
+    /// yet may still publish.) Returns what came free at once. O(its nodes), in memory, too.
     byte_count forget(scope const& in) {
         auto const use = threads_.writing("forget");
         byte_count const freed = forget_scope(entries_, in);

@@ -116,6 +116,10 @@ public:
     [[nodiscard]] std::uint64_t checkpoint_pages(token_count position) const {
         return divide_up(checkpoint_bytes(position).value(), page_bytes_);
     }
+    /// Bytes of the pages of a checkpoint whose windows are full.
+    [[nodiscard]] byte_count largest_checkpoint() const {
+        return page_bytes() * divide_up(full_checkpoint_bytes_, page_bytes_);
+    }
 
     /// Equal for layouts that cut alike, and almost never for others: processes compare theirs.
     [[nodiscard]] std::uint64_t fingerprint() const { return fingerprint_; }

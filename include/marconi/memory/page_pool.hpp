@@ -42,9 +42,8 @@ public:
     [[nodiscard]] std::uint64_t available() const { return capacity_ - used(); }
     /// Pages ever handed out: every valid page_id is below.
     [[nodiscard]] std::uint64_t touched() const { return touched_; }
-    /// Bytes of memory written to: metadata_per_page for each page touched. (The room behind them,
-    /// which the system need not hand out yet, is no more than that of all pages, or 32 MiB, or
-    /// where more than half of these are touched, as much again.)
+    /// Bytes of memory written to: metadata_per_page for each page touched. Behind them is room,
+    /// which the system need not hand out yet, for all pages, for 2^22, or for twice those touched.
     [[nodiscard]] std::size_t bytes() const {
         return shares_.size() * sizeof(std::uint32_t) + free_.size() * sizeof(page_id);
     }
