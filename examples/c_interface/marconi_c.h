@@ -353,7 +353,8 @@ int marconi_evict(marconi_cache* cache, marconi_scope const* only, uint64_t byte
 /* Forgets what no request that is counted has resumed from or committed after `since`, which
  * marconi_stats.now was once, except what leases hold and what leads to entries used later. (A
  * beginning with a single continuation here is one entry with it, as old as its end. What the cache
- * learns from keeps tokens until they are cleared, or their scope is forgotten.) `freed` may be null. */
+ * learns from keeps tokens until they are cleared, or their scope is forgotten.) `freed` may be
+ * null. */
 int marconi_forget_unused(marconi_cache* cache, uint64_t since, uint64_t* freed);
 /* Forgets a scope, or all scopes (null), except what leases hold. */
 int marconi_clear(marconi_cache* cache, marconi_scope const* only);

@@ -126,10 +126,10 @@ public:
 
     /// Adds writable pages for the first `tokens` tokens of the sequence, evicting if need be.
     /// Returns how many of these have pages: fewer, and nothing evicted unless a policy keeps
-    /// something for good, where new pages are needed, and there is no room for all, or obtainable()
-    /// would not be `spare` after (for states to preempt with, say). Take the block table again,
-    /// write KV from the lease's position on, and commit with an empty kv view: all tokens committed
-    /// are taken to be in the pages.
+    /// something for good, where new pages are needed and there is no room for all, or obtainable()
+    /// would not be `spare` then (for states to preempt with, say). Take the block table again,
+    /// write KV from the lease's position on, and commit with an empty kv view: all tokens
+    /// committed are taken to be in the pages.
     /// O(new pages), and room as for commit(). Throws invalid_argument outside [position, 2^31),
     /// contract_violation after let_go_kv().
     token_count reserve(lease const& held, token_count tokens, stream const& on = base::unnamed(),
